@@ -1,0 +1,82 @@
+"""Learned fine-scale correction of coarse NGSolve solutions with rough coefficients.
+
+The whole public surface is re-exported here and loaded on first use: ``import ngs_nhcsr`` imports neither torch nor
+PyVista.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+from .errors import (
+    DependencyMissing,
+    DeviceError,
+    GridMismatch,
+    InvalidProblem,
+    ModelFileError,
+    NhcsrError,
+    NhcsrWarning,
+    NotCoercive,
+    SolverFailure,
+    UntrustedResult,
+)
+
+if TYPE_CHECKING:
+    from .corrector import Correction, Corrector, correct
+    from .guard import Status
+    from .models import ModelCard, list_models, load_model
+    from .visual import plot_compare, plot_field, plot_warp, to_pyvista
+
+_LAZY = {
+    "Correction": "corrector",
+    "Corrector": "corrector",
+    "ModelCard": "models",
+    "Status": "guard",
+    "correct": "corrector",
+    "list_models": "models",
+    "load_model": "models",
+    "plot_compare": "visual",
+    "plot_field": "visual",
+    "plot_warp": "visual",
+    "to_pyvista": "visual",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
+
+
+__all__ = [
+    "Correction",
+    "Corrector",
+    "DependencyMissing",
+    "DeviceError",
+    "GridMismatch",
+    "InvalidProblem",
+    "ModelCard",
+    "ModelFileError",
+    "NhcsrError",
+    "NhcsrWarning",
+    "NotCoercive",
+    "SolverFailure",
+    "Status",
+    "UntrustedResult",
+    "__version__",
+    "correct",
+    "list_models",
+    "load_model",
+    "plot_compare",
+    "plot_field",
+    "plot_warp",
+    "to_pyvista",
+]

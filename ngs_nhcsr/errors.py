@@ -1,0 +1,41 @@
+"""Exceptions and warnings. Every message says what is wrong, where, and what to do about it."""
+
+
+class NhcsrError(Exception):
+    """Base of all exceptions of this package."""
+
+
+class InvalidProblem(NhcsrError, ValueError):  # noqa: N818
+    """The coefficient, the coarse solution or an argument breaks a rule."""
+
+
+class NotCoercive(InvalidProblem):
+    """The coefficient is not positive, so the problem has no unique solution."""
+
+
+class GridMismatch(InvalidProblem):
+    """Meshes, rasters or scales do not fit together."""
+
+
+class ModelFileError(NhcsrError):  # noqa: N818
+    """A model file is missing, damaged, or of another version."""
+
+
+class UntrustedResult(NhcsrError):  # noqa: N818
+    """The result failed a check and the caller asked for an exception."""
+
+
+class SolverFailure(NhcsrError, ArithmeticError):  # noqa: N818
+    """A linear solver did not reach its tolerance."""
+
+
+class DeviceError(NhcsrError, ValueError):
+    """A device was asked for that is not there."""
+
+
+class DependencyMissing(NhcsrError, ImportError):  # noqa: N818
+    """An optional package is needed for this call."""
+
+
+class NhcsrWarning(UserWarning):
+    """The result stands, with a reservation that the message names."""

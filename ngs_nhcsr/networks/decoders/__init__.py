@@ -1,0 +1,11 @@
+"""Decoders: features on cells to output fields at any query.
+
+A decoder is a module ``Decoder(channels, outputs, **options)`` with ``forward(features, query, ratio)`` returning
+(B, outputs, *query shape); ``ratio`` is the number of fine cells per coefficient cell, ε/h. To add one, decorate the
+class with ``@decoders.register("name")`` and import its module below.
+"""
+
+from ._registry import decoders
+from . import basis as _basis  # noqa: F401
+
+__all__ = ["decoders"]

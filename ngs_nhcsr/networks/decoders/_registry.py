@@ -1,0 +1,5 @@
+"""The registry of decoders."""
+
+from ...registry import Registry
+
+decoders: Registry = Registry("decoder")

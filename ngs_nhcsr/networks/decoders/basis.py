@@ -1,0 +1,133 @@
+r"""Low-rank Gabor coordinate basis with partition of unity: a continuous implicit function, almost free to evaluate.
+
+Every coefficient cell c carries coefficients :math:`c_{jk}` from the features. With basis functions ψ_k of the local
+coordinate δ = x/ε − (centre of c), from a Gabor network, and bilinear hats ``w`` between cell centres,
+
+.. math:: o_j(x) = \sum_{c} w_c(x) \sum_k c_{jk}(c)\, ψ_k(δ_c(x)).
+
+The hats vanish where the set of the (at most four) cells changes, so the field is continuous; missing cells at the
+boundary are left out and the rest renormalised. On a node grid with a whole number r of fine cells per coefficient
+cell, ψ is needed at (2r−1)² or (2r)² offsets only and decoding is one small matrix product and an overlap-add.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...solvers.linalg import apply_y
+from ..gabor import GaborNetwork
+from ..positions import Axis, Nodes, Points, Query
+from ._registry import decoders
+
+#: Rows of nodes, or scattered points / 256, treated at once by the general path.
+CHUNK_ROWS = 64
+
+
+@decoders.register("basis")
+class BasisDecoder(nn.Module):
+    """Decoder (B, channels, my, mx) -> (B, outputs, *query shape).
+
+    Parameters
+    ----------
+    channels, outputs : of the features and of the decoded field.
+    rank : number K of basis functions.
+    width : width of the Gabor network.
+    """
+
+    def __init__(self, channels: int, outputs: int, rank: int = 24, width: int = 48):
+        super().__init__()
+        self.outputs, self.rank = outputs, rank
+        self.coefficients = nn.Conv2d(channels, outputs * rank, 1)
+        nn.init.zeros_(self.coefficients.weight)
+        nn.init.zeros_(self.coefficients.bias)  # type: ignore[arg-type]
+        self.psi = GaborNetwork(5, width, rank)
+
+    def basis(self, dy: Tensor, dx: Tensor, ratio: float) -> Tensor:
+        """ψ at local coordinates (broadcasting, cell units): (..., rank).
+
+        The coordinates are completed by their distances beyond the cell's faces, where a jumps and u has kinks.
+        """
+        parameters = self.coefficients.weight
+        dy, dx = torch.broadcast_tensors(dy.to(parameters), dx.to(parameters))
+        scale = torch.full_like(dy, torch.tensor(float(ratio)).log2().item() / 4)
+        return self.psi(torch.stack([dy, dx, F.relu(dy.abs() - 0.5), F.relu(dx.abs() - 0.5), scale], -1))
+
+    def forward(self, features: Tensor, query: Query, ratio: float) -> Tensor:
+        """Evaluate at a query; see the package docstring."""
+        my, mx = features.shape[-2:]
+        if isinstance(query, Nodes):
+            ny, nx = query.cells
+            if ny % my == 0 and ny // my == nx // mx and nx % mx == 0:
+                return self._overlap_add(features, query, ratio)
+        c = self.coefficients(features).unflatten(1, (self.outputs, self.rank))
+        return self._general(c, query, ratio)
+
+    def _overlap_add(self, features: Tensor, query: Nodes, ratio: float) -> Tensor:
+        my, mx = features.shape[-2:]
+        ny, nx = query.cells
+        c = self.coefficients
+        r = ny // my
+        first = -((r - 1) // 2)
+        offsets = (torch.arange(first, first + (2 * r - 1 if r % 2 == 0 else 2 * r)) / r - 0.5).double()
+        offsets = offsets.to(features.device)
+        hat = (1 - offsets.abs()).to(features)
+        table = self.basis(offsets[:, None], offsets[None, :], ratio)
+        table = (table * (hat[:, None] * hat[None, :]).unsqueeze(-1)).flatten(0, 1)  # (S², K)
+        # ψ and the coefficients' 1x1 convolution are both linear: one convolution makes all S² contributions.
+        weight = apply_y(table, c.weight.view(self.outputs, self.rank, -1)).flatten(0, 1)  # (J S², channels)
+        bias = (c.bias.view(self.outputs, self.rank) @ table.T).flatten()  # type: ignore[union-attr]
+        columns = F.conv2d(features, weight[..., None, None], bias)
+        s = len(offsets)
+        columns = columns.reshape(-1, s * s, my * mx)
+        out = F.fold(columns, (ny + 1, nx + 1), (s, s), stride=r, padding=-first)
+        wy, wx = (_total_weight(query.axis(k, (my, mx)[k], centred=True), (my, mx)[k]) for k in (0, 1))
+        return out.view(-1, self.outputs, ny + 1, nx + 1) / (wy[:, None] * wx[None, :]).to(features)
+
+    def _general(self, c: Tensor, query: Query, ratio: float) -> Tensor:
+        my, mx = c.shape[-2:]
+        at = query.locate((my, mx), centred=True)
+        if isinstance(query, Points):
+            step = 256 * CHUNK_ROWS
+            pieces = [
+                self._gather(c, Axis(at.y.base[s], at.y.frac[s]), Axis(at.x.base[s], at.x.frac[s]), ratio)
+                for s in (slice(k, k + step) for k in range(0, len(at.y.base), step))
+            ]
+            return torch.cat(pieces, -1)
+        pieces = [
+            self._gather(c, Axis(at.y.base[s], at.y.frac[s]), at.x, ratio)
+            for s in (slice(k, k + CHUNK_ROWS) for k in range(0, len(at.y.base), CHUNK_ROWS))
+        ]
+        return torch.cat(pieces, -2)
+
+    def _gather(self, c: Tensor, y: Axis, x: Axis, ratio: float) -> Tensor:
+        my, mx = c.shape[-2:]
+        total = torch.zeros((), dtype=c.dtype, device=c.device)
+        weights = torch.zeros((), dtype=torch.float64)
+        for sy in (0, 1):
+            for sx in (0, 1):
+                iy, ix = y.base + sy, x.base + sx
+                dy, dx = y.frac - sy, x.frac - sx
+                inside = (iy >= 0) & (iy < my) & (ix >= 0) & (ix < mx)
+                w = (1 - dy.abs()) * (1 - dx.abs()) * inside
+                psi = self._psi_table(dy, dx, ratio)
+                values = c[..., iy.clamp(0, my - 1), ix.clamp(0, mx - 1)]
+                total = total + (values * psi.movedim(-1, 0)).sum(2) * w.to(c)
+                weights = weights + w
+        return total / weights.to(c)
+
+    def _psi_table(self, dy: Tensor, dx: Tensor, ratio: float) -> Tensor:
+        """ψ at all pairs; on a grid only the distinct offsets of each axis are evaluated."""
+        device = self.coefficients.weight.device
+        if dy.dim() == 1:
+            return self.basis(dy.to(device), dx.to(device), ratio)
+        uy, jy = dy.flatten().unique(return_inverse=True)
+        ux, jx = dx.flatten().unique(return_inverse=True)
+        return self.basis(uy[:, None].to(device), ux[None, :].to(device), ratio)[jy][:, jx]
+
+
+def _total_weight(axis: Axis, intervals: int) -> Tensor:
+    """Sum of the hats of existing cells: 1 except in the half cells at the ends."""
+    w = torch.where(axis.base < 0, axis.frac, torch.ones_like(axis.frac))
+    return torch.where(axis.base >= intervals - 1, 1 - axis.frac, w)

@@ -1,0 +1,5 @@
+"""The registry of encoders."""
+
+from ...registry import Registry
+
+encoders: Registry = Registry("encoder")

@@ -1,0 +1,67 @@
+"""U-Net on the cell map without normalisation layers: depth at full resolution, a short pyramid for the context.
+
+No GroupNorm: its statistics over the whole map would make every cell depend on all others. Residual branches start
+at zero instead.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ._registry import encoders
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(gelu(conv(x))), the second convolution starting at zero."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, m, m) -> (B, C, m, m)."""
+        return x + self.second(F.gelu(self.first(x), approximate="tanh"))
+
+
+@encoders.register("unet")
+class UNet(nn.Module):
+    """Residual blocks at full resolution around a U-shaped pyramid.
+
+    Parameters
+    ----------
+    inputs : channels of the input map.
+    widths : channels per level, the first at full resolution; each further level halves the resolution.
+    depth : residual blocks at full resolution before and after the pyramid.
+    """
+
+    def __init__(self, inputs: int, widths: tuple[int, ...] = (32, 48, 64, 96), depth: int = 3):
+        super().__init__()
+        widths = tuple(widths)
+        self.channels = widths[0]
+        self.levels = len(widths) - 1
+        self.stem = nn.Conv2d(inputs, widths[0], 3, padding=1)
+        self.before = nn.Sequential(*(ResidualBlock(widths[0]) for _ in range(depth)))
+        self.after = nn.Sequential(*(ResidualBlock(widths[0]) for _ in range(depth)))
+        pairs = list(zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairs)
+        self.left = nn.ModuleList(ResidualBlock(b) for _, b in pairs)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairs)
+        self.right = nn.ModuleList(ResidualBlock(a) for a, _ in pairs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, my, mx) -> (B, channels, my, mx), any size (padded to a multiple of 2^levels inside)."""
+        my, mx = x.shape[-2:]
+        step = 2**self.levels
+        x = self.before(self.stem(x))
+        y = F.pad(x, (0, -mx % step, 0, -my % step))
+        skips = []
+        for down, block in zip(self.down, self.left, strict=True):
+            skips.append(y)
+            y = block(down(y))
+        for up, block in zip(reversed(self.up), reversed(self.right), strict=True):
+            y = block(skips.pop() + up(y))
+        return self.after(y[..., :my, :mx])

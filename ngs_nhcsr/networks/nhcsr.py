@@ -1,0 +1,123 @@
+"""The corrector network: encoder on the cell map, coordinate decoder, structured output on the coarse solution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import features as ft
+from .decoders import decoders
+from .encoders import encoders
+from .positions import Nodes, Query, bilinear
+from .upscale import Upscaling
+
+OUTPUT_TERMS = {"residual": 1, "first-order": 3, "second-order": 6}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Everything that defines a network; stored in the model card.
+
+    Attributes
+    ----------
+    encoder, decoder : registered names, with keyword options.
+    inputs : "coefficient", or "coefficient+solution" as in the paper. The former makes the map from U exactly linear
+        and lets one encoding serve many loads.
+    output : "residual": u = PU + |U| o; "first-order": u = U(1 + o₀) + H∂U·o, the form of first-order
+        homogenisation; "second-order" adds H²∂²U.
+    upscaling : solve the coarse problem again with a learned effective coefficient (``upscale.py``).
+    """
+
+    encoder: str = "unet"
+    decoder: str = "basis"
+    encoder_options: dict[str, Any] = field(default_factory=dict)
+    decoder_options: dict[str, Any] = field(default_factory=dict)
+    inputs: str = "coefficient"
+    output: str = "second-order"
+    upscaling: bool = True
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the encoder makes of one batch; decode it at as many queries as you like."""
+
+    features: Tensor
+    base: Tensor
+    terms: Tensor
+    sides: ft.Sides
+    ratio: float
+
+
+class CorrectorNetwork(nn.Module):
+    """(coarse nodal values U, coefficient cells A) -> field at any query.
+
+    By construction the output scales with U, is unchanged by ``a -> c a`` at fixed U, and equals P U on Dirichlet
+    sides.
+    """
+
+    def __init__(self, architecture: Architecture):
+        super().__init__()
+        self.architecture = a = architecture
+        if a.output not in OUTPUT_TERMS:
+            raise ValueError(f"output must be one of {', '.join(OUTPUT_TERMS)}, not {a.output!r}")
+        if a.inputs not in ("coefficient", "coefficient+solution"):
+            raise ValueError(f"inputs must be 'coefficient' or 'coefficient+solution', not {a.inputs!r}")
+        channels = ft.COEFFICIENT_CHANNELS + (ft.SOLUTION_CHANNELS if "solution" in a.inputs else 0)
+        self.encoder = encoders[a.encoder](channels, **a.encoder_options)
+        self.decoder = decoders[a.decoder](self.encoder.channels, OUTPUT_TERMS[a.output], **a.decoder_options)
+        self.upscaling = Upscaling(self.encoder.channels) if a.upscaling else None
+
+    def encode(
+        self,
+        U: Tensor,
+        A: Tensor,
+        ratio: float,
+        sides: ft.Sides = (True,) * 4,
+        free: Tensor | None = None,
+        size: tuple[float, float] = (1.0, 1.0),
+    ) -> Encoding:
+        """Encode a batch.
+
+        Parameters
+        ----------
+        U : (B, N+1, M+1) canonical coarse solutions, float64.
+        A : (B, my, mx) coefficient cell values, float64; my, mx multiples of N, M.
+        ratio : fine cells per coefficient cell, ε/h.
+        sides : which of the sides bottom, right, top, left carry Dirichlet conditions.
+        free : (N+1, M+1) mask of free coarse nodes; default: all that are not on a Dirichlet side.
+        size : (Ly, Lx) of the rectangle.
+        """
+        coarse = (U.shape[-2] - 1, U.shape[-1] - 1)
+        cells = (A.shape[-2], A.shape[-1])
+        maps = ft.coefficient_maps(A, coarse, sides, ratio)
+        if "solution" in self.architecture.inputs:
+            maps = torch.cat([maps, ft.solution_maps(U, cells)], 1)
+        dtype = next(self.parameters()).dtype
+        features = self.encoder(maps.to(dtype))
+        if self.upscaling is None:
+            base = U.double()
+        else:
+            mask = (ft.boundary_factor(Nodes(coarse), coarse, sides) > 0).to(U.device) if free is None else free
+            base = self.upscaling(features, U, A, mask, size)
+        if self.architecture.output == "residual":
+            terms = ft.amplitude(base).expand_as(base).unsqueeze(1)
+        else:
+            terms = ft.expansion_terms(base, 1 if self.architecture.output == "first-order" else 2)
+        return Encoding(features, base, terms, sides, ratio)
+
+    def decode(self, encoding: Encoding, query: Query) -> Tensor:
+        """Field at a query (B, *shape), float64."""
+        dtype = encoding.features.dtype
+        o = self.decoder(encoding.features, query, encoding.ratio)
+        cells = (encoding.features.shape[-2], encoding.features.shape[-1])
+        factor = ft.boundary_factor(query, cells, encoding.sides).to(o)
+        correction = (o * bilinear(encoding.terms.to(dtype), query)).sum(1) * factor
+        return bilinear(encoding.base, query) + correction.double()
+
+    def forward(self, U: Tensor, A: Tensor, cells: tuple[int, int], **options: Any) -> Tensor:
+        """Nodal values (B, ny+1, nx+1) on the fine grid of ``cells``; options as for :meth:`encode`."""
+        ratio = cells[0] / A.shape[-2]
+        return self.decode(self.encode(U, A, ratio, **options), Nodes(cells))

@@ -1,0 +1,52 @@
+"""The eight symmetries of the square on arrays ``[iy, ix]`` (numpy or torch), and on the flags of the sides.
+
+Element ``g`` in 0 … 7: bit 0 flips x, bit 1 flips y, bit 2 then transposes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def symmetries(transpositions: bool = True) -> range:
+    """All elements, or only the four without transposition, for rectangles."""
+    return range(8 if transpositions else 4)
+
+
+def transform(v: Any, g: int, *, inverse: bool = False) -> Any:
+    """Apply ``g`` (or its inverse) to the last two axes of an array.
+
+    Examples
+    --------
+    >>> v = np.arange(6).reshape(2, 3)
+    >>> all((transform(transform(v, g), g, inverse=True) == v).all() for g in range(8))
+    True
+    """
+    swap = np.swapaxes if isinstance(v, np.ndarray) else lambda t, i, j: t.transpose(i, j)
+    flip = np.flip if isinstance(v, np.ndarray) else lambda t, i: t.flip(i)
+    if inverse and g & 4:
+        v = swap(v, -1, -2)
+    if g & 1:
+        v = flip(v, -1)
+    if g & 2:
+        v = flip(v, -2)
+    if not inverse and g & 4:
+        v = swap(v, -1, -2)
+    return v
+
+
+def _side_order(g: int) -> tuple[int, int, int, int]:
+    """Which old side each new side (bottom, right, top, left) is after ``transform(·, g)``."""
+    bottom, right, top, left = 0, 1, 2, 3
+    if g & 1:
+        right, left = left, right
+    if g & 2:
+        bottom, top = top, bottom
+    if g & 4:
+        bottom, left, right, top = left, bottom, top, right
+    return bottom, right, top, left
+
+
+SIDE_ORDER = tuple(_side_order(g) for g in range(8))

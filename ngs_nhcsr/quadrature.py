@@ -1,0 +1,154 @@
+"""Loads that candidate quadrature rules give a coarse solution, assembled by NGSolve on the user's own space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ngsolve as ngs
+import numpy as np
+
+from .errors import InvalidProblem
+from .grid import TensorGrid
+from .raster import CoarseField, _segments, evaluate
+from .solvers.q1 import mass_apply, stiffness
+
+#: ``bonus_intorder`` of the candidates, the plain ``dx`` first; on quads Gauss rules of 2, 3, 4, 5, 6, 7, 12 points.
+BONUS_ORDERS = (0, 2, 4, 6, 8, 10, 20)
+EXACT = "exact integration"
+
+
+def rule_name(bonus: int) -> str:
+    """How a user writes the rule."""
+    return "dx" if bonus == 0 else f"dx(bonus_intorder={bonus})"
+
+
+def as_coefficient_function(a: Any, values: np.ndarray, grid: TensorGrid) -> ngs.CoefficientFunction:
+    """The user's coefficient, or its raster as voxels where it came as an array."""
+    if isinstance(a, ngs.CoefficientFunction):
+        return a
+    if isinstance(a, (int, float)):
+        return ngs.CoefficientFunction(float(a))
+    upper = (grid.lower[0] + grid.size[1], grid.lower[1] + grid.size[0])
+    return ngs.VoxelCoefficient(grid.lower, upper, values, linear=False)
+
+
+def form_load(u: ngs.GridFunction, form: ngs.BilinearForm) -> np.ndarray:
+    """Load vector (matrix of the form) u over the degrees of freedom of the user's space."""
+    if form.space.ndof != u.space.ndof:
+        raise InvalidProblem(
+            f"form= has {form.space.ndof} degrees of freedom, u_coarse {u.space.ndof}; pass the form that u_coarse "
+            "was solved with."
+        )
+    try:
+        load = u.vec.CreateVector()
+        load.data = form.mat * u.vec
+    except Exception as error:
+        raise InvalidProblem(f"form= has no matrix ({error}); call form.Assemble() first.") from error
+    return load.FV().NumPy().copy()
+
+
+def candidate_loads(
+    u: ngs.GridFunction, field: CoarseField, a: ngs.CoefficientFunction, values: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Loads on the tensor grid for every candidate rule, exact integration first (order-1 quads only)."""
+    candidates: dict[str, np.ndarray] = {}
+    if field.vertices is not None and u.space.globalorder == 1:
+        K = stiffness(values, field.grid.cells, field.grid.size)
+        candidates[EXACT] = (K @ field.U.ravel()).reshape(field.grid.shape)
+    for name, load in rule_loads(u, a).items():
+        candidates[name] = to_grid(u, field, load)
+    return candidates
+
+
+def rule_loads(u: ngs.GridFunction, a: ngs.CoefficientFunction) -> dict[str, np.ndarray]:
+    """Load vectors over the user's degrees of freedom for NGSolve's own rules."""
+    p, q = u.space.TnT()
+    loads = {}
+    for bonus in BONUS_ORDERS:
+        form = ngs.BilinearForm(u.space, symmetric=True)
+        form += a * ngs.grad(p) * ngs.grad(q) * ngs.dx(bonus_intorder=bonus)
+        form.Assemble()
+        loads[rule_name(bonus)] = form_load(u, form)
+    return loads
+
+
+def to_grid(u: ngs.GridFunction, field: CoarseField, load: np.ndarray) -> np.ndarray:
+    """Load vector of the user's space -> load vector of Q1 hats on the tensor grid.
+
+    On a grid of quads these are the vertex entries (the vertex functions of NGSolve's H1 are the Q1 hats, whatever
+    the order). On another mesh the load density F_i / ∫φ_i at interior vertices is extended to the boundary,
+    interpolated, and integrated against the hats.
+    """
+    mesh = u.space.mesh
+    if field.vertices is not None:
+        return load[: mesh.nv][field.vertices]
+    density, weights = _density(u, load)
+    linear = ngs.GridFunction(ngs.H1(mesh, order=1))
+    linear.vec.FV().NumPy()[:] = _fill(mesh, density, weights > 0)
+    f = evaluate(linear, mesh, *field.grid.nodes())
+    return np.where(field.free, mass_apply(f, field.grid.size), 0.0)
+
+
+def vertex_roughness(u: ngs.GridFunction, load: np.ndarray) -> float:
+    """Roughness of a load on an unstructured mesh: ‖f − mean over neighbouring vertices‖ / ‖f‖, free vertices."""
+    mesh = u.space.mesh
+    density, weights = _density(u, load)
+    inside = weights > 0
+    mean, count = _neighbour_mean(mesh, density, inside)
+    usable = inside & (count > 1)
+    total = float(np.linalg.norm(density[usable]))
+    return float(np.linalg.norm((density - mean)[usable])) / total if total > 0 else 0.0
+
+
+def _density(u: ngs.GridFunction, load: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    mesh, space = u.space.mesh, u.space
+    form = ngs.LinearForm(space)
+    form += space.TestFunction() * ngs.dx
+    form.Assemble()
+    weights = form.vec.FV().NumPy()[: mesh.nv].copy()
+    boundary = np.unique(_segments(mesh)[0])
+    weights[boundary] = 0.0
+    free = np.fromiter(space.FreeDofs(), bool, space.ndof)[: mesh.nv]
+    weights[~free] = 0.0
+    density = np.divide(load[: mesh.nv], weights, out=np.zeros(mesh.nv), where=weights != 0)
+    return density, np.abs(weights)
+
+
+def _edges(mesh: ngs.Mesh) -> np.ndarray:
+    return np.array([[v.nr for v in e.vertices] for e in mesh.edges], dtype=int)
+
+
+def _neighbour_mean(mesh: ngs.Mesh, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    edges = _edges(mesh)
+    total, count = np.zeros(mesh.nv), np.zeros(mesh.nv)
+    for i, j in ((0, 1), (1, 0)):
+        use = known[edges[:, j]]
+        np.add.at(total, edges[use, i], values[edges[use, j]])
+        np.add.at(count, edges[use, i], 1.0)
+    return np.divide(total, count, out=np.zeros(mesh.nv), where=count > 0), count
+
+
+def _fill(mesh: ngs.Mesh, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Extend values from known vertices to all, by the mean of known neighbours, layer by layer."""
+    values, known = values.copy(), known.copy()
+    while known.any() and not known.all():
+        mean, count = _neighbour_mean(mesh, values, known)
+        new = ~known & (count > 0)
+        if not new.any():
+            break
+        values[new] = mean[new]
+        known |= new
+    return values
+
+
+__all__ = [
+    "BONUS_ORDERS",
+    "EXACT",
+    "as_coefficient_function",
+    "candidate_loads",
+    "form_load",
+    "rule_loads",
+    "rule_name",
+    "to_grid",
+    "vertex_roughness",
+]

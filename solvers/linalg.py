@@ -1,0 +1,30 @@
+"""Matrix products that are safe after ``import ngsolve``.
+
+NGSolve's wheels load an OpenBLAS that exports ``cblas_?gemm_batch`` to the whole process. PyTorch's CPU build looks up
+the same names for its own MKL, with another signature, and ``torch.bmm`` (also behind ``@``, ``einsum`` and ``matmul``
+of batches) then ends the process with a segmentation fault whenever ngsolve was imported first (seen with ngsolve
+6.2.2608, ngsolve_openblas 0.3.33, torch 2.13). Plain two-dimensional products have the same signature everywhere. So
+batches are written as two-dimensional products, here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def apply_x(P: Tensor, v: Tensor) -> Tensor:
+    """Apply a matrix (n, m) along the last axis of ``v`` (..., k, m) -> (..., k, n)."""
+    return (v.reshape(-1, v.shape[-1]) @ P.T).reshape(*v.shape[:-1], P.shape[0])
+
+
+def apply_y(P: Tensor, v: Tensor) -> Tensor:
+    """Apply a matrix (n, m) along the last but one axis of ``v`` (..., m, k) -> (..., n, k)."""
+    return apply_x(P, v.transpose(-1, -2)).transpose(-1, -2)
+
+
+def batched(a: Tensor, b: Tensor) -> Tensor:
+    """Product of batches of matrices (B, n, k) @ (B, k, m)."""
+    if a.device.type != "cpu":
+        return torch.bmm(a, b)
+    return torch.stack([x @ y for x, y in zip(a, b, strict=True)])

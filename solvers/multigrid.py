@@ -1,0 +1,186 @@
+"""Batched matrix-free geometric multigrid-CG for Q1 elements in torch (CPU and CUDA).
+
+Galerkin element matrices on every level, Chebyshev-Jacobi smoothing, a direct solve on the coarsest level, and
+conjugate gradients outside. The V-cycle runs in float32 by default and the CG iteration around it in float64:
+float32 alone stagnates at a relative residual of about 1e-6 on 512² and fails from 2048² on.
+
+References: W. Hackbusch, *Multi-Grid Methods and Applications*, 1985; Y. Notay, *Flexible conjugate gradients*,
+SIAM J. Sci. Comput. 22 (2000); the error identity of Hestenes and Stiefel as in Z. Strakoš and P. Tichý, ETNA 13
+(2002).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from .blocktri import BlockTridiagonal
+from .stencil import Stencil, coarsen_elements, galerkin_elements, interpolate, restrict
+
+log = logging.getLogger(__name__)
+
+#: A grid is not coarsened below this many cells in a direction.
+COARSEST = 4
+
+
+@dataclass
+class Level:
+    """One grid of the hierarchy: operator, mask of free nodes, and the smoother's scaling."""
+
+    stencil: Stencil
+    free: Tensor
+    smoother: Stencil = field(init=False)
+    inverse_diagonal: Tensor = field(init=False)
+    eigenvalue_bound: float = field(init=False)
+
+    def prepare(self, dtype: torch.dtype) -> None:
+        """Set up the smoother in the precision of the cycle."""
+        self.smoother = self.stencil.to(dtype)
+        self.inverse_diagonal = self.free.to(dtype) / self.smoother.C
+        # 2 is the bound of an M-matrix with zero row sums; Galerkin products of jumping coefficients exceed it.
+        self.eigenvalue_bound = float(self.smoother.row_sum_bound().clamp(max=2.5))
+
+
+@dataclass(frozen=True)
+class SolveInfo:
+    """What a solve did: iterations, relative residual ``sqrt(r·Br)`` per problem, and the error decrease.
+
+    ``energy_drop`` (B,) is the Hestenes-Stiefel sum: a lower bound of the squared energy error of the start.
+    """
+
+    iterations: int
+    relative_residual: Tensor
+    energy_drop: Tensor
+    converged: bool
+
+
+class Multigrid:
+    r"""Multigrid hierarchy for :math:`-\nabla\cdot(a\nabla u)=f` on a rectangle, one coefficient per batch entry.
+
+    Parameters
+    ----------
+    A : (B, my, mx) coefficient cell values, positive; float64 recommended.
+    cells : (ny, nx) cells of the finest mesh. Coarsened while both numbers are even.
+    size : (Ly, Lx) side lengths.
+    free : (ny+1, nx+1) boolean mask of the free nodes; default: all but the boundary.
+    cycle_dtype : precision of the V-cycle.
+    smoothing : degree of the Chebyshev smoother before and after the coarse correction.
+
+    Examples
+    --------
+    >>> A = torch.ones(1, 4, 4, dtype=torch.float64)
+    >>> mg = Multigrid(A, (16, 16))
+    >>> b = torch.full((1, 17, 17), 1 / 256, dtype=torch.float64)
+    >>> u, info = mg.solve(b)
+    >>> info.converged, round(float(u.max()), 4)
+    (True, 0.074)
+    """
+
+    def __init__(
+        self,
+        A: Tensor,
+        cells: tuple[int, int],
+        size: tuple[float, float] = (1.0, 1.0),
+        free: Tensor | None = None,
+        cycle_dtype: torch.dtype = torch.float32,
+        smoothing: int = 2,
+    ):
+        if free is None:
+            free = torch.zeros(cells[0] + 1, cells[1] + 1, dtype=torch.bool, device=A.device)
+            free[1:-1, 1:-1] = True
+        self.cycle_dtype = cycle_dtype
+        self.smoothing = smoothing
+        self.levels: list[Level] = []
+        K = galerkin_elements(A, cells, size)
+        while True:
+            level = Level(Stencil.from_elements(K), free)
+            level.prepare(cycle_dtype)
+            self.levels.append(level)
+            ny, nx = K.shape[-2:]
+            if ny % 2 or nx % 2 or min(ny, nx) <= COARSEST:
+                break
+            K, free = coarsen_elements(K), free[::2, ::2]
+        last = self.levels[-1]
+        self.coarsest = BlockTridiagonal(last.stencil.to(torch.float64), last.free)
+
+    def _smooth(self, level: Level, x: Tensor | None, b: Tensor) -> Tensor:
+        """Chebyshev iteration on the upper part [λ/5, λ] of the spectrum of D^-1 A (Saad, Iterative Methods, 12.3)."""
+        hi = level.eigenvalue_bound
+        lo = hi / 5
+        theta, delta = (hi + lo) / 2, (hi - lo) / 2
+        sigma = theta / delta
+        rho = 1 / sigma
+        A, Dinv = level.smoother, level.inverse_diagonal
+        r = b if x is None else b - A.apply(x)
+        d = (Dinv * r) / theta
+        x = d.clone() if x is None else x + d
+        for _ in range(self.smoothing - 1):
+            r = r - A.apply(d)
+            rho_next = 1 / (2 * sigma - rho)
+            d = d * (rho_next * rho) + (Dinv * r) * (2 * rho_next / delta)
+            x += d
+            rho = rho_next
+        return x
+
+    def cycle(self, b: Tensor, depth: int = 0) -> Tensor:
+        """One symmetric V-cycle from zero: an approximation of A^-1 b (B, ny+1, nx+1)."""
+        level = self.levels[depth]
+        b = b * level.free
+        if depth == len(self.levels) - 1:
+            return self.coarsest.solve(b.double()).to(b.dtype)
+        x = self._smooth(level, None, b)
+        r = (b - level.smoother.apply(x)) * level.free
+        x = x + interpolate(self.cycle(restrict(r), depth + 1)) * level.free
+        return self._smooth(level, x, b)
+
+    def solve(
+        self, b: Tensor, x: Tensor | None = None, *, tolerance: float = 1e-8, max_iterations: int = 100, depth: int = 0
+    ) -> tuple[Tensor, SolveInfo]:
+        """Multigrid-preconditioned CG for right-hand sides ``b`` (B, ny+1, nx+1).
+
+        Parameters
+        ----------
+        b : load vectors; entries of Dirichlet nodes are ignored.
+        x : start values; their entries at Dirichlet nodes are the boundary values. Default zero.
+        tolerance : stop when ``sqrt(r·Br)`` (about the energy error) fell by this factor, relative to the load.
+        max_iterations : give up after so many steps; ``info.converged`` then says so.
+        depth : level of the hierarchy to solve on (0 = finest).
+        """
+        level = self.levels[depth]
+        A, free = level.stencil, level.free
+        x = torch.zeros_like(b) if x is None else x.clone()
+        r = (b - A.apply(x)) * free
+
+        def precondition(v: Tensor) -> Tensor:
+            scale = v.abs().amax((-2, -1), keepdim=True).clamp_min(1e-300)
+            return self.cycle((v / scale).to(self.cycle_dtype), depth).to(v.dtype) * scale
+
+        def dot(p: Tensor, q: Tensor) -> Tensor:
+            return (p * q).sum((-2, -1), keepdim=True)
+
+        z = precondition(r)
+        rz = dot(r, z)
+        reference = dot(b * free, precondition(b * free)) if x.any() else rz
+        reference = torch.maximum(reference, torch.full_like(reference, 1e-300))
+        drop = torch.zeros_like(rz)
+        p, k = z, 0
+        while k < max_iterations and bool((rz > tolerance**2 * reference).any()):
+            Ap = A.apply(p) * free
+            pAp = dot(p, Ap)
+            alpha = torch.where(pAp > 0, rz / pAp.clamp_min(1e-300), torch.zeros_like(pAp))
+            x = x + alpha * p
+            drop = drop + alpha * rz
+            r_next = r - alpha * Ap
+            z = precondition(r_next)
+            rz_next = dot(r_next, z)
+            # Polak-Ribière form: the float32 cycle is not exactly the same linear map in every step.
+            beta = torch.where(rz > 0, (rz_next - dot(r, z)) / rz.clamp_min(1e-300), torch.zeros_like(rz))
+            p = z + beta.clamp_min(0) * p
+            r, rz, k = r_next, rz_next, k + 1
+        relative = (rz.clamp_min(0) / reference).sqrt().flatten()
+        converged = bool((relative <= tolerance).all())
+        log.debug("multigrid: %d iterations, relative residual %.1e", k, float(relative.max()))
+        return x, SolveInfo(k, relative, drop.flatten(), converged)

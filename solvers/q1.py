@@ -1,0 +1,215 @@
+"""Q1 finite elements on tensor grids with a cellwise-constant coefficient: matrices, loads and norms (numpy).
+
+Local nodes of a cell are ordered ``(0,0), (0,1), (1,0), (1,1)`` in ``(iy, ix)``; arrays are ``[iy, ix]`` with
+row 0 at the lowest ``y``. Every integral of the coefficient is exact, also where the raster of the coefficient
+and the mesh are not nested.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import scipy.sparse as sp
+
+Array = np.ndarray
+
+#: The ten entries of a symmetric 4 x 4 element matrix, in the order in which they are stored.
+SYMMETRIC_PAIRS = ((0, 0), (1, 1), (2, 2), (3, 3), (0, 1), (2, 3), (0, 2), (1, 3), (0, 3), (1, 2))
+
+
+@lru_cache(maxsize=64)
+def reference_matrices(hy: float = 1.0, hx: float = 1.0) -> tuple[Array, Array, Array]:
+    r"""Element matrices of one cell of size ``hy`` x ``hx`` for coefficient 1.
+
+    Returns
+    -------
+    Kxx, Kyy, Kxy : (4, 4) arrays
+        :math:`\int \partial_x\phi_i\partial_x\phi_j`, :math:`\int \partial_y\phi_i\partial_y\phi_j` and the
+        symmetric mixed part :math:`\int \partial_x\phi_i\partial_y\phi_j + \partial_y\phi_i\partial_x\phi_j`.
+
+    Examples
+    --------
+    >>> Kxx, Kyy, _ = reference_matrices()
+    >>> (6 * (Kxx + Kyy)).round(12)[0].tolist()
+    [4.0, -1.0, -1.0, -2.0]
+    """
+    mass = np.array([[2.0, 1.0], [1.0, 2.0]]) / 6.0
+    stiff = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    slope = np.array([[-0.5, -0.5], [0.5, 0.5]])  # integral of phi_i' phi_j over the unit interval
+    Kxx = np.kron(mass * hy, stiff / hx)
+    Kyy = np.kron(stiff / hy, mass * hx)
+    mixed = np.kron(slope.T, slope)
+    return Kxx, Kyy, mixed + mixed.T
+
+
+def element_mass(hy: float, hx: float) -> Array:
+    """Mass matrix (4, 4) of one cell of size ``hy`` x ``hx``."""
+    mass = np.array([[2.0, 1.0], [1.0, 2.0]]) / 6.0
+    return np.kron(mass * hy, mass * hx)
+
+
+@lru_cache(maxsize=64)
+def overlap_matrices(cells: int, raster: int) -> tuple[sp.csr_matrix, sp.csr_matrix]:
+    r"""One-dimensional integrals of products of hat functions over (mesh cell) ∩ (raster cell).
+
+    Both grids divide the unit interval. Row ``3 e + s`` of the results belongs to mesh cell ``e`` and to the
+    pair ``s`` of local functions (0,0), (0,1), (1,1); column ``j`` to the raster cell.
+
+    Returns
+    -------
+    stiffness, mass : sparse (3 cells, raster)
+        :math:`\int \phi_p'\phi_q'` and :math:`\int \phi_p\phi_q`.
+    """
+    breaks = np.union1d(np.arange(cells + 1) * raster, np.arange(raster + 1) * cells)  # in 1/(cells*raster)
+    left, right = breaks[:-1], breaks[1:]
+    e, j = left // raster, left // cells
+    s, t = left / raster - e, right / raster - e  # local coordinates of the segment in its mesh cell
+    h = 1.0 / cells
+
+    def moment(k: int) -> Array:
+        return (t ** (k + 1) - s ** (k + 1)) / (k + 1) * h
+
+    m0, m1, m2 = moment(0), moment(1), moment(2)
+    stiff = np.stack([m0, -m0, m0]) / h**2
+    mass = np.stack([m0 - 2 * m1 + m2, m1 - m2, m2])
+    rows = np.stack([3 * e, 3 * e + 1, 3 * e + 2])
+    cols = np.broadcast_to(j, rows.shape)
+    shape = (3 * cells, raster)
+
+    def matrix(values: Array) -> sp.csr_matrix:
+        return sp.csr_matrix((values.ravel(), (rows.ravel(), cols.ravel())), shape=shape)
+
+    return matrix(stiff), matrix(mass)
+
+
+def element_matrices(A: Array, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> Array:
+    r"""Element matrices :math:`\int_T a\,\nabla\phi_i\cdot\nabla\phi_j` of every mesh cell, integrated exactly.
+
+    Parameters
+    ----------
+    A : (my, mx) coefficient cell values.
+    cells : (ny, nx) cells of the mesh; the two grids need not be nested.
+    size : (Ly, Lx) side lengths of the rectangle.
+
+    Returns
+    -------
+    (10, ny, nx) the distinct entries, in the order of ``SYMMETRIC_PAIRS``.
+
+    Examples
+    --------
+    >>> element_matrices(np.ones((4, 4)), (2, 2))[0, 0, 0].round(12)
+    np.float64(0.666666666667)
+    """
+    A = np.asarray(A, dtype=float)
+    ny, nx = cells
+    Ly, Lx = size
+    Dy, My = overlap_matrices(ny, A.shape[0])
+    Dx, Mx = overlap_matrices(nx, A.shape[1])
+    # K[3 ey + sy, 3 ex + sx] for the pairs (sy, sx) of one-dimensional functions.
+    K = (My @ A @ Dx.T) * (Ly / Lx) + (Dy @ A @ Mx.T) * (Lx / Ly)
+    K = np.asarray(K).reshape(ny, 3, nx, 3).transpose(1, 3, 0, 2)
+    pair = {(0, 0): 0, (0, 1): 1, (1, 0): 1, (1, 1): 2}
+    rows = []
+    for i, j in SYMMETRIC_PAIRS:
+        rows.append(K[pair[i // 2, j // 2], pair[i % 2, j % 2]])
+    return np.stack(rows)
+
+
+def assemble(elements: Array) -> sp.csr_matrix:
+    """Global matrix over all ``(ny+1)(nx+1)`` nodes (row-major) from element matrices (10, ny, nx)."""
+    _, ny, nx = elements.shape
+    nodes = np.arange((ny + 1) * (nx + 1)).reshape(ny + 1, nx + 1)
+    local = (nodes[:-1, :-1], nodes[:-1, 1:], nodes[1:, :-1], nodes[1:, 1:])
+    rows, cols, values = [], [], []
+    for entry, (i, j) in zip(elements, SYMMETRIC_PAIRS, strict=True):
+        rows.append(local[i].ravel())
+        cols.append(local[j].ravel())
+        values.append(entry.ravel())
+        if i != j:
+            rows.append(local[j].ravel())
+            cols.append(local[i].ravel())
+            values.append(entry.ravel())
+    n = nodes.size
+    return sp.csr_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(cols))), shape=(n, n))
+
+
+def stiffness(A: Array, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> sp.csr_matrix:
+    """Stiffness matrix over all nodes; coefficient integrated exactly on its own cells."""
+    return assemble(element_matrices(A, cells, size))
+
+
+def mass_apply(f: Array, size: tuple[float, float] = (1.0, 1.0)) -> Array:
+    r"""Load vector :math:`\int f_h\phi_i` of nodal values ``f`` (ny+1, nx+1): the Q1 mass matrix times ``f``."""
+
+    def along(v: Array, h: float) -> Array:
+        out = np.empty_like(v)
+        out[1:-1] = (v[:-2] + 4 * v[1:-1] + v[2:]) * (h / 6)
+        out[0] = (2 * v[0] + v[1]) * (h / 6)
+        out[-1] = (2 * v[-1] + v[-2]) * (h / 6)
+        return out
+
+    f = np.asarray(f, dtype=float)
+    ny, nx = f.shape[0] - 1, f.shape[1] - 1
+    return along(along(f, size[0] / ny).T, size[1] / nx).T
+
+
+def energy_product(v: Array, w: Array, A: Array, size: tuple[float, float] = (1.0, 1.0)) -> float:
+    r"""Energy inner product :math:`\int a\,\nabla v\cdot\nabla w` of two nodal fields on the same grid, exact."""
+    v, w = np.asarray(v, dtype=float), np.asarray(w, dtype=float)
+    A = np.asarray(A, dtype=float)
+    ny, nx = v.shape[0] - 1, v.shape[1] - 1
+    if ny % A.shape[0] == 0 and nx % A.shape[1] == 0:
+        a = np.kron(A, np.ones((ny // A.shape[0], nx // A.shape[1])))
+        vx, wx = np.diff(v, axis=1), np.diff(w, axis=1)
+        vy, wy = np.diff(v, axis=0), np.diff(w, axis=0)
+
+        def edges(p: Array, q: Array) -> Array:  # exact integral of a product of two linear functions, times 6
+            return 2 * (p[0] * q[0] + p[1] * q[1]) + p[0] * q[1] + p[1] * q[0]
+
+        x_part = edges((vx[:-1], vx[1:]), (wx[:-1], wx[1:]))
+        y_part = edges((vy[:, :-1], vy[:, 1:]), (wy[:, :-1], wy[:, 1:]))
+        ratio = (size[0] / ny) / (size[1] / nx)
+        return float(np.sum(a * (ratio * x_part + y_part / ratio)) / 6)
+    K = element_matrices(A, (ny, nx), size)
+    lv = (v[:-1, :-1], v[:-1, 1:], v[1:, :-1], v[1:, 1:])
+    lw = (w[:-1, :-1], w[:-1, 1:], w[1:, :-1], w[1:, 1:])
+    total = 0.0
+    for entry, (i, j) in zip(K, SYMMETRIC_PAIRS, strict=True):
+        total += float(np.sum(entry * lv[i] * lw[j]))
+        if i != j:
+            total += float(np.sum(entry * lv[j] * lw[i]))
+    return total
+
+
+def energy_norm(v: Array, A: Array, size: tuple[float, float] = (1.0, 1.0)) -> float:
+    r"""Energy norm :math:`(\int a|\nabla v|^2)^{1/2}` of a nodal field.
+
+    Examples
+    --------
+    >>> x = np.linspace(0, 1, 9)[None, :] * np.ones((9, 1))
+    >>> round(energy_norm(x, 4 * np.ones((4, 4))), 12)
+    2.0
+    """
+    return float(np.sqrt(max(energy_product(v, v, A, size), 0.0)))
+
+
+def l2_norm(v: Array, size: tuple[float, float] = (1.0, 1.0)) -> float:
+    """L2 norm of the Q1 function with nodal values ``v``."""
+    return float(np.sqrt(max(float(np.sum(v * mass_apply(v, size))), 0.0)))
+
+
+def relative_errors(
+    v: Array, reference: Array, A: Array, size: tuple[float, float] = (1.0, 1.0)
+) -> dict[str, float]:
+    """Errors of ``v`` relative to ``reference``: ``{"L2", "H1", "energy"}`` (H1 is the seminorm).
+
+    Both are nodal fields on the same grid; ``A`` are the coefficient's cell values.
+    """
+    e = np.asarray(v, dtype=float) - reference
+    one = np.ones((1, 1))
+    return {
+        "L2": l2_norm(e, size) / l2_norm(reference, size),
+        "H1": energy_norm(e, one, size) / energy_norm(reference, one, size),
+        "energy": energy_norm(e, A, size) / energy_norm(reference, A, size),
+    }

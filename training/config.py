@@ -1,0 +1,106 @@
+"""Training configurations: frozen dataclasses, changed by ``dataclasses.replace`` or dotted overrides."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..networks.nhcsr import Architecture
+from .problems import Recipe
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """``count`` problems of a recipe; seeds ``first_seed …``."""
+
+    recipe: Recipe
+    count: int
+    first_seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run.
+
+    Attributes
+    ----------
+    data : sets of training problems; each step draws a batch from one of them, in proportion to their cells.
+    scale_weights : how often a scale is drawn, relative to the others.
+    batch : problems per step at 32 coarse cells a side (more where problems are smaller).
+    rate : peak learning rate; linear warm-up, then cosine to zero over the budget.
+    ema : decay of the running mean of the weights that is validated and shipped.
+    """
+
+    name: str = "small"
+    architecture: Architecture = field(default_factory=Architecture)
+    data: tuple[DataSet, ...] = (DataSet(Recipe(), 1280),)
+    scale_weights: tuple[tuple[int, float], ...] = (
+        (2, 0.05), (4, 0.1), (8, 0.2), (16, 0.65), (32, 0.3), (64, 0.2)
+    )  # fmt: skip
+    loss: str = "energy"
+    batch: int = 4
+    rate: float = 1.5e-3
+    weight_decay: float = 1e-4
+    warmup: int = 200
+    clip: float = 1.0
+    ema: float = 0.998
+    seed: int = 0
+
+
+def _decode(kind: Any, value: Any) -> Any:
+    if dataclasses.is_dataclass(kind):
+        names = {f.name: f for f in dataclasses.fields(kind)}
+        unknown = set(value) - set(names)
+        if unknown:
+            raise ValueError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}; it has {', '.join(names)}")
+        nested = {"architecture": Architecture, "recipe": Recipe}
+        out = {}
+        for key, v in value.items():
+            if key == "data":
+                out[key] = tuple(_decode(DataSet, item) for item in v)
+            elif key in nested:
+                out[key] = _decode(nested[key], v)
+            else:
+                out[key] = _tuples(v)
+        return kind(**out)
+    return value
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+def to_json(config: TrainConfig) -> str:
+    """Configuration as JSON text."""
+    return json.dumps(dataclasses.asdict(config), indent=1)
+
+
+def from_json(text: str) -> TrainConfig:
+    """Inverse of :func:`to_json`; unknown fields raise ``ValueError``."""
+    return _decode(TrainConfig, json.loads(text))
+
+
+def override(config: Any, assignments: dict[str, str]) -> Any:
+    """Replace fields by dotted names, values in JSON: ``{"rate": "3e-4", "architecture.output": '"residual"'}``.
+
+    Examples
+    --------
+    >>> override(TrainConfig(), {"rate": "3e-4", "architecture.encoder": "rdn"}).architecture.encoder
+    'rdn'
+    """
+    for name, text in assignments.items():
+        head, _, rest = name.partition(".")
+        if head not in {f.name for f in dataclasses.fields(config)}:
+            known = ", ".join(f.name for f in dataclasses.fields(config))
+            raise ValueError(f"no field {head!r} in {type(config).__name__}; there are: {known}")
+        if rest:
+            config = replace(config, **{head: override(getattr(config, head), {rest: text})})
+            continue
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        config = replace(config, **{head: _tuples(value)})
+    return config

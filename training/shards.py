@@ -1,0 +1,94 @@
+"""Shards of training problems on disk: one safetensors file per range of seeds, written atomically."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from tqdm import tqdm
+
+from .problems import Problems, Recipe, make_problems
+
+log = logging.getLogger(__name__)
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """Eight hex digits that change whenever the recipe does."""
+    return sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def shard_path(folder: Path, recipe: Recipe, seeds: range) -> Path:
+    """File of one range of seeds."""
+    return folder / f"{fingerprint(recipe)}-{seeds.start:08d}-{len(seeds):03d}.safetensors"
+
+
+def write_shard(folder: Path, recipe: Recipe, seeds: range) -> Path:
+    """Make and save the problems of ``seeds`` unless the file is there; atomic, safe against other writers."""
+    torch.set_num_threads(1)
+    path = shard_path(folder, recipe, seeds)
+    if path.exists():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    # One at a time: on a CPU a batch would only make easy problems wait for the hardest.
+    parts = [make_problems(recipe, range(s, s + 1)) for s in seeds]
+    tensors = {"A": torch.cat([p.A for p in parts]).float(), "U": torch.cat([p.U for p in parts])}
+    for scale in recipe.scales:
+        tensors[f"u{scale}"] = torch.cat([p.targets[scale] for p in parts]).float()
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        meta = {"recipe": json.dumps(asdict(recipe)), "first_seed": str(seeds.start)}
+        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata=meta)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def read_shard(path: Path, recipe: Recipe) -> Problems:
+    """Read one shard; raises ``ValueError`` if the file is damaged or belongs to another recipe."""
+    try:
+        with safe_open(path, "pt") as f:
+            stored = (f.metadata() or {}).get("recipe", "")
+        tensors = load_file(path)
+    except Exception as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it and generate it again") from error
+    if json.loads(stored or "null") != json.loads(json.dumps(asdict(recipe))):
+        raise ValueError(f"{path} was made with another recipe; use another folder or delete it")
+    return Problems(tensors["A"], tensors["U"], {s: tensors[f"u{s}"] for s in recipe.scales})
+
+
+def generate(
+    folder: Path,
+    recipe: Recipe,
+    count: int,
+    *,
+    first_seed: int = 0,
+    per_shard: int = 32,
+    workers: int = 1,
+    progress: bool = False,
+) -> list[Path]:
+    """Write shards for ``count`` problems, skipping those already there; resumable at any moment."""
+    ranges = [
+        range(s, min(s + per_shard, first_seed + count)) for s in range(first_seed, first_seed + count, per_shard)
+    ]
+    todo = [r for r in ranges if not shard_path(folder, recipe, r).exists()]
+
+    def show(results: Iterable[Path]) -> None:
+        for path in tqdm(results, total=len(todo), desc="shards", disable=not progress):
+            log.info("wrote %s", path.name)
+
+    if workers <= 1:
+        show(write_shard(folder, recipe, r) for r in todo)
+    else:
+        with ProcessPoolExecutor(workers) as pool:
+            show(pool.map(write_shard, [folder] * len(todo), [recipe] * len(todo), todo))
+    return [shard_path(folder, recipe, r) for r in ranges]

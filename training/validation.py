@@ -1,0 +1,71 @@
+"""Fixed validation problems, apart from all training seeds, and the errors of a network on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..networks.nhcsr import CorrectorNetwork
+from .coefficients import families, load
+from .losses import relative_errors
+from .problems import Problems, solve_ladder
+
+#: Seeds below are for training, from here on for validation, from twice this for reported tests.
+VALIDATION_SEEDS = 1_000_000_000
+TEST_SEEDS = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kind of test problem: ``count`` coefficients of a family at a contrast, one load, one mesh."""
+
+    name: str
+    family: str = "iid"
+    contrast: float = 10.0
+    load: str = "constant"
+    coarse: int = 32
+    scale: int = 16
+    count: int = 16
+
+    def problems(self, first_seed: int, device: str | torch.device = "cpu", tolerance: float = 1e-5) -> Problems:
+        """Draw and solve them; ``first_seed`` decides all."""
+        parts = []
+        n = self.coarse * self.scale
+        scales = tuple(2**k for k in range(1, self.scale.bit_length()) if 2**k <= self.scale)
+        for seed in range(first_seed, first_seed + self.count):
+            rng = np.random.default_rng(seed)
+            A = families[self.family]((4 * self.coarse,) * 2, rng, self.contrast)
+            f = load(self.load, (n + 1, n + 1), rng)
+            tensors = (torch.from_numpy(v)[None].to(device) for v in (A, f))
+            parts.append(solve_ladder(*tensors, self.coarse, scales, tolerance))
+        return Problems(
+            torch.cat([p.A for p in parts]),
+            torch.cat([p.U for p in parts]),
+            {self.scale: torch.cat([p.targets[self.scale] for p in parts])},
+        )
+
+
+#: What a training run looks at: the figures of the first row decide which checkpoint is best.
+CASES = (
+    Case("random 1:10"),
+    Case("random 1:100", contrast=100.0, count=8),
+    Case("soil 1:10", family="soil", count=8),
+    Case("random 1:10, scale 4", scale=4, count=8),
+)
+
+
+@torch.inference_mode()
+def network_errors(network: CorrectorNetwork, problems: Problems, scale: int) -> tuple[Tensor, Tensor]:
+    """Relative energy and L2 errors (B,), (B,) against u_h, one problem at a time, in float64."""
+    energies, l2s = [], []
+    for i in range(len(problems)):
+        A, U = problems.A[i : i + 1].double(), problems.U[i : i + 1].double()
+        target = problems.targets[scale][i : i + 1].double()
+        n = target.shape[-1] - 1
+        e, l2 = relative_errors(network(U, A, (n, n)), target, A)
+        energies.append(e)
+        l2s.append(l2)
+    return torch.cat(energies).cpu(), torch.cat(l2s).cpu()
