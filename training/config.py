@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..networks.nhcsr import Architecture
+from ..registry import Registry
 from .problems import Recipe
 
 
@@ -104,3 +106,37 @@ def override(config: Any, assignments: dict[str, str]) -> Any:
             value = text
         config = replace(config, **{head: _tuples(value)})
     return config
+
+
+configs: Registry[Callable[[], TrainConfig]] = Registry("configuration")
+
+
+@configs.register("small")
+def small() -> TrainConfig:
+    """``nhcsr-light`` on one CPU core: the configuration of the shipped weights."""
+    return TrainConfig(
+        name="small",
+        batch=2,
+        rate=8e-4,
+        data=(
+            DataSet(Recipe(), 1280),
+            # Small domains carry the large scales: 16 x 32 and 8 x 64 are 512 fine cells as well.
+            DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16, 32)), 320, first_seed=100_000),
+            DataSet(Recipe(coarse=8, scales=(2, 4, 8, 16, 32, 64)), 320, first_seed=200_000),
+        ),
+    )
+
+
+@configs.register("paper")
+def paper() -> TrainConfig:
+    """The paper's network and loss on its medium, iid {1, 10}; for a GPU."""
+    return TrainConfig(
+        name="paper",
+        architecture=Architecture(
+            encoder="rdn", decoder="nhcsr", inputs="coefficient+solution", output="residual", upscaling=False
+        ),
+        data=(DataSet(Recipe(plain_share=1.0), 2560),),
+        loss="l1",
+        batch=8,
+        rate=1e-4,
+    )

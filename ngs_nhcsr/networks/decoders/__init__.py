@@ -7,5 +7,6 @@ class with ``@decoders.register("name")`` and import its module below.
 
 from ._registry import decoders
 from . import basis as _basis  # noqa: F401
+from . import nhcsr as _nhcsr  # noqa: F401
 
 __all__ = ["decoders"]

@@ -1,0 +1,222 @@
+"""Command line: ``ngs-nhcsr demo | models | generate | train | export | doctor``.
+
+Exit codes: 0 done, 1 wrong input, 2 a result that cannot be trusted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ._version import __version__
+from .errors import NhcsrError
+
+app = typer.Typer(
+    help="Learned fine-scale correction of coarse NGSolve solutions.", no_args_is_help=True, add_completion=False
+)
+console = Console()
+
+
+@app.callback()
+def _verbosity(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is being done.")] = False,
+) -> None:
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
+
+
+@app.command()
+def demo(
+    family: Annotated[str, typer.Option(help="Coefficient family.")] = "iid",
+    contrast: Annotated[float, typer.Option(help="Largest over smallest coefficient.")] = 10.0,
+    n: Annotated[int, typer.Option(help="Coarse cells a side.")] = 32,
+    scale: Annotated[int, typer.Option(help="Fine cells per coarse cell and axis.")] = 16,
+    seed: Annotated[int, typer.Option(help="Seed of the coefficient.")] = 2026,
+    model: Annotated[str | None, typer.Option(help="Model name; default: the best for the device.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    picture: Annotated[Path | None, typer.Option(help="Where to save the picture.")] = Path("demo.png"),
+    surface: Annotated[bool, typer.Option(help="Draw surfaces in 3-D instead of maps.")] = False,
+) -> None:
+    """Solve a random coarse problem in NGSolve, correct it, and compare with fine solves."""
+    from .demo import run_demo
+
+    result = run_demo(
+        family=family, contrast=contrast, n=n, scale=scale, seed=seed, model=model, device=device
+    )
+    fine = n * scale
+    table = Table(title=f"{family} 1:{contrast:g}, H = 1/{n}, ε = 1/{4 * n}, h = 1/{fine}, f = 1, seed {seed}")
+    table.add_column("method")
+    for column in ("L2 error", "energy error", "seconds"):
+        table.add_column(column, justify="right")
+    for name, l2, energy, seconds in result.rows:
+        table.add_row(name, f"{l2:.4f}", f"{energy:.3f}", f"{seconds:.3f}")
+    console.print(table)
+    console.print(f"Errors are relative, against the Q1 solution u_h on the {fine} x {fine} mesh.")
+    console.print(f"Status: [bold]{result.correction.status.name}[/bold] – {result.correction.status.value}")
+    for note in result.correction.notes:
+        console.print(f"Note: {note}")
+    if picture is not None:
+        from .visual import plot_compare
+
+        plot_compare(
+            result.u_coarse,
+            result.correction.u_fine,
+            result.u_reference,
+            warp=surface,
+            path=picture,
+            show=False,
+        ).close()
+        console.print(f"Picture: {picture}")
+    if not result.correction.status.trusted:
+        raise typer.Exit(2)
+
+
+@app.command()
+def models(as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False) -> None:
+    """List the shipped models with their contracts and validation errors."""
+    import dataclasses
+
+    from .models import _shipped, read_card
+
+    cards = [read_card(path) for path in _shipped().values()]
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(c) for c in cards], indent=1))
+        return
+    table = Table("model", "encoder / decoder", "scales", "contrast", "energy, L2 error on random 1:10", "trained")
+    for c in cards:
+        errors = c.validation.get("random 1:10", {})
+        table.add_row(
+            c.name,
+            f"{c.architecture['encoder']} / {c.architecture['decoder']}",
+            f"{c.contract.scales[0]:g} … {c.contract.scales[1]:g}",
+            f"≤ {c.contract.contrast[1]:g}",
+            f"{errors.get('energy', float('nan')):.3f}, {errors.get('L2', float('nan')):.4f}",
+            f"{c.training.get('minutes', '?')} min on {c.training.get('hardware', '?')}",
+        )
+    console.print(table)
+
+
+def _overrides(pairs: list[str]) -> dict[str, str]:
+    bad = [p for p in pairs if "=" not in p]
+    if bad:
+        raise typer.BadParameter(f"{bad[0]!r} is not of the form name=value")
+    return dict(p.split("=", 1) for p in pairs)
+
+
+@app.command()
+def generate(
+    config: Annotated[str, typer.Option(help="Configuration whose data sets to make.")] = "small",
+    data: Annotated[Path, typer.Option(help="Folder of the shards.")] = Path("data"),
+    workers: Annotated[int, typer.Option(help="Processes.")] = 1,
+) -> None:
+    """Make the training problems of a configuration; goes on where it was stopped."""
+    from .training.config import configs
+    from .training.shards import generate as make
+
+    for data_set in configs[config]().data:
+        make(data, data_set.recipe, data_set.count, first_seed=data_set.first_seed, workers=workers, progress=True)
+
+
+@app.command()
+def train(
+    config: Annotated[str, typer.Option(help="Named configuration.")] = "small",
+    minutes: Annotated[float, typer.Option(help="Budget; the learning rate falls to zero over it.")] = 100.0,
+    run: Annotated[Path, typer.Option(help="Folder of the run: checkpoints and log; an existing run goes on.")] = Path(
+        "runs/small"
+    ),
+    data: Annotated[Path, typer.Option(help="Folder of the shards; missing ones are made.")] = Path("data"),
+    workers: Annotated[int, typer.Option(help="Processes that make shards.")] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads of the training; 0: torch's default.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+    start_from: Annotated[Path | None, typer.Option(help="Checkpoint whose weights to begin with.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override, e.g. --set rate=3e-4.")] = None,
+) -> None:
+    """Train a network; ``--config small`` made the shipped weights."""
+    import torch
+
+    from .training.config import configs, override
+    from .training.loop import train as run_training
+
+    if threads:
+        torch.set_num_threads(threads)
+    chosen = override(configs[config](), _overrides(set_ or []))
+    logging.getLogger("ngs_nhcsr").setLevel(logging.INFO)
+    best = run_training(
+        chosen, run, data, minutes=minutes, device=device, workers=workers, start_from=start_from, progress=True
+    )
+    console.print(f"best weights: {best}; export them with  ngs-nhcsr export --run {run}")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Option(help="Folder of a training run.")],
+    to: Annotated[Path, typer.Option(help="Model card to write; the weights go beside it.")],
+    hardware: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = platform.processor() or "CPU",
+    count: Annotated[int, typer.Option(help="Test problems per kind for the card's table.")] = 16,
+) -> None:
+    """Write the best weights of a run as a model with a card: measures its errors on fresh test seeds."""
+    from .training.export import export_run
+
+    card = export_run(run, to, hardware=hardware, count=count)
+    console.print_json(json.dumps(card.validation))
+
+
+@app.command()
+def doctor() -> None:
+    """Report versions, devices, threads, off-screen rendering and model hashes."""
+    import importlib.metadata as metadata
+    import subprocess
+
+    import torch
+
+    from .models import list_models, load_model
+
+    table = Table("what", "found")
+    table.add_row("ngs-nhcsr", __version__)
+    table.add_row("Python", f"{platform.python_version()} on {platform.platform()}")
+    for package in ("ngsolve", "netgen-mesher", "numpy", "scipy", "torch", "safetensors", "pyvista", "vtk"):
+        try:
+            table.add_row(package, metadata.version(package))
+        except metadata.PackageNotFoundError:
+            table.add_row(package, "not installed")
+    cuda = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
+    table.add_row("CUDA devices", ", ".join(cuda) or "none")
+    table.add_row("torch threads", str(torch.get_num_threads()))
+    # Rendering without a display can end the process instead of raising, so it is tried in one of its own.
+    probe = (
+        "from ngs_nhcsr.visual import _pyvista; pv = _pyvista(); p = pv.Plotter(off_screen=True); "
+        "p.add_mesh(pv.Sphere()); p.screenshot(None)"
+    )
+    works = subprocess.run([sys.executable, "-c", probe], capture_output=True).returncode == 0
+    table.add_row("off-screen rendering", "works" if works else "does not work (on Debian and Ubuntu: apt install libegl1)")
+    failed = False
+    for name in list_models():
+        try:
+            load_model(name, "cpu")
+            table.add_row(f"model {name}", "SHA-256 matches")
+        except NhcsrError as error:
+            failed = True
+            table.add_row(f"model {name}", str(error))
+    console.print(table)
+    if failed:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point: errors of this package become one line and exit code 1."""
+    try:
+        app()
+    except (NhcsrError, ValueError) as error:
+        Console(stderr=True).print(f"[red]error:[/red] {error}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+import os
+
+import hypothesis
+import pytest
+import torch
+from ngsolve import H1, BilinearForm, GridFunction, LinearForm, VoxelCoefficient, dx, grad
+from ngsolve.meshes import MakeStructured2DMesh
+
+os.environ.setdefault("PYVISTA_OFF_SCREEN", "true")
+hypothesis.settings.register_profile("dev", max_examples=15, derandomize=True, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=80, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+torch.set_num_threads(2)
+
+
+def solve_on(mesh, a, f=1.0, *, order=1, bonus=0, dirichlet=".*"):
+    """An ordinary NGSolve script: assemble a*grad(u)*grad(v)*dx and f*v*dx, solve."""
+    fes = H1(mesh, order=order, dirichlet=dirichlet)
+    u, v = fes.TnT()
+    form = BilinearForm(a * grad(u) * grad(v) * dx(bonus_intorder=bonus)).Assemble()
+    load = LinearForm(f * v * dx(bonus_intorder=6)).Assemble()
+    gfu = GridFunction(fes)
+    gfu.vec.data = form.mat.Inverse(fes.FreeDofs(), "sparsecholesky") * load.vec
+    return gfu, form
+
+
+def voxel(kappa, lower=(0, 0), upper=(1, 1)):
+    return VoxelCoefficient(lower, upper, kappa, linear=False)
+
+
+def quads(nx, ny=None, mapping=None):
+    return MakeStructured2DMesh(quads=True, nx=nx, ny=ny or nx, mapping=mapping)
+
+
+@pytest.fixture(scope="session")
+def random_medium():
+    """iid {1, 10} cells, seeds apart from all used in training (those are small or near 1e9)."""
+    import numpy as np
+
+    def make(shape=(128, 128), seed=0, contrast=10.0):
+        rng = np.random.default_rng(3_000_000_000 + seed)
+        return np.where(rng.random(shape) < 0.5, 1.0, contrast)
+
+    return make

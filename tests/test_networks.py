@@ -1,0 +1,162 @@
+"""Symmetries, identities and equal paths that hold for any weights."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ngs_nhcsr.grid import prolongate
+from ngs_nhcsr.networks.nhcsr import Architecture, CorrectorNetwork
+from ngs_nhcsr.networks.positions import Nodes, Points, bilinear
+from ngs_nhcsr.networks.symmetry import SIDE_ORDER, transform
+
+SMALL = {
+    "basis": Architecture(encoder_options={"widths": (8, 12), "depth": 1}, decoder_options={"rank": 5, "width": 8}),
+    "nhcsr": Architecture(
+        encoder="rdn",
+        decoder="nhcsr",
+        encoder_options={"channels": 8, "blocks": 1, "layers": 2, "growth": 4},
+        decoder_options={"dim": 8, "heads": 2, "gabor": 6, "mlp": (12,)},
+        inputs="coefficient+solution",
+        output="first-order",
+    ),
+}
+
+
+def network(architecture, seed=0):
+    """Random weights everywhere, also where training starts at zero."""
+    torch.manual_seed(seed)
+    net = CorrectorNetwork(architecture).double().eval()
+    for p in net.parameters():
+        torch.nn.init.normal_(p, std=0.15)
+    return net
+
+
+def problem(N=6, M=8, per=4, batch=2, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    A = torch.where(torch.rand(batch, per * N, per * M, generator=g) < 0.5, 1.0, 10.0).double()
+    U = torch.rand(batch, N + 1, M + 1, generator=g, dtype=torch.float64)
+    U[:, 0] = U[:, -1] = 0
+    U[:, :, 0] = U[:, :, -1] = 0
+    return U, A
+
+
+def grid_points(n):
+    y, x = (torch.arange(k + 1, dtype=torch.float64) / k for k in n)
+    return torch.stack(torch.meshgrid(y, x, indexing="ij"), -1).reshape(-1, 2)
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+@pytest.mark.parametrize("scale", [1, 2, 2.5, 3, 4, 5, 8, 16])
+@torch.inference_mode()
+def test_fast_path_on_nodes_equals_pointwise_evaluation(name, scale):
+    net, (U, A) = network(SMALL[name]), problem()
+    n = (int(6 * scale), int(8 * scale))
+    encoding = net.encode(U, A, scale / 4)
+    nodes = net.decode(encoding, Nodes(n))
+    points = net.decode(encoding, Points(grid_points(n))).reshape(nodes.shape)
+    torch.testing.assert_close(nodes, points, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+@torch.inference_mode()
+def test_field_is_continuous(name):
+    """Steps of size d change the field by O(d), also across cell faces and centres."""
+    net, (U, A) = network(SMALL[name]), problem(batch=1)
+    encoding = net.encode(U, A, 4.0)
+    line = torch.linspace(0.2, 0.8, 4001, dtype=torch.float64)
+    for yx in (torch.stack([line, 0.37 + 0 * line], 1), torch.stack([0.5 + 0 * line, line], 1)):
+        v = net.decode(encoding, Points(yx))[0]
+        steps = (v[1:] - v[:-1]).abs()
+        assert float(steps.max()) < 60 * 1.5e-4 * float(v.abs().max())
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+@torch.inference_mode()
+def test_scaling_of_solution_and_coefficient(name):
+    net, (U, A) = network(SMALL[name]), problem()
+    u = net(U, A, (24, 32))
+    torch.testing.assert_close(net(3e7 * U, A, (24, 32)), 3e7 * u, rtol=1e-6, atol=1.0)
+    torch.testing.assert_close(net(U, 1e-5 * A, (24, 32)), u, rtol=1e-6, atol=1e-6)
+    assert float(net(0 * U, A, (24, 32)).abs().max()) == 0
+
+
+@torch.inference_mode()
+def test_coefficient_only_network_is_linear_in_the_solution():
+    net, (U, A), (V, _) = network(SMALL["basis"]), problem(), problem(seed=1)
+    both = net(2 * U - 3 * V, A, (24, 32))
+    torch.testing.assert_close(both, 2 * net(U, A, (24, 32)) - 3 * net(V, A, (24, 32)))
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+@torch.inference_mode()
+def test_dirichlet_values_are_exact(name):
+    net, (U, A) = network(SMALL[name]), problem(batch=1)
+    U = U + torch.rand(1, 7, 9, dtype=torch.float64)
+    u = net(U, A, (48, 64))[0].numpy()
+    P = prolongate(U[0].numpy(), (48, 64))
+    for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        np.testing.assert_allclose(u[edge], P[edge], atol=1e-12)
+
+
+@torch.inference_mode()
+def test_untrained_network_is_the_prolongation_of_a_coarse_solution():
+    arch = replace(SMALL["basis"], upscaling=False)
+    net, (U, A) = CorrectorNetwork(arch), problem()
+    torch.testing.assert_close(net(U, A, (24, 32)), bilinear(U, Nodes((24, 32))))
+
+
+@torch.inference_mode()
+def test_upscaling_with_the_exact_coefficient_changes_nothing():
+    """For a constant coefficient the geometric mean is exact, so U* = U, also with Dirichlet data and free sides."""
+    net, (U, A) = CorrectorNetwork(SMALL["basis"]).eval(), problem()
+    encoding = net.encode(U + 0.3, torch.full_like(A, 7.0), 4.0, sides=(True, False, True, True))
+    torch.testing.assert_close(encoding.base, U + 0.3)
+
+
+def test_gradient_through_the_coarse_solve():
+    from ngs_nhcsr.networks.upscale import Upscaling
+
+    torch.manual_seed(0)
+    up = Upscaling(3, hidden=4).double()
+    for p in up.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    U, A = problem(3, 4, batch=2)
+    free = torch.zeros(4, 5, dtype=torch.bool)
+    free[1:-1, 1:-1] = True
+    features = torch.rand(2, 3, 12, 16, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda z: up(z, U, A, free, (1.0, 1.0)), (features,), atol=1e-6)
+
+
+@pytest.mark.parametrize("g", range(8))
+def test_symmetrised_prediction_commutes_with_the_symmetries(g):
+    from ngs_nhcsr.models import Contract, Model, ModelCard
+
+    net = network(SMALL["basis"])
+    model = Model(ModelCard("test", {}, Contract()), net, torch.device("cpu"))
+    U, A = (v[0].numpy() for v in problem(6, 6, batch=1))
+    sides = (True, False, True, True)
+    one = model.predict(U, A, Nodes((24, 24)), 1.0, sides=sides, symmetrize=True)
+    turned_sides = tuple(sides[i] for i in SIDE_ORDER[g])
+    two = model.predict(transform(U, g), transform(A, g), Nodes((24, 24)), 1.0, sides=turned_sides, symmetrize=True)
+    np.testing.assert_allclose(two, transform(one, g), atol=1e-11)
+
+
+def test_every_encoder_keeps_the_size_of_its_map():
+    from ngs_nhcsr.networks.encoders import encoders
+
+    for name in encoders.names():
+        if name == "rdn-b":
+            continue
+        net = encoders[name](3)
+        assert net(torch.rand(1, 3, 21, 34)).shape == (1, net.channels, 21, 34)
+
+
+def test_parameter_counts_of_the_published_encoders():
+    """RDN-B as published, with 2 input channels; light model within its budget."""
+    from ngs_nhcsr.networks.encoders import encoders
+
+    count = lambda net: sum(p.numel() for p in net.parameters())  # noqa: E731
+    assert count(encoders["rdn-b"](2)) == 21_973_376
+    assert count(CorrectorNetwork(Architecture())) < 1_500_000

@@ -1,0 +1,155 @@
+"""NGSolve objects to arrays and back."""
+
+import logging
+
+import numpy as np
+import pytest
+from conftest import quads, solve_on, voxel
+from netgen.geom2d import SplineGeometry
+from ngsolve import BND, H1, L2, CoefficientFunction, GridFunction, Integrate, Mesh, cos, sin, x, y
+
+from ngs_nhcsr import GridMismatch
+from ngs_nhcsr.grid import TensorGrid
+from ngs_nhcsr.raster import evaluate, fine_space, rasterise, read_coarse, structured_mesh
+
+
+def refined(n, times):
+    mesh = quads(n)
+    for _ in range(times):
+        mesh.Refine()
+    return mesh
+
+
+def rectangle(maxh, lower=(0, 0), upper=(1, 1)):
+    geo = SplineGeometry()
+    geo.AddRectangle(lower, upper, bcs=["bottom", "right", "top", "left"])
+    return Mesh(geo.GenerateMesh(maxh=maxh))
+
+
+@pytest.mark.parametrize(
+    "mesh",
+    [
+        quads(6, 4),
+        refined(3, 1),
+        quads(6, 4, mapping=lambda px, py: (2 + 3 * px, 5 - 2 * py)),
+        structured_mesh(TensorGrid((4, 6), (-1.0, 3.0), (0.5, 7.0))),
+    ],
+    ids=["structured", "refined", "mapped and flipped", "bulk"],
+)
+def test_nodal_values_of_any_numbering(mesh):
+    u = GridFunction(H1(mesh, order=1, dirichlet=".*"))
+    u.Interpolate(sin(x) + 2 * y)
+    found = read_coarse(u)
+    Y, X = np.meshgrid(*found.grid.nodes(), indexing="ij")
+    np.testing.assert_allclose(found.U, np.sin(X) + 2 * Y, atol=1e-12)
+    inner = np.zeros(found.grid.shape, bool)
+    inner[1:-1, 1:-1] = True
+    np.testing.assert_array_equal(found.free, inner)
+    assert found.sides == (True, True, True, True)
+
+
+def test_dirichlet_sides_are_recognised():
+    u = GridFunction(H1(quads(5, 4), order=1, dirichlet="bottom|left"))
+    u.Set(1)
+    assert read_coarse(u).sides == (True, False, False, True)
+
+
+def test_coefficients_of_every_kind_give_the_same_raster(random_medium):
+    kappa = random_medium((16, 24))
+    mesh, grid = quads(6, 4), TensorGrid((4, 6))
+    own = L2(quads(24, 16), order=0)
+    piecewise = GridFunction(own)
+    piecewise.vec.FV().NumPy()[:] = kappa.ravel()
+    for a in (voxel(kappa), piecewise, kappa, kappa.astype(np.float32), np.asfortranarray(kappa.astype(int))):
+        raster = rasterise(a, mesh, grid)
+        np.testing.assert_array_equal(raster.values, kappa)
+        assert raster.varying == 0
+
+
+def test_region_wise_coefficient_of_another_mesh():
+    geo = SplineGeometry()
+    geo.AddRectangle((0, 0), (1, 1), leftdomain=1, bc="outer")
+    geo.AddRectangle((0.25, 0.25), (0.5, 0.75), leftdomain=2, rightdomain=1)
+    geo.SetMaterial(1, "mat")
+    geo.SetMaterial(2, "inc")
+    triangles = Mesh(geo.GenerateMesh(maxh=0.2))
+    a = triangles.MaterialCF({"mat": 1.0, "inc": 100.0})
+    raster = rasterise(a, quads(4), TensorGrid((4, 4)), mesh=triangles)
+    expected = np.ones((16, 16))
+    expected[4:12, 4:8] = 100
+    np.testing.assert_array_equal(raster.values, expected)
+
+
+@pytest.mark.parametrize(("mean", "value"), [("arithmetic", 4.0), ("geometric", 10 ** (1 / 3)), ("harmonic", 1 / 0.7)])
+def test_varying_cells_are_counted_and_averaged(mean, value):
+    from ngsolve import IfPos
+
+    a = IfPos(x - 0.25, 1.0, 1.0) + IfPos(x - (0.5 + 1 / 24), 0.0, 9.0) * IfPos(x - 0.5, 1.0, 0.0)
+    raster = rasterise(a, quads(2), TensorGrid((2, 2)), mean=mean)
+    assert raster.varying == 8
+    # one of the three samples across the cell [1/2, 5/8] sees 10
+    np.testing.assert_allclose(raster.values[:, 4], value)
+
+
+def test_analytic_coefficient_is_sampled_in_place():
+    grid = TensorGrid((8, 8))
+    raster = rasterise(2 + cos(3 * x) * y, quads(8), grid, cells_per_coarse=8)
+    t = (np.arange(64) + 0.5) / 64
+    np.testing.assert_allclose(raster.values, 2 + np.cos(3 * t)[None, :] * t[:, None], rtol=2e-3)
+
+
+def test_fine_mesh_keeps_names_and_is_built_once():
+    geo = SplineGeometry()
+    geo.AddRectangle((0, 0), (1, 1), bcs=["b", "r", "t", "l"])
+    geo.SetMaterial(1, "rock")
+    mesh = Mesh(geo.GenerateMesh(maxh=0.3))
+    u = GridFunction(H1(mesh, order=1, dirichlet="b|l"))
+    coarse = read_coarse(u).grid
+    first = fine_space(u, coarse, coarse.refined(2))
+    assert fine_space(u, coarse, coarse.refined(2)) is first
+    fine = first.space.mesh
+    assert fine.GetMaterials() == ("rock",)
+    for name in "brtl":
+        assert Integrate(1, fine, BND, definedon=fine.Boundaries(name)) == pytest.approx(1)
+        where = {"b": y, "l": x, "r": 1 - x, "t": 1 - y}[name]
+        assert Integrate(where, fine, BND, definedon=fine.Boundaries(name)) == pytest.approx(0, abs=1e-12)
+    assert sum(first.space.FreeDofs()) == coarse.refined(2).cells[0] * coarse.refined(2).cells[1]
+
+
+def test_written_field_is_an_ordinary_gridfunction():
+    u = GridFunction(H1(quads(4), order=1, dirichlet=".*"))
+    grid = read_coarse(u).grid
+    fine = fine_space(u, grid, grid.refined(4))
+    Y, X = np.meshgrid(*fine.grid.nodes(), indexing="ij")
+    v = fine.field(X * Y)
+    assert Integrate(v, v.space.mesh) == pytest.approx(0.25)
+    np.testing.assert_allclose(evaluate(v, v.space.mesh, np.array([0.3]), np.array([0.9])), [[0.27]])
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_triangles_are_brought_to_a_grid_of_matching_size(order, caplog):
+    mesh = rectangle(0.08)
+    u = GridFunction(H1(mesh, order=order, dirichlet="bottom|top"))
+    u.Interpolate(x + 2 * y)
+    with caplog.at_level(logging.INFO, "ngs_nhcsr"):
+        found = read_coarse(u)
+    assert "tensor grid" in caplog.text
+    assert 0.7 * u.space.ndof < np.prod(found.grid.shape) < 1.4 * u.space.ndof
+    Y, X = np.meshgrid(*found.grid.nodes(), indexing="ij")
+    np.testing.assert_allclose(found.U, X + 2 * Y, atol=1e-9)
+    assert found.sides == (True, False, True, False)
+    assert not found.free[0].any()
+    assert found.free[1:-1, 0].all()
+
+
+def test_quads_of_order_two_keep_their_own_grid():
+    gfu, _ = solve_on(quads(8), CoefficientFunction(1.0), order=2)
+    found = read_coarse(gfu)
+    assert found.grid.cells == (8, 8)
+    assert found.U[4, 4] == pytest.approx(gfu(gfu.space.mesh(0.5, 0.5)))
+
+
+def test_points_outside_are_an_error():
+    u = GridFunction(H1(quads(4), order=1))
+    with pytest.raises(GridMismatch, match="outside"):
+        evaluate(u, u.space.mesh, np.array([0.5]), np.array([1.5]))

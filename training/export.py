@@ -1,0 +1,81 @@
+"""From a training run to a model with a card: errors measured on test seeds, provenance, hash."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from ..models import Contract, ModelCard, export_model
+from ..networks.nhcsr import CorrectorNetwork
+from .config import TrainConfig, from_json
+from .state import read_config
+from .validation import TEST_SEEDS, Case, network_errors
+
+#: What the card's validation table shows.
+CARD_CASES = (
+    Case("random 1:10"),
+    Case("random 1:10, scale 8", scale=8),
+    Case("random 1:10, scale 4", scale=4),
+    Case("random 1:10, scale 2", scale=2),
+    Case("random 1:100", contrast=100.0),
+    Case("soil 1:10", family="soil"),
+    Case("mixture 1:10", family="mixture"),
+    Case("log-normal 1:10", family="lognormal"),
+    Case("random 1:10, N = 16", coarse=16),
+    Case("random 1:10, N = 64", coarse=64, count=6),
+)
+
+
+def contract_of(config: TrainConfig) -> Contract:
+    """The ranges that the training data cover."""
+    recipes = [d.recipe for d in config.data]
+    return Contract(
+        scales=(min(r.scales[0] for r in recipes), max(r.scales[-1] for r in recipes)),
+        contrast=(1, max(r.contrast[1] for r in recipes)),
+        coarse=(8, 128),
+        cells_per_coarse=tuple(sorted({r.cells_per_coarse for r in recipes})),
+    )
+
+
+def export_run(run: Path, to: Path, *, hardware: str, count: int = 16) -> ModelCard:
+    """Write the model card ``to`` and its weights from ``run``; see ``models.export_model``."""
+    config = from_json(read_config(run / "last.safetensors"))
+    with safe_open(run / "last.safetensors", "pt") as f:
+        progress = json.loads(f.metadata()["progress"])
+    weights = load_file(run / "best.safetensors")
+    network = CorrectorNetwork(config.architecture)
+    network.load_state_dict(weights)
+    network.eval()
+    table = {}
+    for case in CARD_CASES:
+        case = replace(case, count=min(case.count, count))
+        energy, l2 = network_errors(network, case.problems(TEST_SEEDS), case.scale)
+        table[case.name] = {
+            "energy": round(float(energy.median()), 5),
+            "L2": round(float(l2.median()), 5),
+            "worst energy": round(float(energy.max()), 5),
+            "worst L2": round(float(l2.max()), 5),
+            "problems": case.count,
+        }
+    training = {
+        "command": f"ngs-nhcsr train --config {config.name}",
+        "config": json.loads(read_config(run / "last.safetensors")),
+        "steps": progress["step"],
+        "minutes": round(progress["seconds"] / 60, 1),
+        "hardware": hardware,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "errors": "relative, median, against the Q1 solution on the fine mesh; f = 1; test seeds from 2e9",
+    }
+    return export_model(
+        weights,
+        to,
+        name=to.stem,
+        architecture=config.architecture,
+        contract=contract_of(config),
+        training=training,
+        validation=table,
+    )
