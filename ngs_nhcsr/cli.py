@@ -95,7 +95,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print the cards
         table.add_row(
             c.name,
             f"{c.architecture['encoder']} / {c.architecture['decoder']}",
-            f"{c.contract.scales[0]:g} … {c.contract.scales[1]:g}",
+            ", ".join(f"{s:g}" for s in c.contract.scales),
             f"≤ {c.contract.contrast[1]:g}",
             f"{errors.get('energy', float('nan')):.3f}, {errors.get('L2', float('nan')):.4f}",
             f"{c.training.get('minutes', '?')} min on {c.training.get('hardware', '?')}",

@@ -25,8 +25,10 @@ log = logging.getLogger(__name__)
 ROUGH = 0.5
 #: Candidates this close (relative) to the smoothest are ties.
 TIE = 0.05
-#: Loads smoother than this are smooth to round-off; it keeps ties from being decided by noise.
-FLOOR = 1e-7
+#: Loads smoother than this are smooth to round-off: no reason to prefer one to another.
+ROUND_OFF = 1e-7
+#: Differences of roughness below this are too weak an evidence to rule out a rule.
+EVIDENCE = 1e-3
 #: Ties whose canonical solutions differ by more than this (relative, l2 of nodal values) are undecidable.
 SAME = 0.01
 
@@ -117,6 +119,19 @@ def read_given(A: np.ndarray, grid: TensorGrid, U: np.ndarray, free: np.ndarray,
     return Reading(canonical, F, nodal_load(F, grid, free), rule, {rule: roughness(F, free)})
 
 
+def choose(rough: Mapping[str, float]) -> tuple[str, list[str]]:
+    """The rule to take, the first of the smoothest, and the other rules that cannot be ruled out.
+
+    Examples
+    --------
+    >>> choose({"exact": 0.0151, "dx": 0.015, "dx(bonus_intorder=2)": 0.8})
+    ('exact', ['dx'])
+    """
+    best = min(rough.values())
+    chosen = next(n for n, r in rough.items() if r <= best * (1 + TIE) + ROUND_OFF)
+    return chosen, [n for n, r in rough.items() if n != chosen and r <= best * (1 + TIE) + EVIDENCE]
+
+
 def read_load(
     A: np.ndarray, grid: TensorGrid, U: np.ndarray, free: np.ndarray, candidates: Mapping[str, np.ndarray]
 ) -> Reading:
@@ -133,10 +148,10 @@ def read_load(
     best = min(rough.values())
     if best > ROUGH:
         return Reading(U, None, None, "none", rough)
-    ties = [name for name, r in rough.items() if r <= best * (1 + TIE) + FLOOR]
-    readings = {name: read_given(A, grid, U, free, candidates[name], name) for name in ties}
-    chosen = readings[ties[0]]
+    name, ties = choose(rough)
+    chosen = read_given(A, grid, U, free, candidates[name], name)
+    others = {n: read_given(A, grid, U, free, candidates[n], n) for n in ties}
     scale = np.linalg.norm(chosen.U)
-    differing = [n for n in ties[1:] if np.linalg.norm(readings[n].U - chosen.U) > SAME * scale]
+    differing = [n for n, other in others.items() if np.linalg.norm(other.U - chosen.U) > SAME * scale]
     log.info("coarse solution read as %s (roughness %.2g)", chosen.rule, rough[chosen.rule])
     return Reading(chosen.U, chosen.F, chosen.f, chosen.rule, rough, tuple(differing))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -133,7 +134,10 @@ def _read(
     if f is not None:
         samples = sample_load(f, u.space.mesh, grid)
         cells = (samples.shape[0] - 1, samples.shape[1] - 1)
-        F = restrict(mass_apply(samples, grid.size), grid.cells)
+        if isinstance(f, ngs.CoefficientFunction) and found.vertices is not None:
+            F = quadrature.to_grid(u, found, quadrature.integrated_load(u, f))  # keeps jumps of f where they are
+        else:
+            F = restrict(mass_apply(samples, grid.size), grid.cells)
         canonical = reading_.galerkin_solve(A, grid, np.where(found.free, F, 0.0), found.free, found.U)
         _compare(found.U, canonical, notes)
         log.info("load given, sampled on %d x %d nodes", cells[1] + 1, cells[0] + 1)
@@ -159,11 +163,11 @@ def _read_unstructured(
     best = min(rough, key=lambda k: rough[k])
     if rough[best] > reading_.ROUGH:
         return reading_.Reading(found.U, None, None, "none", rough)
-    ties = [n for n, r in rough.items() if r <= rough[best] * (1 + reading_.TIE) + reading_.FLOOR]
-    F = {n: quadrature.to_grid(u, found, loads[n]) for n in ties}
-    chosen = reading_.read_given(A, found.grid, found.U, found.free, F[ties[0]], ties[0])
-    scale = np.linalg.norm(F[ties[0]])
-    differing = tuple(n for n in ties[1:] if np.linalg.norm(F[n] - F[ties[0]]) > reading_.SAME * scale)
+    name, ties = reading_.choose(rough)
+    F = {n: quadrature.to_grid(u, found, loads[n]) for n in (name, *ties)}
+    chosen = reading_.read_given(A, found.grid, found.U, found.free, F[name], name)
+    scale = np.linalg.norm(F[name])
+    differing = tuple(n for n in ties if np.linalg.norm(F[n] - F[name]) > reading_.SAME * scale)
     return reading_.Reading(chosen.U, chosen.F, chosen.f, chosen.rule, rough, differing)
 
 
@@ -229,6 +233,9 @@ class Correction:
     notes : everything the user should know, in sentences.
     timings : seconds per stage.
     model : name of the model.
+    energy, coarse_energy : E(v) = ½ a(v, v) − f(v) of the result and of the canonical coarse solution, where the load
+        is known; their difference is half the difference of the squared energy errors against u_h.
+    damping : 1 for the network's own field, 0 for the coarse solution, between them for a damped one.
     """
 
     u_fine: ngs.GridFunction
@@ -240,6 +247,7 @@ class Correction:
     model: str = ""
     energy: float | None = None
     coarse_energy: float | None = None
+    damping: float = 1.0
 
 
 class Corrector:
@@ -315,6 +323,7 @@ class Corrector:
             self.model.card.name,
             verdict.energy,
             verdict.coarse_energy,
+            verdict.damping,
         )
 
     def evaluate(
@@ -354,7 +363,7 @@ class Corrector:
             problem.U,
             problem.A,
             query,
-            scale / problem.ratio[0],
+            aligned_ratio(scale / problem.ratio[0]),
             sides=problem.field.sides,
             free=problem.field.free,
             size=problem.grid.size,
@@ -375,6 +384,20 @@ class Corrector:
             if status is Status.ACCEPTED:
                 status = Status.OUT_OF_CONTRACT
         return status, notes
+
+
+def aligned_ratio(ratio: float) -> float:
+    """Fine cells per coefficient cell as the network is told them: whole numbers, or the power of two below.
+
+    A mesh whose cells cut raster cells is about as stiff as the next coarser mesh that is aligned with them (scale 3.5
+    on 32 cells: L2 error 0.034 told so, 0.23 told the ratio itself).
+
+    Examples
+    --------
+    >>> aligned_ratio(3.0), aligned_ratio(1.25), aligned_ratio(0.75)
+    (3.0, 1.0, 0.5)
+    """
+    return ratio if ratio == int(ratio) else 2.0 ** math.floor(math.log2(ratio))
 
 
 def correct(

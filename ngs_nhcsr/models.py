@@ -59,13 +59,14 @@ class Contract:
 
     Attributes
     ----------
-    scales, contrast, coarse : closed ranges.
+    scales : trained numbers of fine cells per coarse cell.
+    contrast, coarse : closed ranges.
     cells_per_coarse : allowed numbers of coefficient cells per coarse cell.
     mean : how a raster cell in which the coefficient varies gets its value (``raster.MEANS``).
     boundary : boundary conditions seen in training.
     """
 
-    scales: tuple[float, float] = (2, 16)
+    scales: tuple[float, ...] = (2, 4, 8, 16)
     contrast: tuple[float, float] = (1, 200)
     coarse: tuple[int, int] = (8, 128)
     cells_per_coarse: tuple[int, ...] = (4,)
@@ -77,8 +78,8 @@ class Contract:
     ) -> list[str]:
         """Sentences that say in what an input leaves the contract; empty if it does not."""
         out = []
-        if not self.scales[0] <= scale <= self.scales[1]:
-            out.append(f"scale {scale:g} outside the trained {self.scales[0]:g} … {self.scales[1]:g}")
+        if scale not in self.scales:
+            out.append(f"scale {scale:g} is none of the trained {', '.join(f'{s:g}' for s in self.scales)}")
         if contrast > self.contrast[1] * (1 + 1e-9):
             out.append(f"contrast {contrast:.3g} above the trained {self.contrast[1]:g}")
         if min(coarse) < self.coarse[0] or max(coarse) > self.coarse[1]:
@@ -155,7 +156,7 @@ class Model:
 
         free = None if free is None else np.asarray(free, bool)
         if not symmetrize or not isinstance(query, Nodes):
-            mask = None if free is None else torch.from_numpy(free).to(self.device)
+            mask = None if free is None else torch.from_numpy(np.ascontiguousarray(free)).to(self.device)
             with torch.inference_mode():
                 encoding = self.network.encode(to_tensor(U), to_tensor(A), ratio, sides, mask, size)
                 return self.network.decode(encoding, query)[0].cpu().numpy()
@@ -331,9 +332,12 @@ def read_card(path: Path) -> ModelCard:
             f"{path} has card format {version!r}; this ngs_nhcsr {__version__} reads up to {CARD_FORMAT}. It needs "
             f"ngs_nhcsr ≥ {fields.get('needs', '?')}."
         )
-    known = {f.name for f in dataclasses.fields(ModelCard)}
-    if set(fields) - known:
-        raise ModelFileError(f"{path} has unknown fields: {', '.join(sorted(set(fields) - known))}.")
+    for kind, given in ((ModelCard, fields), (Contract, fields.get("contract"))):
+        known = {f.name for f in dataclasses.fields(kind)}
+        if not isinstance(given, dict) or known - set(given):
+            raise ModelFileError(f"{path} is not a complete model card: {kind.__name__} needs {', '.join(known)}.")
+        if set(given) - known:
+            raise ModelFileError(f"{path} has unknown fields: {', '.join(sorted(set(given) - known))}.")
     try:
         contract = Contract(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields["contract"].items()})
         return ModelCard(**{**fields, "contract": contract})

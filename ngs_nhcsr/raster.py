@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,10 +28,14 @@ SIDES = ("bottom", "right", "top", "left")
 
 
 class MeshCache:
-    """Least-recently-used cache of objects made for a mesh; entries go with the mesh or when it changes."""
+    """Least-recently-used cache of objects made for a mesh; an entry is void when its mesh changes.
+
+    The mesh is held, not weakly referenced: NGSolve's Python objects are wrappers that come and go
+    (``u.space.mesh`` makes a new one unless one is alive), and holding one keeps its identity.
+    """
 
     def __init__(self, entries: int):
-        self._entries: OrderedDict[tuple, tuple[weakref.ref, int, Any]] = OrderedDict()
+        self._entries: OrderedDict[tuple, tuple[ngs.Mesh, int, Any]] = OrderedDict()
         self._limit = entries
 
     def get(self, mesh: ngs.Mesh, key: tuple, make: Callable[[], T]) -> T:
@@ -40,13 +43,11 @@ class MeshCache:
         stamp = mesh.ngmesh._timestamp
         full = (id(mesh), *key)
         found = self._entries.get(full)
-        if found is not None and found[0]() is mesh and found[1] == stamp:
+        if found is not None and found[0] is mesh and found[1] == stamp:
             self._entries.move_to_end(full)
             return found[2]
         value = make()
-        self._entries[full] = (weakref.ref(mesh), stamp, value)
-        for k in [k for k, (ref, _, _) in self._entries.items() if ref() is None]:
-            del self._entries[k]
+        self._entries[full] = (mesh, stamp, value)
         while len(self._entries) > self._limit:
             self._entries.popitem(last=False)
         return value

@@ -65,7 +65,8 @@ class Multigrid:
     A : (B, my, mx) coefficient cell values, positive; float64 recommended.
     cells : (ny, nx) cells of the finest mesh. Coarsened while both numbers are even.
     size : (Ly, Lx) side lengths.
-    free : (ny+1, nx+1) boolean mask of the free nodes; default: all but the boundary.
+    free : (ny+1, nx+1) boolean mask of the free nodes; default: all but the boundary. If all are free (the
+        Neumann problem), loads must sum to zero; solutions are determined up to a constant.
     cycle_dtype : precision of the V-cycle.
     smoothing : degree of the Chebyshev smoother before and after the coarse correction.
 
@@ -104,7 +105,11 @@ class Multigrid:
                 break
             K, free = coarsen_elements(K), free[::2, ::2]
         last = self.levels[-1]
-        self.coarsest = BlockTridiagonal(last.stencil.to(torch.float64), last.free)
+        pinned = last.free
+        if bool(pinned.all()):  # the Neumann problem leaves a constant open; one node of this grid fixes it
+            pinned = pinned.clone()
+            pinned[0, 0] = False
+        self.coarsest = BlockTridiagonal(last.stencil.to(torch.float64), pinned)
 
     def _smooth(self, level: Level, x: Tensor | None, b: Tensor) -> Tensor:
         """Chebyshev iteration on the upper part [λ/5, λ] of the spectrum of D^-1 A (Saad, Iterative Methods, 12.3)."""

@@ -34,7 +34,7 @@ def contract_of(config: TrainConfig) -> Contract:
     """The ranges that the training data cover."""
     recipes = [d.recipe for d in config.data]
     return Contract(
-        scales=(min(r.scales[0] for r in recipes), max(r.scales[-1] for r in recipes)),
+        scales=tuple(sorted({s for r in recipes for s in r.scales})),
         contrast=(1, max(r.contrast[1] for r in recipes)),
         coarse=(8, 128),
         cells_per_coarse=tuple(sorted({r.cells_per_coarse for r in recipes})),

@@ -25,10 +25,10 @@ def coefficient_maps(A: Tensor, coarse: tuple[int, int], sides: Sides, ratio: fl
     log_a = (log_a - log_a.mean((-2, -1), keepdim=True)).float() / 2
 
     def places(n: int) -> Tensor:
-        return torch.arange(n, device=A.device) + 0.5
+        return torch.arange(n, device=A.device, dtype=torch.float32) + 0.5
 
     y, x = places(my), places(mx)
-    near = torch.zeros(my, mx, device=A.device)
+    near = torch.zeros(my, mx, device=A.device, dtype=torch.float32)
     bottom, right, top, left = sides
     for active, distance in ((bottom, y[:, None]), (top, my - y[:, None]), (left, x[None]), (right, mx - x[None])):
         if active:

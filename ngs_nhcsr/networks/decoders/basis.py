@@ -12,6 +12,8 @@ cell, ψ is needed at (2r−1)² or (2r)² offsets only and decoding is one smal
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -51,7 +53,7 @@ class BasisDecoder(nn.Module):
         """
         parameters = self.coefficients.weight
         dy, dx = torch.broadcast_tensors(dy.to(parameters), dx.to(parameters))
-        scale = torch.full_like(dy, torch.tensor(float(ratio)).log2().item() / 4)
+        scale = torch.full_like(dy, math.log2(ratio) / 4)
         return self.psi(torch.stack([dy, dx, F.relu(dy.abs() - 0.5), F.relu(dx.abs() - 0.5), scale], -1))
 
     def forward(self, features: Tensor, query: Query, ratio: float) -> Tensor:
@@ -70,8 +72,8 @@ class BasisDecoder(nn.Module):
         c = self.coefficients
         r = ny // my
         first = -((r - 1) // 2)
-        offsets = (torch.arange(first, first + (2 * r - 1 if r % 2 == 0 else 2 * r)) / r - 0.5).double()
-        offsets = offsets.to(features.device)
+        count = 2 * r - 1 if r % 2 == 0 else 2 * r
+        offsets = torch.arange(first, first + count, dtype=torch.float64, device=features.device) / r - 0.5
         hat = (1 - offsets.abs()).to(features)
         table = self.basis(offsets[:, None], offsets[None, :], ratio)
         table = (table * (hat[:, None] * hat[None, :]).unsqueeze(-1)).flatten(0, 1)  # (S², K)
@@ -79,7 +81,7 @@ class BasisDecoder(nn.Module):
         weight = apply_y(table, c.weight.view(self.outputs, self.rank, -1)).flatten(0, 1)  # (J S², channels)
         bias = (c.bias.view(self.outputs, self.rank) @ table.T).flatten()  # type: ignore[union-attr]
         columns = F.conv2d(features, weight[..., None, None], bias)
-        s = len(offsets)
+        s = count
         columns = columns.reshape(-1, s * s, my * mx)
         out = F.fold(columns, (ny + 1, nx + 1), (s, s), stride=r, padding=-first)
         wy, wx = (_total_weight(query.axis(k, (my, mx)[k], centred=True), (my, mx)[k]) for k in (0, 1))

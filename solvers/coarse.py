@@ -1,0 +1,94 @@
+"""Q1 on the coarse grid alone: exactly integrated coefficient, or one mean value per coarse cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse.linalg import splu
+
+from ..errors import GridMismatch, InvalidProblem
+from .fine import Load, nodal_values
+from .nesting import Cells, cell_pair, raster_values
+from .q1 import mass_apply, stiffness
+
+MEANS = ("galerkin", "arithmetic", "harmonic", "geometric")
+
+
+def cell_means(A: np.ndarray, N: Cells, mean: str) -> np.ndarray:
+    """Mean of the coefficient over every coarse cell, (Ny, Nx).
+
+    Parameters
+    ----------
+    A : (my, mx) coefficient; its raster must be a multiple of the coarse cells.
+    mean : "arithmetic", "harmonic" or "geometric".
+
+    Raises
+    ------
+    GridMismatch, InvalidProblem, NotCoercive
+
+    Examples
+    --------
+    >>> cell_means(np.array([[1.0, 4.0]]), 1, "geometric").round(12)
+    array([[2.]])
+    """
+    A, (Ny, Nx) = raster_values(A), cell_pair(N, "N")
+    if A.shape[0] % Ny or A.shape[1] % Nx:
+        raise GridMismatch(
+            f"the raster {A.shape} is no multiple of N={(Ny, Nx)}; use mean='galerkin' or resample it."
+        )
+    cells = A.reshape(Ny, A.shape[0] // Ny, Nx, A.shape[1] // Nx)
+    if mean == "arithmetic":
+        return cells.mean((1, 3))
+    if mean == "harmonic":
+        return 1 / (1 / cells).mean((1, 3))
+    if mean == "geometric":
+        return np.exp(np.log(cells).mean((1, 3)))
+    raise InvalidProblem(f"mean must be one of {', '.join(MEANS)}, not {mean!r}.")
+
+
+def solve_free(K: Any, F: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Solve ``K U = F`` at the free nodes, U = 0 at the others.
+
+    Parameters
+    ----------
+    K : sparse (nodes, nodes), nodes row-major.
+    F : (Ny+1, Nx+1) load vector.
+    free : (Ny+1, Nx+1) boolean.
+    """
+    inside = free.ravel()
+    U = np.zeros(free.size)
+    if inside.any():
+        U[inside] = splu(K.tocsr()[inside][:, inside].tocsc()).solve(F.ravel()[inside])
+    return U.reshape(free.shape)
+
+
+def coarse_solve(
+    A: np.ndarray, N: Cells, f: Load = 1.0, mean: str = "galerkin", size: tuple[float, float] = (1.0, 1.0)
+) -> np.ndarray:
+    """Q1 solution (ny+1, nx+1) of −div(a∇u) = f on the coarse grid, zero boundary values.
+
+    Parameters
+    ----------
+    A : (my, mx) coefficient cell values.
+    N : coarse cells, a number or (ny, nx).
+    f : number, callable f(x, y), or coarse nodal values.
+    mean : "galerkin" (a integrated exactly; any raster), or the mean that replaces a in every coarse cell:
+        "arithmetic" (on squares the same for a constant coefficient only), "harmonic", "geometric".
+    size : (Ly, Lx) of the rectangle.
+
+    Raises
+    ------
+    GridMismatch, InvalidProblem, NotCoercive
+
+    Examples
+    --------
+    >>> round(float(coarse_solve(np.ones((4, 4)), 8).max()), 4)
+    0.0748
+    """
+    A, cells = raster_values(A), cell_pair(N, "N")
+    values = A if mean == "galerkin" else cell_means(A, cells, mean)
+    free = np.zeros((cells[0] + 1, cells[1] + 1), bool)
+    free[1:-1, 1:-1] = True
+    F = mass_apply(nodal_values(f, cells, size), size)
+    return solve_free(stiffness(values, cells, size), F, free)

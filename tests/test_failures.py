@@ -1,0 +1,398 @@
+"""Every failure case that concerns the correction path; numbers as in docs/failures.md."""
+
+import os
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from conftest import quads, solve_on, voxel
+from netgen.csg import unit_cube
+from netgen.geom2d import SplineGeometry
+from ngsolve import (
+    CF,
+    H1,
+    L2,
+    CoefficientFunction,
+    Compress,
+    GridFunction,
+    HCurl,
+    Mesh,
+    Periodic,
+    TaskManager,
+    VectorH1,
+    VoxelCoefficient,
+    ngsglobals,
+)
+from test_raster import rectangle
+
+from ngs_nhcsr import (
+    Corrector,
+    DeviceError,
+    GridMismatch,
+    InvalidProblem,
+    NhcsrWarning,
+    NotCoercive,
+    Status,
+    UntrustedResult,
+    correct,
+)
+from ngs_nhcsr.grid import prolongate
+
+ngsglobals.msg_level = 0
+
+
+@pytest.fixture(scope="module")
+def case(random_medium):
+    """A well-posed problem on 8 x 8 cells to spoil."""
+    A = random_medium((32, 32))
+    u, form = solve_on(quads(8), voxel(A))
+    return u, A, form
+
+
+def spoilt(A, value, at=(3, 5)):
+    A = A.copy()
+    A[at] = value
+    return A
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_01_02_not_finite_coefficient(case, value):
+    u, A, _ = case
+    with pytest.raises(InvalidProblem, match=r"iy=3, ix=5"):
+        correct(u, spoilt(A, value), 2)
+    with pytest.raises(InvalidProblem, match=r"iy=3, ix=5"):
+        correct(u, voxel(spoilt(A, value)), 2)
+
+
+def test_03_negative_coefficient(case):
+    with pytest.raises(NotCoercive, match="not positive"):
+        correct(case[0], -case[1], 2)
+
+
+def test_04_sign_changing_coefficient(case):
+    with pytest.raises(NotCoercive, match=r"changes sign.*iy=3, ix=5"):
+        correct(case[0], voxel(spoilt(case[1], -2.0)), 2)
+
+
+def test_05_vanishing_coefficient(case):
+    with pytest.raises(NotCoercive, match="small positive value"):
+        correct(case[0], spoilt(case[1], 0.0), 2)
+
+
+def test_06_extreme_contrast_is_flagged_and_guarded(case):
+    _, A, _ = case
+    A = np.where(A > 1, 1e12, 1.0)
+    u, _ = solve_on(quads(8), voxel(A))
+    with pytest.warns(NhcsrWarning, match="contrast"):
+        result = correct(u, voxel(A), 4, full=True)
+    assert result.status in (Status.OUT_OF_CONTRACT, Status.DAMPED, Status.REJECTED)
+    assert np.isfinite(result.values).all()
+
+
+def test_07_overflowing_coefficient(case):
+    with pytest.raises(InvalidProblem, match="units"):
+        correct(case[0], spoilt(case[1], 1e300), 2)
+
+
+def test_08_09_tensor_coefficient(case):
+    with pytest.raises(InvalidProblem, match="scalar"):
+        correct(case[0], CF((1, 0, 0, 2), dims=(2, 2)), 2)
+
+
+def test_10_complex_coefficient(case):
+    with pytest.raises(InvalidProblem, match="complex"):
+        correct(case[0], CoefficientFunction(1 + 1j), 2)
+    with pytest.raises(InvalidProblem, match="complex"):
+        correct(case[0], case[1] * (1 + 0j), 2)
+
+
+def test_11_complex_solution():
+    u = GridFunction(H1(quads(8), order=1, complex=True, dirichlet=".*"))
+    with pytest.raises(InvalidProblem, match="real and imaginary"):
+        correct(u, 1.0, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float32, np.uint8])
+def test_12_other_number_types_are_exact(case, dtype):
+    u, A, _ = case
+    np.testing.assert_array_equal(
+        correct(u, A.astype(dtype), 2).vec.FV().NumPy(), correct(u, A, 2).vec.FV().NumPy()
+    )
+
+
+def test_13_wrong_and_transposed_shape(random_medium):
+    A = random_medium((32, 64))
+    u, _ = solve_on(quads(16, 8), voxel(A))
+    with pytest.raises(GridMismatch, match="transposed"):
+        correct(u, np.ones((64, 40)), 2)
+    with pytest.raises(GridMismatch, match="multiple"):
+        correct(u, np.ones((33, 64)), 2)
+    with pytest.raises(InvalidProblem, match="two-dimensional"):
+        correct(u, np.ones(64), 2)
+    with pytest.raises(InvalidProblem, match="real numbers"):
+        correct(u, [["a", "b"], ["c", "d"]], 2)
+
+
+def test_14_blurred_voxels_are_noticed(case):
+    u, A, _ = case
+    blurred = VoxelCoefficient((0, 0), (1, 1), A, linear=True)
+    with pytest.warns(NhcsrWarning, match="varies inside"):
+        correct(u, blurred, 2, on_untrusted="warn")
+
+
+def test_15_coefficient_is_a_snapshot(case):
+    u, A, _ = case
+    mine = A.copy()
+    result = correct(u, mine, 2, full=True)
+    mine[:] = -1
+    assert result.problem.A.min() > 0
+
+
+def test_16_coefficient_on_another_domain(case):
+    half = GridFunction(L2(quads(8, mapping=lambda x, y: (x / 2, y)), order=0))
+    half.vec[:] = 1.0
+    with pytest.raises(GridMismatch, match="rectangle"):
+        correct(case[0], half, 2)
+    with pytest.raises(GridMismatch, match="beyond"):
+        correct(case[0], case[1], 2, fes=H1(quads(4, mapping=lambda x, y: (2 * x, y)), order=1))
+
+
+def test_17_scales_without_whole_cells(case):
+    with pytest.raises(GridMismatch, match="nearest scale"):
+        correct(case[0], case[1], 2.3)
+    assert correct(case[0], case[1], 2.5).space.ndof == 21**2
+
+
+def test_18_scale_one_returns_the_solution(case):
+    same = correct(case[0], case[1], 1)
+    assert same is not case[0]
+    np.testing.assert_array_equal(same.vec.FV().NumPy(), case[0].vec.FV().NumPy())
+
+
+@pytest.mark.parametrize("scale", [0, -4, 0.5, float("nan"), float("inf"), "4", True, None])
+def test_19_senseless_scales(case, scale):
+    with pytest.raises(InvalidProblem, match="scale must be"):
+        correct(case[0], case[1], scale)
+
+
+def test_20_scale_outside_the_contract_is_flagged(case):
+    corrector = Corrector()
+    outside = int(2 * corrector.model.card.contract.scales[-1])
+    assert corrector(case[0], case[1], outside).status is not Status.ACCEPTED
+
+
+def test_21_memory_is_estimated_before_allocation(case):
+    with pytest.raises(InvalidProblem, match="GiB"):
+        correct(case[0], case[1], 2**17)
+
+
+def test_24_other_dimensions():
+    cube = Mesh(unit_cube.GenerateMesh(maxh=0.5))
+    with pytest.raises(InvalidProblem, match="3-dimensional"):
+        correct(GridFunction(H1(cube, order=1, dirichlet=".*")), 1.0, 2)
+
+
+def test_25_curved_mesh():
+    geo = SplineGeometry()
+    geo.AddCircle((0, 0), 1, bc="c")
+    mesh = Mesh(geo.GenerateMesh(maxh=0.5))
+    mesh.Curve(3)
+    with pytest.raises(InvalidProblem, match="curved"):
+        correct(GridFunction(H1(mesh, order=1, dirichlet=".*")), 1.0, 2)
+
+
+def test_26_27_rectangles_and_boxes_scale(random_medium):
+    """−div(a∇u) = f on a box L times larger: u(x/L) L²."""
+    A = random_medium((32, 48))
+    one, _ = solve_on(quads(12, 8), voxel(A))
+    upper = (5 + 3.0, 7 + 2.0)
+    box = quads(12, 8, mapping=lambda x, y: (5 + 3 * x, 7 + 2 * y))
+    two, _ = solve_on(box, voxel(A, (5, 7), upper))
+    square = quads(12, 8, mapping=lambda x, y: (3 * x, 2 * y))
+    three, _ = solve_on(square, voxel(A, (0, 0), (3, 2)))
+    second = correct(two, voxel(A, (5, 7), upper), 4).vec.FV().NumPy()
+    third = correct(three, voxel(A, (0, 0), (3, 2)), 4).vec.FV().NumPy()
+    np.testing.assert_allclose(second, third, rtol=1e-5, atol=1e-7)
+    assert np.isfinite(correct(one, voxel(A), 4).vec.FV().NumPy()).all()
+
+
+def test_28_l_shape_and_hole():
+    for shape in ("L", "hole"):
+        geo = SplineGeometry()
+        if shape == "L":
+            corners = [geo.AppendPoint(*p) for p in [(0, 0), (1, 0), (1, 0.5), (0.5, 0.5), (0.5, 1), (0, 1)]]
+            for a, b in zip(corners, corners[1:] + corners[:1], strict=True):
+                geo.Append(["line", a, b], bc="b")
+        else:
+            geo.AddRectangle((0, 0), (1, 1), bc="b")
+            geo.AddRectangle((0.4, 0.4), (0.6, 0.6), bc="h", leftdomain=0, rightdomain=1)
+        u = GridFunction(H1(Mesh(geo.GenerateMesh(maxh=0.2)), order=1, dirichlet="b"))
+        with pytest.raises(GridMismatch, match="rectangles"):
+            correct(u, 1.0, 2)
+
+
+def test_30_other_spaces():
+    mesh = quads(4)
+    for space in (L2(mesh, order=1), HCurl(mesh), VectorH1(mesh, order=1), Periodic(H1(mesh, order=1))):
+        with pytest.raises(InvalidProblem, match="scalar H1 space"):
+            correct(GridFunction(space), 1.0, 2)
+    with pytest.raises(InvalidProblem, match="scalar H1 space"):
+        correct(GridFunction(Compress(H1(mesh, order=1))), 1.0, 2)
+    with pytest.raises(InvalidProblem, match="GridFunction"):
+        correct(np.zeros((5, 5)), 1.0, 2)
+
+
+def test_31_mesh_refined_afterwards():
+    mesh = quads(4)
+    u = GridFunction(H1(mesh, order=1, dirichlet=".*", autoupdate=False))
+    mesh.Refine()
+    with pytest.raises(InvalidProblem, match="refined"):
+        correct(u, 1.0, 2)
+
+
+def test_32_not_finite_and_zero_solution(case):
+    bad = GridFunction(case[0].space)
+    bad.vec[:] = np.nan
+    with pytest.raises(InvalidProblem, match="coarse solve failed"):
+        correct(bad, case[1], 2)
+    zero = GridFunction(case[0].space)
+    with pytest.warns(NhcsrWarning, match="was it solved"):
+        correct(zero, case[1], 2, f=1)
+
+
+def test_33_solution_of_another_problem(case, random_medium):
+    with pytest.warns(NhcsrWarning, match="no quadrature rule explains"):
+        result = correct(case[0], random_medium((32, 32), seed=77), 2, full=True)
+    assert result.status is Status.UNVERIFIED
+    with pytest.raises(UntrustedResult, match="UNVERIFIED"):
+        correct(case[0], random_medium((32, 32), seed=77), 2, on_untrusted="raise")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        correct(case[0], random_medium((32, 32), seed=77), 2, on_untrusted="return")
+
+
+def test_34_non_zero_dirichlet_values(random_medium):
+    from ngsolve import x, y
+    from test_coarse import test_nonzero_dirichlet_values_stay
+
+    assert test_nonzero_dirichlet_values_stay is not None
+    A = random_medium((32, 32))
+    u, _ = solve_on(quads(8), voxel(A))
+    u.vec.data += GridFunctionOf(u.space, 1 + x * y).vec
+    with pytest.warns(NhcsrWarning):
+        fine = correct(u, voxel(A), 4, full=True)
+    P = prolongate(fine.problem.U, (32, 32))
+    for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        np.testing.assert_allclose(fine.values[edge], P[edge], atol=1e-13)
+
+
+def GridFunctionOf(space, cf):
+    g = GridFunction(space)
+    g.Interpolate(cf)
+    return g
+
+
+@pytest.mark.parametrize("dirichlet", ["", "botom"])
+def test_35_37_pure_neumann_and_misspelt_boundaries(dirichlet):
+    u = GridFunction(H1(quads(4), order=1, dirichlet=dirichlet))
+    with pytest.raises(InvalidProblem, match="'bottom', 'right', 'top', 'left'"):
+        correct(u, 1.0, 2)
+
+
+def test_36_mixed_boundary_is_flagged_and_guarded(random_medium):
+    A = random_medium((32, 32))
+    u, _ = solve_on(quads(8), voxel(A), dirichlet="left|right")
+    with pytest.warns(NhcsrWarning, match="Dirichlet"):
+        result = correct(u, voxel(A), 4, full=True)
+    assert result.status is not Status.ACCEPTED
+    assert result.energy <= result.coarse_energy
+
+
+def test_38_rough_loads(random_medium):
+    from ngsolve import IfPos, x
+
+    A = random_medium((64, 64))
+    u, _ = solve_on(quads(16), voxel(A), IfPos(x - 0.5, 1, -1))
+    assert correct(u, voxel(A), 4, full=True).status is Status.ACCEPTED
+
+
+def test_39_zero_load(case):
+    zero = GridFunction(case[0].space)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert correct(zero, case[1], 4).vec.Norm() == 0
+
+
+@pytest.mark.parametrize("factor", [1e12, 1e-12, -1.0])
+def test_40_scaled_loads(case, factor):
+    u, A, _ = case
+    scaled = GridFunction(u.space)
+    scaled.vec.data = factor * u.vec
+    one, two = correct(u, A, 4).vec.FV().NumPy(), correct(scaled, A, 4).vec.FV().NumPy()
+    np.testing.assert_allclose(two, factor * one, rtol=1e-6, atol=abs(factor) * 1e-9)
+
+
+def test_42_inside_task_manager_and_from_threads(case):
+    from concurrent.futures import ThreadPoolExecutor
+
+    u, A, _ = case
+    expected = correct(u, A, 4).vec.FV().NumPy().copy()
+    with TaskManager():
+        np.testing.assert_allclose(correct(u, A, 4).vec.FV().NumPy(), expected, atol=1e-12)
+    with ThreadPoolExecutor(2) as pool:
+        for result in pool.map(lambda _: correct(u, A, 4).vec.FV().NumPy().copy(), range(4)):
+            np.testing.assert_allclose(result, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "cuda0", "tpu"])
+def test_53_missing_device(device):
+    with pytest.raises(DeviceError, match="cpu"):
+        Corrector(device=device)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_55_default_dtype_of_the_caller(case, dtype):
+    u, A, _ = case
+    expected = correct(u, A, 4).vec.FV().NumPy().copy()
+    torch.set_default_dtype(dtype)
+    try:
+        np.testing.assert_allclose(correct(u, A, 4).vec.FV().NumPy(), expected, atol=1e-8)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_56_no_gradients_and_eval_mode(case):
+    network = Corrector().model.network
+    assert not network.training
+    assert not any(p.requires_grad for p in network.parameters())
+
+
+def test_67_missing_pyvista_is_said_when_used(case, monkeypatch):
+    import ngs_nhcsr
+    from ngs_nhcsr import DependencyMissing
+
+    monkeypatch.setitem(sys.modules, "pyvista", None)
+    with pytest.raises(DependencyMissing, match="pip install"):
+        ngs_nhcsr.to_pyvista(case[0])
+
+
+def test_70_optimised_python_checks_too():
+    code = (
+        "import numpy as np\nfrom ngsolve import *\nfrom ngsolve.meshes import MakeStructured2DMesh\n"
+        "from ngs_nhcsr import correct, NotCoercive\n"
+        "u = GridFunction(H1(MakeStructured2DMesh(quads=True, nx=4, ny=4), order=1, dirichlet='.*'))\n"
+        "try:\n    correct(u, -np.ones((16, 16)), 2)\nexcept NotCoercive:\n    print('raised')\n"
+    )
+    run = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True, env=os.environ)
+    assert run.stdout.strip() == "raised", run.stderr
+
+
+def test_22_23_triangles_are_accepted_on_rectangles(random_medium):
+    a = voxel(random_medium((64, 64)))
+    u, _ = solve_on(rectangle(1 / 16), a)
+    with pytest.warns(NhcsrWarning, match="varies inside"):
+        result = correct(u, a, 4, full=True)
+    assert result.status is not Status.REJECTED
