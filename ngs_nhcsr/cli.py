@@ -47,9 +47,7 @@ def demo(
     """Solve a random coarse problem in NGSolve, correct it, and compare with fine solves."""
     from .demo import run_demo
 
-    result = run_demo(
-        family=family, contrast=contrast, n=n, scale=scale, seed=seed, model=model, device=device
-    )
+    result = run_demo(family=family, contrast=contrast, n=n, scale=scale, seed=seed, model=model, device=device)
     fine = n * scale
     table = Table(title=f"{family} 1:{contrast:g}, H = 1/{n}, ε = 1/{4 * n}, h = 1/{fine}, f = 1, seed {seed}")
     table.add_column("method")
@@ -158,7 +156,8 @@ def train(
 def export(
     run: Annotated[Path, typer.Option(help="Folder of a training run.")],
     to: Annotated[Path, typer.Option(help="Model card to write; the weights go beside it.")],
-    hardware: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = platform.processor() or "CPU",
+    hardware: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = platform.processor()
+    or "CPU",
     count: Annotated[int, typer.Option(help="Test problems per kind for the card's table.")] = 16,
 ) -> None:
     """Write the best weights of a run as a model with a card: measures its errors on fresh test seeds."""
@@ -195,7 +194,9 @@ def doctor() -> None:
         "p.add_mesh(pv.Sphere()); p.screenshot(None)"
     )
     works = subprocess.run([sys.executable, "-c", probe], capture_output=True).returncode == 0
-    table.add_row("off-screen rendering", "works" if works else "does not work (on Debian and Ubuntu: apt install libegl1)")
+    table.add_row(
+        "off-screen rendering", "works" if works else "does not work (on Debian and Ubuntu: apt install libegl1)"
+    )
     failed = False
     for name in list_models():
         try:

@@ -90,7 +90,8 @@ def read_problem(
     mean: str = "arithmetic",
 ) -> Problem:
     """Read an NGSolve coarse solution and its coefficient; parameters as for :func:`correct`."""
-    found = read_coarse(u_coarse)
+    own_raster = None if isinstance(a, (ngs.CoefficientFunction, int, float)) else np.shape(a)
+    found = read_coarse(u_coarse, own_raster if own_raster is not None and len(own_raster) == 2 else None)
     grid = found.grid
     raster = rasterise(a, u_coarse.space.mesh, grid, cells_per_coarse=cells_per_coarse, mesh=mesh, mean=mean)
     notes = []
@@ -115,7 +116,9 @@ def read_problem(
             "problem or f is rough. It is used as it is; pass f= or form=."
         )
     if reading.F is not None and _has_flux(reading, found):
-        notes.append("the boundary carries a natural flux, which is not taken to the fine mesh; the energy is not checked.")
+        notes.append(
+            "the boundary carries a natural flux, which is not taken to the fine mesh; the energy is not checked."
+        )
         decided = False
     return Problem(found, raster, reading, tuple(notes), decided)
 
@@ -463,9 +466,7 @@ def correct(
     if on_untrusted not in ("raise", "warn", "return"):
         raise InvalidProblem(f'on_untrusted must be "raise", "warn" or "return", not {on_untrusted!r}.')
     corrector = Corrector(model, device, symmetrize=symmetrize)
-    result = corrector(
-        u_coarse, a, scale, f=f, form=form, mesh=mesh, cells_per_coarse=cells_per_coarse, fes=fes
-    )
+    result = corrector(u_coarse, a, scale, f=f, form=form, mesh=mesh, cells_per_coarse=cells_per_coarse, fes=fes)
     report(result, on_untrusted)
     return result if full else result.u_fine
 

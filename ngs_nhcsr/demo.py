@@ -54,7 +54,7 @@ def run_demo(
     """Solve, correct and compare one random problem; ``family`` is one of ``training.coefficients.families``."""
     kappa = families[family]((4 * n, 4 * n), np.random.default_rng(seed), contrast)
 
-    def timed(action):  # noqa: ANN001, ANN202
+    def timed(action):
         start = time.perf_counter()
         return action(), time.perf_counter() - start
 

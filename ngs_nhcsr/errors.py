@@ -17,7 +17,7 @@ class GridMismatch(InvalidProblem):
     """Meshes, rasters or scales do not fit together."""
 
 
-class ModelFileError(NhcsrError):  # noqa: N818
+class ModelFileError(NhcsrError):
     """A model file is missing, damaged, or of another version."""
 
 

@@ -26,9 +26,7 @@ class Status(Enum):
         "checked to be no worse than the coarse solution, but the problem lies outside what the model was trained "
         "for. Compare with a fine solve on one example, or refine (refine=2)."
     )
-    UNVERIFIED = (
-        "the load of the coarse solution is not known, so nothing could be compared. Pass f= or form=."
-    )
+    UNVERIFIED = "the load of the coarse solution is not known, so nothing could be compared. Pass f= or form=."
 
     @property
     def trusted(self) -> bool:

@@ -70,7 +70,7 @@ class Contract:
     contrast: tuple[float, float] = (1, 200)
     coarse: tuple[int, int] = (8, 128)
     cells_per_coarse: tuple[int, ...] = (4,)
-    mean: str = "arithmetic"
+    mean: str = "geometric"
     boundary: str = "Dirichlet"
 
     def violations(
@@ -362,7 +362,9 @@ def export_model(
     plain = json.loads(json.dumps(dataclasses.asdict(architecture)))
     card = ModelCard(name, plain, contract, training, validation)
     # Through JSON once, so that the digest is that of the card as it will be read.
-    card = dataclasses.replace(card, training=json.loads(json.dumps(training)), validation=json.loads(json.dumps(validation)))
+    card = dataclasses.replace(
+        card, training=json.loads(json.dumps(training)), validation=json.loads(json.dumps(validation))
+    )
     card = dataclasses.replace(card, sha256=card.digest(weights))
     path.with_suffix(".safetensors").write_bytes(weights)
     path.write_text(json.dumps(dataclasses.asdict(card), indent=1) + "\n")

@@ -86,12 +86,12 @@ class CoarseField:
         )
 
 
-def read_coarse(u: ngs.GridFunction) -> CoarseField:
+def read_coarse(u: ngs.GridFunction, raster: tuple[int, int] | None = None) -> CoarseField:
     """Nodal values of a coarse solution on a uniform tensor grid.
 
     On a uniform grid of quadrilaterals (any numbering) of any order these are the vertex values. On triangles,
-    graded or unstructured meshes of a rectangle, ``u`` is evaluated on a grid with about as many cells as the mesh
-    has degrees of freedom; a log line says which.
+    graded or unstructured meshes of a rectangle, ``u`` is evaluated on a grid with about as many nodes as the mesh
+    has degrees of freedom, or on one that divides the coefficient's ``raster`` (my, mx); a log line says which.
 
     Raises
     ------
@@ -109,12 +109,31 @@ def read_coarse(u: ngs.GridFunction) -> CoarseField:
     lower, upper = coordinates.min(0), coordinates.max(0)
     size = (float(upper[1] - lower[1]), float(upper[0] - lower[0]))
     density = np.sqrt(space.ndof / (size[0] * size[1]))
-    cells = (max(4, round(size[0] * density) - 1), max(4, round(size[1] * density) - 1))
+    wanted = (size[0] * density - 1, size[1] * density - 1)
+    cells = matching_cells(wanted, raster)
     grid = TensorGrid(cells, (float(lower[0]), float(lower[1])), size)
     log.info("coarse solution on %d elements evaluated on a tensor grid of %d x %d cells", mesh.ne, *cells[::-1])
     U = evaluate(u, mesh, *grid.nodes())
     free = _free_nodes(u, mesh, grid)
     return CoarseField(grid, U, free, None)
+
+
+def matching_cells(wanted: tuple[float, float], raster: tuple[int, int] | None = None) -> tuple[int, int]:
+    """Cells of a tensor grid nearest to ``wanted``: divisors of the raster if there is one, else multiples of four.
+
+    Examples
+    --------
+    >>> matching_cells((26.3, 26.3)), matching_cells((26.3, 26.3), (96, 96))
+    ((28, 28), (24, 24))
+    """
+    if raster is None:
+        return (max(4, 4 * round(wanted[0] / 4)), max(4, 4 * round(wanted[1] / 4)))
+
+    def nearest(k: int) -> int:
+        divisors = [d for d in range(4, raster[k] + 1) if raster[k] % d == 0] or [raster[k]]
+        return min(divisors, key=lambda d: abs(np.log(d / wanted[k])))
+
+    return (nearest(0), nearest(1))
 
 
 def _free_nodes(u: ngs.GridFunction, mesh: ngs.Mesh, grid: TensorGrid) -> np.ndarray:

@@ -84,7 +84,7 @@ def coarse_solve(
     Examples
     --------
     >>> round(float(coarse_solve(np.ones((4, 4)), 8).max()), 4)
-    0.0748
+    0.0746
     """
     A, cells = raster_values(A), cell_pair(N, "N")
     values = A if mean == "galerkin" else cell_means(A, cells, mean)

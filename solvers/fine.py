@@ -58,7 +58,7 @@ def fine_solve(
     --------
     >>> u = fine_solve(np.ones((4, 4)), 16)
     >>> round(float(u.max()), 4)
-    0.074
+    0.0739
     """
     A = np.asarray(A, dtype=float)
     ny, nx = (cells, cells) if isinstance(cells, int) else cells

@@ -92,8 +92,8 @@ class LOD:
             )
         if min(self.nesting.N) < 2 or min(self.nesting.ratio) < 2:
             raise GridMismatch(
-                f"N={self.nesting.N} and n={self.nesting.n}: LOD needs at least 2 coarse cells, and 2 fine cells "
-                "per coarse cell, in both directions."
+                f"N={self.nesting.N} and n={self.nesting.n}: LOD needs at least 2 coarse cells, and 2 "
+                "fine cells per coarse cell, in both directions."
             )
         self.layers = min(layers, max(self.nesting.N) - 1)  # more layers reach no further cell
         self.variant, self.rhs_correctors, self.workers = variant, rhs_correctors, workers
@@ -149,7 +149,7 @@ class LOD:
         self._a = a
         width = 2 * self.layers + 1
         patches = np.lib.stride_tricks.sliding_window_view(np.pad(changed, self.layers), (width, width))
-        affected = patches.any((2, 3))
+        affected = np.asarray(patches.any((2, 3)))
         self._offline(self._cells, changed, affected, progress)
         return int(affected.sum())
 

@@ -56,7 +56,7 @@ class MsFEM:
     --------
     >>> u = MsFEM(np.ones((4, 4)), 4, 16).solve(1.0)
     >>> u.shape, round(float(u.max()), 3)
-    ((17, 17), 0.077)
+    ((17, 17), 0.078)
     """
 
     def __init__(
@@ -151,8 +151,8 @@ def _margin(oversampling: float, ratio: tuple[int, int]) -> tuple[int, int]:
     exact = [oversampling * r for r in ratio]
     if any(abs(e - round(e)) > 1e-9 for e in exact):
         raise GridMismatch(
-            f"oversampling={oversampling} is no whole number of fine cells with {ratio} (y, x) fine per coarse cell; "
-            f"use a multiple of 1/{int(np.gcd(*ratio))}."
+            f"oversampling={oversampling} is no whole number of fine cells with {ratio} (y, x) fine cells per "
+            f"coarse cell; use a multiple of 1/{int(np.gcd(*ratio))}."
         )
     return round(exact[0]), round(exact[1])
 

@@ -71,8 +71,8 @@ def cell_functions(
     values = local[:, [0, 0, ry, ry], [0, rx, 0, rx]]
     if np.linalg.cond(values) > SINGULAR:
         raise SolverFailure(
-            f"the oversampled functions of coarse cell {cell} are dependent at its corners; use another margin or "
-            "oversampling=0."
+            f"the oversampled functions of coarse cell {cell} are dependent at its corners; use another "
+            "margin or oversampling=0."
         )
     return np.linalg.solve(values, local.reshape(4, -1)).reshape(4, ry + 1, rx + 1)
 

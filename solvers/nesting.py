@@ -55,8 +55,8 @@ def raster_values(A: Any) -> np.ndarray:
     if values.min() <= 0:
         iy, ix = np.unravel_index(int(values.argmin()), values.shape)
         raise NotCoercive(
-            f"the coefficient is {values.min():.3g} in cell (iy={iy}, ix={ix}); it must be positive everywhere, give "
-            "voids a small positive value."
+            f"the coefficient is {values.min():.3g} in cell (iy={iy}, ix={ix}); it must be positive "
+            "everywhere, give voids a small positive value."
         )
     return values
 
@@ -85,7 +85,8 @@ class Nesting:
         if self.n[0] % self.N[0] or self.n[1] % self.N[1]:
             nearest = tuple(max(1, round(f / c)) * c for f, c in zip(self.n, self.N, strict=True))
             raise GridMismatch(
-                f"the fine cells n={self.n} are no multiple of the coarse cells N={self.N}; take, say, n={nearest}."
+                f"the fine cells n={self.n} are no multiple of the coarse cells N={self.N}; take, say, "
+                f"n={nearest}."
             )
 
     @property
@@ -116,8 +117,8 @@ class Nesting:
         A = raster_values(A)
         if self.n[0] % A.shape[0] or self.n[1] % A.shape[1]:
             raise GridMismatch(
-                f"the coefficient raster {A.shape} does not divide the fine cells {self.n}; choose n as a common "
-                "multiple of the raster and of the coarse cells."
+                f"the coefficient raster {A.shape} does not divide the fine cells {self.n}; choose n as a "
+                "common multiple of the raster and of the coarse cells."
             )
         return A.repeat(self.n[0] // A.shape[0], 0).repeat(self.n[1] // A.shape[1], 1)
 

@@ -34,6 +34,6 @@ def solve_rows(tasks: Iterable[RowTask], workers: int | None) -> Iterator[np.nda
             yield from pool.map(solve_row, tasks)
     except BrokenProcessPool as error:
         raise SolverFailure(
-            f"one of {workers} worker processes died (out of memory, or the script that called assemble has no "
-            '  if __name__ == "__main__":  guard); use workers=1.'
+            f"one of {workers} worker processes died (out of memory, or the script that calls assemble has "
+            'no  if __name__ == "__main__":  guard); use workers=1.'
         ) from error

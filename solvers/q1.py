@@ -199,9 +199,7 @@ def l2_norm(v: Array, size: tuple[float, float] = (1.0, 1.0)) -> float:
     return float(np.sqrt(max(float(np.sum(v * mass_apply(v, size))), 0.0)))
 
 
-def relative_errors(
-    v: Array, reference: Array, A: Array, size: tuple[float, float] = (1.0, 1.0)
-) -> dict[str, float]:
+def relative_errors(v: Array, reference: Array, A: Array, size: tuple[float, float] = (1.0, 1.0)) -> dict[str, float]:
     """Errors of ``v`` relative to ``reference``: ``{"L2", "H1", "energy"}`` (H1 is the seminorm).
 
     Both are nodal fields on the same grid; ``A`` are the coefficient's cell values.

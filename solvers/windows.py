@@ -1,7 +1,7 @@
 """Rectangular windows of the fine grid: Q1 stiffness applied to fields, and local Dirichlet problems.
 
-A window of m x m cells has bandwidth m + 1; its LAPACK band factor needs no symbolic analysis and beats a general
-sparse factor at the sizes of local problems.
+A window of m x m cells has bandwidth m + 1; its LAPACK band factor needs no symbolic analysis and beats a
+general sparse factor at the sizes of local problems.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ class DirichletWindow:
         self.factor, info = pbtrf(band.reshape(-1, m + 2).T, lower=1, overwrite_ab=1)
         if info:
             raise SolverFailure(
-                f"the stiffness matrix of a window of {a.shape} cells is not positive definite (pivot {info}); the "
-                f"coefficient spans {a.min():.1e} … {a.max():.1e} there, reduce its contrast."
+                f"the stiffness matrix of a window of {a.shape} cells is not positive definite (pivot {info}); "
+                f"the coefficient spans {a.min():.1e} … {a.max():.1e} there, reduce its contrast."
             )
 
     def solve(self, b: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
+from ngs_nhcsr.solvers.q1 import mass_apply
 from ngsolve import CoefficientFunction, IfPos, LinearForm, cos, dx, sin, x, y
 from test_raster import rectangle, refined
 
@@ -10,7 +11,6 @@ from ngs_nhcsr.coarse import galerkin_solve, nodal_load, roughness
 from ngs_nhcsr.corrector import read_problem
 from ngs_nhcsr.grid import TensorGrid, tensor_index
 from ngs_nhcsr.quadrature import BONUS_ORDERS, EXACT
-from ngs_nhcsr.solvers.q1 import mass_apply
 
 LOADS = {
     "constant": (CoefficientFunction(1.0), lambda x, y: 1.0 + 0 * x * y),
@@ -56,7 +56,9 @@ def test_the_raw_solutions_differ_by_far_more(random_medium):
     assert np.linalg.norm(problem.field.U - problem.U) > 0.03 * np.linalg.norm(problem.U)
 
 
-@pytest.mark.parametrize("mesh", [refined(8, 2), quads(32, mapping=lambda a, b: (2 * a - 1, 3 * b))], ids=["refined", "box"])
+@pytest.mark.parametrize(
+    "mesh", [refined(8, 2), quads(32, mapping=lambda a, b: (2 * a - 1, 3 * b))], ids=["refined", "box"]
+)
 def test_numbering_and_box_do_not_matter(mesh, random_medium):
     A = random_medium(seed=6)
     lower = (0, 0) if mesh.ngmesh.Coordinates()[:, 0].min() == 0 else (-1, 0)

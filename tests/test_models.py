@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+import ngs_nhcsr.solvers
+import ngs_nhcsr.training
 import numpy as np
 import pytest
 import torch
@@ -12,8 +14,6 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import ngs_nhcsr
-import ngs_nhcsr.solvers
-import ngs_nhcsr.training
 from ngs_nhcsr import ModelFileError, list_models, load_model
 from ngs_nhcsr.models import Contract, architectures, export_model, read_card
 from ngs_nhcsr.networks.nhcsr import Architecture, CorrectorNetwork
@@ -61,7 +61,9 @@ def test_all_named_architectures_can_be_built():
         CorrectorNetwork(architectures[name]())
 
 
-@pytest.mark.parametrize("name", ["../secret", "a/b", "/etc/passwd", "http://x/y", "", "..", "nhcsr-light\n", "no-such-model"])
+@pytest.mark.parametrize(
+    "name", ["../secret", "a/b", "/etc/passwd", "http://x/y", "", "..", "nhcsr-light\n", "no-such-model"]
+)
 def test_51_names_are_names(name):
     with pytest.raises(ModelFileError):
         load_model(name, "cpu")
@@ -183,7 +185,12 @@ def test_random_bytes_and_json_only_ever_raise_model_file_errors(tmp_path_factor
             load_model(path, "cpu")
 
 
-@given(st.sampled_from(sorted(json.loads(Path(ngs_nhcsr.__file__).parent.joinpath("weights/nhcsr-light.json").read_text()))), json_values)
+@given(
+    st.sampled_from(
+        sorted(json.loads(Path(ngs_nhcsr.__file__).parent.joinpath("weights/nhcsr-light.json").read_text()))
+    ),
+    json_values,
+)
 def test_any_field_replaced_by_anything_is_refused(tmp_path_factory, name, value):
     source = Path(ngs_nhcsr.__file__).parent / "weights" / "nhcsr-light.json"
     fields = json.loads(source.read_text())

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-
 from ngs_nhcsr.solvers import q1
 from ngs_nhcsr.solvers.blocktri import BlockTridiagonal
 from ngs_nhcsr.solvers.fine import fine_solve
@@ -13,7 +12,9 @@ def load(cells):
     return torch.from_numpy(q1.mass_apply(np.ones((cells[0] + 1, cells[1] + 1))))[None]
 
 
-@pytest.mark.parametrize(("raster", "cells"), [((16, 16), (64, 64)), ((8, 24), (24, 72)), ((10, 10), (50, 50)), ((7, 7), (35, 35))])
+@pytest.mark.parametrize(
+    ("raster", "cells"), [((16, 16), (64, 64)), ((8, 24), (24, 72)), ((10, 10), (50, 50)), ((7, 7), (35, 35))]
+)
 def test_solution_equals_the_direct_solution_of_the_assembled_system(raster, cells, random_medium):
     A = random_medium(raster)
     u, info = Multigrid(torch.from_numpy(A)[None], cells).solve(load(cells), tolerance=1e-8)

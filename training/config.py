@@ -71,6 +71,9 @@ def _decode(kind: Any, value: Any) -> Any:
 
 
 def _tuples(value: Any) -> Any:
+    """Lists, as JSON knows them, back to tuples at any depth."""
+    if isinstance(value, dict):
+        return {k: _tuples(v) for k, v in value.items()}
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
 
 

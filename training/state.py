@@ -61,7 +61,7 @@ def restore(path: Path, state: State) -> None:
     try:
         with safe_open(path, "pt") as f:
             progress = json.loads((f.metadata() or {})["progress"])
-            tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
+            tensors = {k: f.get_tensor(k) for k in f.keys()}
     except (SafetensorError, KeyError, OSError) as error:
         raise ValueError(f"{path} is not a usable checkpoint: {error}") from error
     part = {p: {k.removeprefix(p): v for k, v in tensors.items() if k.startswith(p)} for p in ("weights/", "average/")}

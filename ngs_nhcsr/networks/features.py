@@ -52,7 +52,7 @@ def solution_maps(U: Tensor, cells: tuple[int, int]) -> Tensor:
 
 
 def amplitude(U: Tensor) -> Tensor:
-    """max |U| per problem (B, 1, 1), or 1 for the zero field."""
+    """Max |U| per problem (B, 1, 1), or 1 for the zero field."""
     peak = U.abs().amax((-2, -1), keepdim=True)
     return torch.where(peak > 0, peak, torch.ones_like(peak))
 

@@ -19,7 +19,6 @@ from ..solvers.blocktri import BlockTridiagonal
 from ..solvers.q1 import SYMMETRIC_PAIRS
 from ..solvers.stencil import Stencil, galerkin_elements, tensor_elements
 
-
 #: Largest correction of log κ; keeps the coarse problem solvable whatever the features are.
 LOG_BOUND = 4.0
 

@@ -5,8 +5,8 @@ A decoder is a module ``Decoder(channels, outputs, **options)`` with ``forward(f
 class with ``@decoders.register("name")`` and import its module below.
 """
 
-from ._registry import decoders
 from . import basis as _basis  # noqa: F401
 from . import nhcsr as _nhcsr  # noqa: F401
+from ._registry import decoders
 
 __all__ = ["decoders"]

@@ -15,6 +15,7 @@ phases are decoded one after another on whole maps, without any gathering, equal
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -154,7 +155,7 @@ class NHCSRDecoder(nn.Module):
         self.fine = LocalAttention(channels, dim, heads, window, gabor)
         widths = [dim + 1, *mlp]
         layers: list[nn.Module] = []
-        for a, b in zip(widths, widths[1:], strict=False):
+        for a, b in pairwise(widths):
             layers += [nn.Linear(a, b), nn.GELU()]
         last = nn.Linear(widths[-1], outputs)
         nn.init.zeros_(last.weight)

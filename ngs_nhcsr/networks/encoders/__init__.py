@@ -4,8 +4,8 @@ To add one, write a module with a class that has an attribute ``channels`` and d
 ``@encoders.register("name")``, then import it below.
 """
 
-from ._registry import encoders
 from . import rdn as _rdn  # noqa: F401
 from . import unet as _unet  # noqa: F401
+from ._registry import encoders
 
 __all__ = ["encoders"]

@@ -6,6 +6,8 @@ at zero instead.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -46,7 +48,7 @@ class UNet(nn.Module):
         self.stem = nn.Conv2d(inputs, widths[0], 3, padding=1)
         self.before = nn.Sequential(*(ResidualBlock(widths[0]) for _ in range(depth)))
         self.after = nn.Sequential(*(ResidualBlock(widths[0]) for _ in range(depth)))
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairs)
         self.left = nn.ModuleList(ResidualBlock(b) for _, b in pairs)
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairs)

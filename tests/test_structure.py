@@ -1,0 +1,186 @@
+"""The structure the design promises: import direction, light import, no traps, doctests, examples, command line."""
+
+import ast
+import doctest
+import importlib
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import ngs_nhcsr.solvers
+import ngs_nhcsr.training
+import pytest
+
+import ngs_nhcsr
+
+ROOTS = {
+    "": Path(ngs_nhcsr.__file__).parent,
+    "solvers.": Path(ngs_nhcsr.solvers.__file__).parent,
+    "training.": Path(ngs_nhcsr.training.__file__).parent,
+}
+#: Who may import whom: a module imports only from its own layer's members listed here or from lower layers.
+LAYERS = [
+    {"errors", "_version", "registry"},
+    {"grid", "checks"},
+    {"solvers.q1", "solvers.linalg", "solvers.stencil", "solvers.blocktri", "solvers.multigrid"},
+    {"coarse", "raster", "quadrature", "networks"},
+    {"solvers", "models", "guard"},
+    {"corrector"},
+    {"training"},
+    {"demo", "visual"},
+    {"cli"},
+]
+
+
+def modules():
+    for prefix, root in ROOTS.items():
+        for path in root.rglob("*.py"):
+            relative = path.relative_to(root).with_suffix("")
+            if prefix == "" and relative.parts[0] in ("solvers", "training"):
+                continue
+            yield prefix + ".".join(relative.parts).removesuffix(".__init__").replace("__init__", ""), path
+
+
+def layer(name):
+    """Number of the layer whose longest member is a prefix of the module's name."""
+    matches = [
+        (len(member), k)
+        for k, members in enumerate(LAYERS)
+        for member in members
+        if name == member or name.startswith(member + ".")
+    ]
+    return max(matches)[1] if matches else None
+
+
+def imports(name, path):
+    """Names inside the package imported by a module, at any depth."""
+    package = name.split(".")[:-1] if path.name != "__init__.py" else name.split(".")
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            stem = [*base, *(node.module.split(".") if node.module else [])]
+            for alias in node.names:
+                yield ".".join([*stem, alias.name]) if not node.module else ".".join(stem)
+
+
+def test_imports_run_one_way():
+    wrong = []
+    for name, path in modules():
+        mine = layer(name)
+        if mine is None:
+            continue
+        for other in imports(name, path):
+            theirs = layer(other)
+            if theirs is not None and theirs > mine:
+                wrong.append(f"{name} imports {other}")
+    assert not wrong, wrong
+
+
+def test_networks_and_training_know_no_ngsolve():
+    for name, path in modules():
+        if name.startswith(("networks", "training")) or (name.startswith("solvers") and name != "solvers.fine"):
+            assert not re.search(r"^\s*(import|from) (ngsolve|netgen)", path.read_text(), re.M), name
+
+
+def test_no_batched_products_outside_linalg():
+    """ngsolve's OpenBLAS makes torch.bmm crash (solvers/linalg.py)."""
+    for name, path in modules():
+        if name != "solvers.linalg":
+            assert not re.search(r"torch\.(bmm|einsum|baddbmm|matmul)\(", path.read_text()), name
+
+
+def test_batched_product_after_ngsolve_does_not_crash():
+    code = (
+        "import ngsolve, torch\nfrom ngs_nhcsr.solvers.linalg import apply_x, apply_y, batched\n"
+        "a, b = torch.rand(6, 49, 24), torch.rand(6, 24, 32)\n"
+        "expected = torch.stack([x @ y for x, y in zip(a, b)])\n"
+        "torch.testing.assert_close(batched(a, b), expected)\n"
+        "torch.testing.assert_close(apply_x(b[0].T, a), torch.stack([x @ b[0] for x in a]))\n"
+        "torch.testing.assert_close(apply_y(a[0], b), torch.stack([a[0] @ y for y in b]))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_import_is_light_and_without_side_effects():
+    code = (
+        "import sys, time, ngsolve\nbefore = set(sys.modules)\nstart = time.perf_counter()\nimport ngs_nhcsr\n"
+        "seconds = time.perf_counter() - start\n"
+        "heavy = {'torch', 'pyvista', 'matplotlib', 'scipy'} & (set(sys.modules) - before)\n"
+        "assert not heavy, heavy\nassert seconds < 0.05, seconds\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_public_names_exist_and_are_documented():
+    for name in ngs_nhcsr.__all__:
+        value = getattr(ngs_nhcsr, name)
+        assert name == "__version__" or value.__doc__, name
+
+
+def test_library_neither_prints_nor_asserts():
+    for name, path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not isinstance(node, ast.Assert), f"assert in {name}"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id != "print", f"print in {name}"
+            assert not (isinstance(node, ast.ExceptHandler) and node.type is None), f"bare except in {name}"
+
+
+def test_files_stay_readable():
+    for name, path in modules():
+        assert len(path.read_text().splitlines()) <= 560, name
+
+
+def all_modules():
+    for package in (ngs_nhcsr, ngs_nhcsr.solvers, ngs_nhcsr.training):
+        for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            yield info.name
+
+
+@pytest.mark.parametrize("name", sorted(set(all_modules()) - {"ngs_nhcsr.cli"}))
+def test_docstring_examples(name):
+    result = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.failed == 0
+
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_examples_run(path, tmp_path):
+    result = subprocess.run([sys.executable, str(path)], cwd=tmp_path, capture_output=True, text=True, env=os.environ)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout
+
+
+def cli(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "ngs_nhcsr.cli", *arguments], capture_output=True, text=True, cwd=cwd, env=os.environ
+    )
+
+
+def test_demo_command(tmp_path):
+    result = cli("demo", "--n", "16", "--scale", "8", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "corrected by nhcsr-light" in result.stdout
+    assert (tmp_path / "demo.png").stat().st_size > 10_000
+
+
+def test_models_and_doctor_commands():
+    assert "nhcsr-light" in cli("models").stdout
+    result = cli("doctor")
+    assert result.returncode == 0, result.stderr
+    assert "SHA-256 matches" in result.stdout
+
+
+def test_wrong_arguments_are_one_line_not_a_traceback():
+    for arguments in (("demo", "--family", "sand"), ("demo", "--model", "x"), ("train", "--config", "huge")):
+        result = cli(*arguments)
+        assert result.returncode == 1
+        assert "Traceback" not in result.stderr
+        assert "error:" in result.stderr

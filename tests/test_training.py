@@ -1,0 +1,238 @@
+"""Training: data are right, resume is exact, a killed run goes on, files are atomic."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ngs_nhcsr.solvers import q1
+from ngs_nhcsr.training import losses
+from ngs_nhcsr.training.coefficients import LOADS, TEST_ONLY, families, load
+from ngs_nhcsr.training.config import DataSet, TrainConfig, configs, from_json, override, to_json
+from ngs_nhcsr.training.loop import rate_factor, train
+from ngs_nhcsr.training.problems import Recipe, draw, make_problems
+from ngs_nhcsr.training.shards import generate, read_shard, shard_path
+from ngs_nhcsr.training.state import read_config
+from ngs_nhcsr.training.validation import TEST_SEEDS, VALIDATION_SEEDS, Case, network_errors
+from safetensors.torch import load_file
+
+from ngs_nhcsr.networks.nhcsr import Architecture
+
+TINY = TrainConfig(
+    name="tiny",
+    architecture=Architecture(encoder_options={"widths": (4, 6), "depth": 1}, decoder_options={"rank": 2, "width": 4}),
+    data=(DataSet(Recipe(coarse=4, scales=(2, 4, 8)), 8),),
+    batch=1,
+    seed=3,
+)
+CASE = (Case("tiny", coarse=4, scale=4, count=2),)
+
+
+@pytest.mark.parametrize("name", families.names())
+@pytest.mark.parametrize("contrast", [2.0, 10.0, 1000.0])
+def test_families_are_seeded_positive_and_within_contrast(name, contrast):
+    a, b = (families[name]((24, 40), np.random.default_rng(5), contrast) for _ in range(2))
+    np.testing.assert_array_equal(a, b)
+    assert a.shape == (24, 40)
+    assert a.min() > 0
+    assert a.max() / a.min() <= contrast * (1 + 1e-9)
+    assert not np.array_equal(a, families[name]((24, 40), np.random.default_rng(6), contrast)) or name in TEST_ONLY
+
+
+def test_deterministic_maps_are_for_testing_only():
+    for make in configs.names():
+        for data in configs[make]().data:
+            assert not {n for n, _ in data.recipe.families} & set(TEST_ONLY)
+            assert data.first_seed + data.count < VALIDATION_SEEDS < TEST_SEEDS
+
+
+@pytest.mark.parametrize("kind", LOADS)
+def test_loads_are_seeded_and_of_order_one(kind):
+    f, g = (load(kind, (17, 33), np.random.default_rng(1)) for _ in range(2))
+    np.testing.assert_array_equal(f, g)
+    assert f.shape == (17, 33)
+    assert 0.1 < np.abs(f).max() < 3
+    if kind == "sign-changing":
+        assert f.min() < 0 < f.max()
+
+
+def test_targets_solve_the_assembled_systems():
+    """Every rung of the ladder against a sparse direct solve of its Galerkin problem."""
+    recipe = Recipe(coarse=4, scales=(2, 4, 8), tolerance=1e-9)
+    p = make_problems(recipe, range(2))
+    for i in range(2):
+        A, f = draw(recipe, i)
+        b = q1.mass_apply(f)
+        n = 32
+        while n >= 4:
+            from ngs_nhcsr.coarse import galerkin_solve
+            from ngs_nhcsr.grid import TensorGrid, restrict
+
+            grid = TensorGrid((n, n))
+            free = np.pad(np.ones((n - 1, n - 1), bool), 1)
+            u = galerkin_solve(A, grid, restrict(b, (n, n)) * free, free, np.zeros(grid.shape))
+            ours = p.U[i] if n == 4 else p.targets[n // 4][i]
+            np.testing.assert_allclose(ours.numpy(), u, atol=1e-7 * np.abs(u).max())
+            n //= 2
+
+
+def test_energy_of_the_loss_is_the_energy_norm():
+    rng = np.random.default_rng(0)
+    for n, m in ((16, 8), (8, 8), (8, 16)):
+        v, A = rng.standard_normal((n + 1, n + 1)), rng.random((m, m)) + 0.1
+        ours = losses.energy_squared(torch.from_numpy(v)[None], torch.from_numpy(A)[None])
+        assert float(ours[0]) == pytest.approx(q1.energy_norm(v, A) ** 2, rel=1e-12)
+
+
+def test_shards_are_written_once_and_checked(tmp_path):
+    recipe = Recipe(coarse=4, scales=(2, 4))
+    paths = generate(tmp_path, recipe, 6, per_shard=4)
+    stamps = [p.stat().st_mtime_ns for p in paths]
+    assert generate(tmp_path, recipe, 6, per_shard=4) == paths
+    assert [p.stat().st_mtime_ns for p in paths] == stamps
+    np.testing.assert_allclose(read_shard(paths[1], recipe).A[0], draw(recipe, 4)[0], rtol=1e-6)
+    with pytest.raises(ValueError, match="another recipe"):
+        read_shard(paths[0], replace(recipe, tolerance=0.1))
+    paths[0].write_bytes(paths[0].read_bytes()[:-50])
+    with pytest.raises(ValueError, match="delete it"):
+        read_shard(paths[0], recipe)
+
+
+def test_63_two_generators_in_one_folder(tmp_path):
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from ngs_nhcsr.training.problems import Recipe\nfrom ngs_nhcsr.training.shards import generate\n"
+        "generate(Path(sys.argv[1]), Recipe(coarse=4, scales=(2, 4)), 12, per_shard=2)\n"
+    )
+    runs = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(2)]
+    assert [r.wait() for r in runs] == [0, 0]
+    recipe = Recipe(coarse=4, scales=(2, 4))
+    assert {p.name for p in tmp_path.iterdir()} == {
+        shard_path(tmp_path, recipe, range(s, s + 2)).name for s in range(0, 12, 2)
+    }
+    for path in tmp_path.iterdir():
+        read_shard(path, recipe)
+
+
+def run(folder, data, steps, config=TINY, **options):
+    return train(config, folder, data, steps=steps, cases=CASE, **options)
+
+
+def test_training_lowers_the_error(tmp_path):
+    from ngs_nhcsr.networks.nhcsr import CorrectorNetwork
+
+    problems = CASE[0].problems(VALIDATION_SEEDS)
+    torch.manual_seed(3)
+    before = network_errors(CorrectorNetwork(TINY.architecture).eval(), problems, 4)[0].median()
+    best = run(tmp_path / "run", tmp_path / "data", 60, replace(TINY, rate=3e-3, warmup=5, ema=0.9))
+    network = CorrectorNetwork(TINY.architecture).eval()
+    network.load_state_dict(load_file(best))
+    assert network_errors(network, problems, 4)[0].median() < 0.9 * before
+
+
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
+    """20 steps = 10, a new process state, and 10 more (with the schedule of the whole run)."""
+    monkeypatch.setattr("ngs_nhcsr.training.loop.rate_factor", lambda progress, step, warmup: 1.0)
+    run(tmp_path / "whole", tmp_path / "data", 20)
+    run(tmp_path / "parts", tmp_path / "data", 10)
+    torch.manual_seed(99)  # what happens between does not matter
+    run(tmp_path / "parts", tmp_path / "data", 10)
+    one, two = (load_file(tmp_path / k / "last.safetensors") for k in ("whole", "parts"))
+    assert one.keys() == two.keys()
+    for k in one:
+        torch.testing.assert_close(two[k], one[k], rtol=0, atol=0)
+
+
+def test_58_59_killed_and_terminated_runs_go_on(tmp_path):
+    code = (
+        "import sys, logging; from pathlib import Path\nimport torch; torch.set_num_threads(1)\n"
+        "sys.path.insert(0, sys.argv[2])\nfrom test_training import TINY, CASE\n"
+        "from ngs_nhcsr.training.loop import train\n"
+        "folder = Path(sys.argv[1])\n"
+        "train(TINY, folder / 'run', folder / 'data', minutes=5, cases=CASE, validate_every=0.005)\n"
+    )
+    last = tmp_path / "run" / "last.safetensors"
+    steps = 0
+    for how in (signal.SIGKILL, signal.SIGTERM):
+        process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parent)])
+        deadline = time.monotonic() + 90
+        seen = last.stat().st_mtime_ns if last.exists() else 0
+        while not (last.exists() and last.stat().st_mtime_ns != seen) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(how)
+        assert process.wait(30) == (0 if how == signal.SIGTERM else -signal.SIGKILL)
+        from safetensors import safe_open
+
+        with safe_open(last, "pt") as f:
+            now = __import__("json").loads(f.metadata()["progress"])["step"]
+        assert now > steps
+        steps = now
+    assert not list((tmp_path / "run").glob("*.tmp"))
+    assert from_json(read_config(last)) == TINY
+
+
+def test_60_full_disk_keeps_the_old_checkpoint(tmp_path):
+    resource = pytest.importorskip("resource")
+    run(tmp_path / "run", tmp_path / "data", 2)
+    before = (tmp_path / "run" / "last.safetensors").read_bytes()
+    code = (
+        "import resource, signal, sys; from pathlib import Path\nsys.path.insert(0, sys.argv[2])\n"
+        "from test_training import TINY, CASE, run\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
+        "run(Path(sys.argv[1]) / 'run', Path(sys.argv[1]) / 'data', 2)\n"
+    )
+    assert resource is not None
+    process = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parent)], capture_output=True, text=True
+    )
+    assert process.returncode != 0
+    assert "File too large" in process.stderr
+    assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
+    assert not list((tmp_path / "run").glob("*.tmp"))
+
+
+def test_61_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
+    run(tmp_path / "run", tmp_path / "data", 2)
+    before = (tmp_path / "run" / "last.safetensors").read_bytes()
+    monkeypatch.setitem(losses.losses._entries, "broken", lambda p, t, a: p.sum() * float("nan"))
+    with pytest.raises(ArithmeticError, match="not finite at step 2"):
+        run(tmp_path / "run", tmp_path / "data", 2, replace(TINY, loss="broken"))
+    assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
+
+
+def test_configurations_survive_json_and_overrides():
+    for name in configs.names():
+        config = configs[name]()
+        assert from_json(to_json(config)) == config
+    changed = override(TINY, {"rate": "3e-4", "architecture.decoder": "nhcsr"})
+    assert (changed.rate, changed.architecture.decoder) == (3e-4, "nhcsr")
+    with pytest.raises(ValueError, match="no field 'speed'"):
+        override(TINY, {"speed": "1"})
+
+
+def test_budget_must_be_given_once(tmp_path):
+    with pytest.raises(ValueError, match="budget"):
+        train(TINY, tmp_path, tmp_path)
+
+
+def test_learning_rate_rises_and_falls_to_zero():
+    assert rate_factor(0.0, 0, 10) == pytest.approx(0.1)
+    assert rate_factor(0.5, 999, 10) == pytest.approx(0.5)
+    assert rate_factor(1.0, 999, 10) == pytest.approx(0.0)
+
+
+def test_training_needs_no_ngsolve():
+    code = (
+        "import sys\nsys.modules['ngsolve'] = None\nsys.modules['netgen'] = None\n"
+        "import ngs_nhcsr.training.loop, ngs_nhcsr.training.export, ngs_nhcsr.training.shards\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
+    assert result.returncode == 0, result.stderr
