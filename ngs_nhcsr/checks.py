@@ -33,6 +33,14 @@ def check_scale(scale: Any) -> float:
     return float(scale)
 
 
+def check_refinement(steps: Any, tolerance: Any) -> None:
+    """Either a whole number of steps ≥ 0 or a tolerance between 0 and 1."""
+    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
+        raise InvalidProblem(f"refine must be a whole number of multigrid steps ≥ 0, not {steps!r}.")
+    if tolerance is not None and not (isinstance(tolerance, (int, float)) and 0 < tolerance < 1):
+        raise InvalidProblem(f"refine_to must be a relative energy error between 0 and 1, not {tolerance!r}.")
+
+
 def check_coefficient_values(a: Any, *, sampled: int = 1) -> np.ndarray:
     """Cell values as a new float64 array, two-dimensional, finite, positive and of a representable size.
 
@@ -155,11 +163,16 @@ def check_rectangle(mesh: ngs.Mesh) -> None:
         )
 
 
+def free_vertices(u: ngs.GridFunction) -> np.ndarray:
+    """Mask (nv,) of the vertices whose degree of freedom is free."""
+    space = u.space
+    return np.fromiter(space.FreeDofs(), bool, space.ndof)[: space.mesh.nv]  # type: ignore[call-overload]
+
+
 def check_dirichlet(u: ngs.GridFunction) -> None:
     """Some boundary vertex carries a Dirichlet condition."""
-    mesh, space = u.space.mesh, u.space
-    free = np.fromiter(space.FreeDofs(), bool, space.ndof)[: mesh.nv]
-    if free.all():
+    mesh = u.space.mesh
+    if free_vertices(u).all():
         raise InvalidProblem(
             "the space has no Dirichlet nodes, so the problem is pure Neumann (or the boundary name is misspelt). "
             f"The mesh has the boundaries {', '.join(map(repr, mesh.GetBoundaries()))}; use "

@@ -172,7 +172,7 @@ class Model:
                 ratio,
                 sides=turned,  # type: ignore[arg-type]
                 free=None if free is None else transform(free, g),
-                size=size[::-1] if g & 4 else size,
+                size=(size[1], size[0]) if g & 4 else size,
             )
             total += transform(part, g, inverse=True)
         return total / len(group)
@@ -339,7 +339,8 @@ def read_card(path: Path) -> ModelCard:
         if set(given) - known:
             raise ModelFileError(f"{path} has unknown fields: {', '.join(sorted(set(given) - known))}.")
     try:
-        contract = Contract(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields["contract"].items()})
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields["contract"].items()}
+        contract = Contract(**plain)
         return ModelCard(**{**fields, "contract": contract})
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelFileError(f"{path} is not a complete model card: {error}.") from error

@@ -6,8 +6,9 @@ from typing import Any
 
 import ngsolve as ngs
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
+from .checks import free_vertices
 from .errors import InvalidProblem
 from .grid import TensorGrid
 from .raster import CoarseField, _segments, evaluate
@@ -121,8 +122,7 @@ def _density(u: ngs.GridFunction, load: np.ndarray) -> tuple[np.ndarray, np.ndar
     weights = form.vec.FV().NumPy()[: mesh.nv].copy()
     boundary = np.unique(_segments(mesh)[0])
     weights[boundary] = 0.0
-    free = np.fromiter(space.FreeDofs(), bool, space.ndof)[: mesh.nv]
-    weights[~free] = 0.0
+    weights[~free_vertices(u)] = 0.0
     density = np.divide(load[: mesh.nv], weights, out=np.zeros(mesh.nv), where=weights != 0)
     return density, np.abs(weights)
 
@@ -146,7 +146,7 @@ def _fill(mesh: ngs.Mesh, values: np.ndarray, known: np.ndarray) -> np.ndarray:
     if known.sum() < NEAREST or known.all():
         return values
     points = np.array(mesh.ngmesh.Coordinates())[:, :2]
-    _, near = cKDTree(points[known]).query(points[~known], k=NEAREST)
+    _, near = KDTree(points[known]).query(points[~known], k=NEAREST)
     samples = values[known][near]
     offsets = points[known][near] - points[~known][:, None]
     design = np.concatenate([np.ones_like(offsets[..., :1]), offsets], -1)

@@ -10,9 +10,15 @@ from typing import Any, TypeVar
 
 import ngsolve as ngs
 import numpy as np
-from netgen.meshing import Mesh as NetgenMesh
+from netgen.meshing import Mesh as NetgenMesh  # type: ignore[attr-defined]
 
-from .checks import check_coarse_field, check_coefficient_function, check_coefficient_values, check_raster_shape
+from .checks import (
+    check_coarse_field,
+    check_coefficient_function,
+    check_coefficient_values,
+    check_raster_shape,
+    free_vertices,
+)
 from .errors import GridMismatch, InvalidProblem
 from .grid import TensorGrid, tensor_index
 
@@ -98,17 +104,17 @@ def read_coarse(u: ngs.GridFunction, raster: tuple[int, int] | None = None) -> C
     InvalidProblem, GridMismatch : see ``checks.check_coarse_field``.
     """
     check_coarse_field(u)
-    mesh, space = u.space.mesh, u.space
+    mesh = u.space.mesh
     coordinates = np.array(mesh.ngmesh.Coordinates())[:, :2]
     found = tensor_index(coordinates)
     if found is not None and found[0].cells[0] * found[0].cells[1] == mesh.ne:
         grid, vertices = found
-        free = np.fromiter(space.FreeDofs(), bool, space.ndof)[: mesh.nv]
+        free = free_vertices(u)
         values = u.vec.FV().NumPy()[: mesh.nv]
         return CoarseField(grid, values[vertices].copy(), free[vertices], vertices)
     lower, upper = coordinates.min(0), coordinates.max(0)
     size = (float(upper[1] - lower[1]), float(upper[0] - lower[0]))
-    density = np.sqrt(space.ndof / (size[0] * size[1]))
+    density = np.sqrt(u.space.ndof / (size[0] * size[1]))
     wanted = (size[0] * density - 1, size[1] * density - 1)
     cells = matching_cells(wanted, raster)
     grid = TensorGrid(cells, (float(lower[0]), float(lower[1])), size)
@@ -138,7 +144,7 @@ def matching_cells(wanted: tuple[float, float], raster: tuple[int, int] | None =
 
 def _free_nodes(u: ngs.GridFunction, mesh: ngs.Mesh, grid: TensorGrid) -> np.ndarray:
     """Mask of free nodes of a tensor grid laid over an unstructured mesh, from the Dirichlet boundary segments."""
-    vertex_free = np.fromiter(u.space.FreeDofs(), bool, u.space.ndof)[: mesh.nv]
+    vertex_free = free_vertices(u)
     coordinates = np.array(mesh.ngmesh.Coordinates())[:, :2]
     y, x = grid.nodes()
     free = np.ones(grid.shape, bool)
@@ -286,7 +292,7 @@ def fine_space(u: ngs.GridFunction, coarse: TensorGrid, fine: TensorGrid) -> Fin
 def _dirichlet_names(u: ngs.GridFunction) -> str:
     """Regular expression of the boundaries without free vertices."""
     mesh = u.space.mesh
-    free = np.fromiter(u.space.FreeDofs(), bool, u.space.ndof)[: mesh.nv]
+    free = free_vertices(u)
     pairs, regions = _segments(mesh)
     fixed = {int(r) for r in np.unique(regions)} - {int(r) for r in np.unique(regions[free[pairs].any(1)])}
     return "|".join(sorted({mesh.GetBoundaries()[r] for r in fixed}))
@@ -356,7 +362,7 @@ def _material_of_cells(mesh: ngs.Mesh, fine: TensorGrid) -> np.ndarray:
     names = mesh.GetMaterials()
     if len(names) == 1:
         return np.zeros(fine.cells[0] * fine.cells[1], int)
-    index = mesh.RegionCF(ngs.VOL, [float(k) for k in range(len(names))])
+    index = mesh.RegionCF(ngs.VOL, [float(k) for k in range(len(names))])  # type: ignore[arg-type]
     (y, x), (hy, hx) = fine.nodes(), fine.spacing
     return np.rint(evaluate(index, mesh, y[:-1] + hy / 2, x[:-1] + hx / 2)).astype(int).ravel()
 

@@ -34,9 +34,7 @@ def cell_means(A: np.ndarray, N: Cells, mean: str) -> np.ndarray:
     """
     A, (Ny, Nx) = raster_values(A), cell_pair(N, "N")
     if A.shape[0] % Ny or A.shape[1] % Nx:
-        raise GridMismatch(
-            f"the raster {A.shape} is no multiple of N={(Ny, Nx)}; use mean='galerkin' or resample it."
-        )
+        raise GridMismatch(f"the raster {A.shape} is no multiple of N={(Ny, Nx)}; use mean='galerkin' or resample it.")
     cells = A.reshape(Ny, A.shape[0] // Ny, Nx, A.shape[1] // Nx)
     if mean == "arithmetic":
         return cells.mean((1, 3))
@@ -74,7 +72,7 @@ def coarse_solve(
     N : coarse cells, a number or (ny, nx).
     f : number, callable f(x, y), or coarse nodal values.
     mean : "galerkin" (a integrated exactly; any raster), or the mean that replaces a in every coarse cell:
-        "arithmetic" (on squares the same for a constant coefficient only), "harmonic", "geometric".
+        "arithmetic" (no more than the mean survives, unlike "galerkin"), "harmonic", "geometric".
     size : (Ly, Lx) of the rectangle.
 
     Raises

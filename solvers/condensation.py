@@ -76,9 +76,7 @@ class Condensed:
             self.extension[cells, base + corner] = 0.0
 
 
-def _element_map(
-    r: tuple[int, int], h: tuple[float, float], rows: np.ndarray, cols: np.ndarray
-) -> sp.csr_matrix:
+def _element_map(r: tuple[int, int], h: tuple[float, float], rows: np.ndarray, cols: np.ndarray) -> sp.csr_matrix:
     """Linear map from the cell values of a window to the entries [rows, cols] of its stiffness matrix."""
     nodes = np.arange((r[0] + 1) * (r[1] + 1)).reshape(r[0] + 1, r[1] + 1)
     place = np.full((2, nodes.size), -1)
@@ -94,9 +92,7 @@ def _element_map(
             cells.append(both)
             values.append(np.full(len(both), K[i, j]))
     shape = (len(rows) * len(cols), r[0] * r[1])
-    return sp.csr_matrix(
-        (np.concatenate(values), (np.concatenate(entries), np.concatenate(cells))), shape=shape
-    )
+    return sp.csr_matrix((np.concatenate(values), (np.concatenate(entries), np.concatenate(cells))), shape=shape)
 
 
 @lru_cache(maxsize=16)

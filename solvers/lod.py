@@ -87,9 +87,7 @@ class LOD:
         if variant not in VARIANTS:
             raise InvalidProblem(f"variant must be one of {', '.join(VARIANTS)}, not {variant!r}.")
         if layers < 1:
-            raise InvalidProblem(
-                f"layers must be at least 1, not {layers}; patches of one cell hold no corrector."
-            )
+            raise InvalidProblem(f"layers must be at least 1, not {layers}; patches of one cell hold no corrector.")
         if min(self.nesting.N) < 2 or min(self.nesting.ratio) < 2:
             raise GridMismatch(
                 f"N={self.nesting.N} and n={self.nesting.n}: LOD needs at least 2 coarse cells, and 2 "
@@ -239,9 +237,7 @@ class LOD:
         cells.drop_multipliers(nesting.free)
         if self.rhs_correctors:
             loads = mass_loads(nesting)[:, CellLayout(nesting.ratio).interior]
-            self._bubbles[wanted] = bubbles(
-                a, nesting.spacing, np.broadcast_to(loads, (len(a), *loads.shape))
-            )
+            self._bubbles[wanted] = bubbles(a, nesting.spacing, np.broadcast_to(loads, (len(a), *loads.shape)))
 
     def _correct(
         self, out: np.ndarray, cells: Condensed, loads: np.ndarray, wanted: np.ndarray, progress: bool = False
@@ -250,10 +246,7 @@ class LOD:
         k, r = self.layers, self.nesting.ratio
         rows = [y for y in range(len(wanted)) if wanted[y].any()]
         columns = {y: tuple(int(x) for x in np.flatnonzero(wanted[y])) for y in rows}
-        tasks = (
-            RowTask(columns[y], cells.matrix[max(0, y - k) : y + k + 1], loads[y], min(y, k), k, r)
-            for y in rows
-        )
+        tasks = (RowTask(columns[y], cells.matrix[max(0, y - k) : y + k + 1], loads[y], min(y, k), k, r) for y in rows)
         with tqdm(total=len(rows), desc="LOD patches", unit="row", disable=not progress) as bar:
             for y, result in zip(rows, solve_rows(tasks, self.workers), strict=True):
                 out[y, list(columns[y])] = result

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from .nesting import Nesting
 
 #: Flops per second on one core of a 2.5 GHz x86-64: band solves with many right-hand sides, and dense blocks.
-BAND_RATE, DENSE_RATE = 2e9, 5e9
+BAND_RATE, DENSE_RATE = 2e9, 9e9
 #: Seconds per patch that do not depend on its size.
 OVERHEAD = 1.5e-3
 

@@ -111,15 +111,11 @@ class MsFEM:
         fields = self.nesting.node_blocks(f)
         loads = cell_loads(fields, self.nesting).reshape(len(self._functions), -1)
         local = np.einsum("tqn,tn->tq", self._functions.reshape(*self._functions.shape[:2], -1), loads)
-        return np.bincount(self._corners.ravel(), local.ravel(), minlength=self.nesting.free.size).reshape(
-            shape
-        )
+        return np.bincount(self._corners.ravel(), local.ravel(), minlength=self.nesting.free.size).reshape(shape)
 
     def _matrix(self, a: np.ndarray) -> sp.csr_matrix:
         if self.variant == "averaged":
-            return sp.csr_matrix(
-                self.basis.T @ (stiffness(a, self.nesting.n, self.nesting.size) @ self.basis)
-            )
+            return sp.csr_matrix(self.basis.T @ (stiffness(a, self.nesting.n, self.nesting.size) @ self.basis))
         trial = self._functions
         test = bilinear_hats(self.nesting.ratio)[None] if self.variant == "petrov-galerkin" else trial
         blocks = self.nesting.blocks(a).reshape(-1, *self.nesting.ratio)
@@ -145,14 +141,12 @@ class MsFEM:
 def _margin(oversampling: float, ratio: tuple[int, int]) -> tuple[int, int]:
     """Oversampling margin in fine cells (my, mx)."""
     if not np.isfinite(oversampling) or oversampling < 0:
-        raise InvalidProblem(
-            f"oversampling must be a finite number of coarse cells ≥ 0, not {oversampling!r}."
-        )
+        raise InvalidProblem(f"oversampling must be a finite number of coarse cells ≥ 0, not {oversampling!r}.")
     exact = [oversampling * r for r in ratio]
     if any(abs(e - round(e)) > 1e-9 for e in exact):
         raise GridMismatch(
-            f"oversampling={oversampling} is no whole number of fine cells with {ratio} (y, x) fine cells per "
-            f"coarse cell; use a multiple of 1/{int(np.gcd(*ratio))}."
+            f"oversampling={oversampling} is no whole number of fine cells with {ratio} (y, x) fine cells "
+            f"per coarse cell; use a multiple of 1/{int(np.gcd(*ratio))}."
         )
     return round(exact[0]), round(exact[1])
 

@@ -43,9 +43,7 @@ def harmonic_hats(a: np.ndarray, h: tuple[float, float]) -> np.ndarray:
     return hats
 
 
-def cell_functions(
-    a: np.ndarray, nesting: Nesting, cell: tuple[int, int], margin: tuple[int, int]
-) -> np.ndarray:
+def cell_functions(a: np.ndarray, nesting: Nesting, cell: tuple[int, int], margin: tuple[int, int]) -> np.ndarray:
     """Multiscale functions of the four corners on a coarse cell, (4, ry+1, rx+1).
 
     Parameters
@@ -77,9 +75,7 @@ def cell_functions(
     return np.linalg.solve(values, local.reshape(4, -1)).reshape(4, ry + 1, rx + 1)
 
 
-def element_matrices(
-    trial: np.ndarray, test: np.ndarray, a: np.ndarray, h: tuple[float, float]
-) -> np.ndarray:
+def element_matrices(trial: np.ndarray, test: np.ndarray, a: np.ndarray, h: tuple[float, float]) -> np.ndarray:
     r"""Matrices :math:`\int_T a \nabla\chi_i \cdot \nabla\phi_j` of many coarse cells.
 
     Parameters

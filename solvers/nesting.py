@@ -30,9 +30,7 @@ def cell_pair(value: Cells, name: str) -> tuple[int, int]:
     try:
         ny, nx = (int(v) for v in pair)
     except (TypeError, ValueError) as error:
-        raise InvalidProblem(
-            f"{name} must be a number of cells or a pair (ny, nx), not {value!r}."
-        ) from error
+        raise InvalidProblem(f"{name} must be a number of cells or a pair (ny, nx), not {value!r}.") from error
     if min(ny, nx) < 1:
         raise InvalidProblem(f"{name} must be positive in both directions, not {(ny, nx)}.")
     return ny, nx
@@ -47,9 +45,7 @@ def raster_values(A: Any) -> np.ndarray:
     """
     values = np.ascontiguousarray(A, dtype=float)
     if values.ndim != 2:
-        raise InvalidProblem(
-            f"the coefficient must be two-dimensional [iy, ix], not of shape {values.shape}."
-        )
+        raise InvalidProblem(f"the coefficient must be two-dimensional [iy, ix], not of shape {values.shape}.")
     if not np.isfinite(values).all():
         raise InvalidProblem("the coefficient has values that are not finite; replace them.")
     if values.min() <= 0:
@@ -85,8 +81,7 @@ class Nesting:
         if self.n[0] % self.N[0] or self.n[1] % self.N[1]:
             nearest = tuple(max(1, round(f / c)) * c for f, c in zip(self.n, self.N, strict=True))
             raise GridMismatch(
-                f"the fine cells n={self.n} are no multiple of the coarse cells N={self.N}; take, say, "
-                f"n={nearest}."
+                f"the fine cells n={self.n} are no multiple of the coarse cells N={self.N}; take, say, n={nearest}."
             )
 
     @property

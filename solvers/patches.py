@@ -70,7 +70,7 @@ def strip_layout(cells: int, r: tuple[int, int]) -> StripLayout:
 
 @dataclass(frozen=True)
 class Strip:
-    """A condensed strip: ``matrix``, ``load`` of the outer numbers; inner = ``inner_load`` − ``inner`` outer."""
+    """A condensed strip: ``matrix``, ``load`` of the outer; inner = ``inner_load`` − ``inner`` · outer."""
 
     matrix: np.ndarray
     load: np.ndarray

@@ -82,7 +82,8 @@ def solve_saddle(
     --------
     >>> right = [np.array([[1.0, 1.0], [1.0, 3.0]])]
     >>> x, mu = solve_saddle([2 * np.eye(2)], [], right, np.zeros((1, 1)), np.zeros((1, 1)))
-    >>> x[0].ravel().round(12).tolist(), mu.round(12).tolist()  # minimise |x|^2 - x1 - 3 x2 subject to x1 + x2 = 0
+    >>> # minimise |x|^2 - x1 - 3 x2 subject to x1 + x2 = 0
+    >>> x[0].ravel().round(12).tolist(), mu.round(12).tolist()
     ([-0.5, 0.5], [[2.0]])
     """
     count = len(H)

@@ -87,8 +87,8 @@ class DirichletWindow:
         self.factor, info = pbtrf(band.reshape(-1, m + 2).T, lower=1, overwrite_ab=1)
         if info:
             raise SolverFailure(
-                f"the stiffness matrix of a window of {a.shape} cells is not positive definite (pivot {info}); "
-                f"the coefficient spans {a.min():.1e} … {a.max():.1e} there, reduce its contrast."
+                f"the stiffness matrix of a window of {a.shape} cells is not positive definite (pivot "
+                f"{info}); the coefficient spans {a.min():.1e} … {a.max():.1e} there, reduce its contrast."
             )
 
     def solve(self, b: np.ndarray) -> np.ndarray:

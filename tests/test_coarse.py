@@ -8,8 +8,8 @@ from ngsolve import CoefficientFunction, IfPos, LinearForm, cos, dx, sin, x, y
 from test_raster import rectangle, refined
 
 from ngs_nhcsr.coarse import galerkin_solve, nodal_load, roughness
-from ngs_nhcsr.corrector import read_problem
 from ngs_nhcsr.grid import TensorGrid, tensor_index
+from ngs_nhcsr.problem import read_problem
 from ngs_nhcsr.quadrature import BONUS_ORDERS, EXACT
 
 LOADS = {

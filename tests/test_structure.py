@@ -27,7 +27,7 @@ LAYERS = [
     {"grid", "checks"},
     {"solvers.q1", "solvers.linalg", "solvers.stencil", "solvers.blocktri", "solvers.multigrid"},
     {"coarse", "raster", "quadrature", "networks"},
-    {"solvers", "models", "guard"},
+    {"solvers", "models", "guard", "refine", "problem"},
     {"corrector"},
     {"training"},
     {"demo", "visual"},

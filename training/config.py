@@ -52,7 +52,7 @@ class TrainConfig:
 
 
 def _decode(kind: Any, value: Any) -> Any:
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type):
         names = {f.name: f for f in dataclasses.fields(kind)}
         unknown = set(value) - set(names)
         if unknown:

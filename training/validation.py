@@ -37,10 +37,10 @@ class Case:
         scales = tuple(2**k for k in range(1, self.scale.bit_length()) if 2**k <= self.scale)
         for seed in range(first_seed, first_seed + self.count):
             rng = np.random.default_rng(seed)
-            A = families[self.family]((4 * self.coarse,) * 2, rng, self.contrast)
+            A = families[self.family]((4 * self.coarse, 4 * self.coarse), rng, self.contrast)
             f = load(self.load, (n + 1, n + 1), rng)
-            tensors = (torch.from_numpy(v)[None].to(device) for v in (A, f))
-            parts.append(solve_ladder(*tensors, self.coarse, scales, tolerance))
+            a, load_values = (torch.from_numpy(v)[None].to(device) for v in (A, f))
+            parts.append(solve_ladder(a, load_values, self.coarse, scales, tolerance))
         return Problems(
             torch.cat([p.A for p in parts]),
             torch.cat([p.U for p in parts]),

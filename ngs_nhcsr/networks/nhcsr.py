@@ -75,7 +75,7 @@ class CorrectorNetwork(nn.Module):
         U: Tensor,
         A: Tensor,
         ratio: float,
-        sides: ft.Sides = (True,) * 4,
+        sides: ft.Sides = (True, True, True, True),
         free: Tensor | None = None,
         size: tuple[float, float] = (1.0, 1.0),
     ) -> Encoding:
