@@ -1,4 +1,4 @@
-"""Command line: ``ngs-nhcsr demo | models | generate | train | export | doctor``.
+"""Command line: ``ngs-nhcsr demo | compare | models | generate | train | export | evaluate | doctor``.
 
 Exit codes: 0 done, 1 wrong input, 2 a result that cannot be trusted.
 """
@@ -165,6 +165,31 @@ def export(
 
     card = export_run(run, to, hardware=hardware, count=count)
     console.print_json(json.dumps(card.validation))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str | None, typer.Option(help="Model name; default: the best for CPUs.")] = None,
+    card: Annotated[Path | None, typer.Option(help="Model card to evaluate instead.")] = None,
+    suite: Annotated[str, typer.Option(help="paper, families or scales.")] = "paper",
+    count: Annotated[int, typer.Option(help="Test problems per case.")] = 16,
+    first_seed: Annotated[int, typer.Option(help="First test seed.")] = 2_000_000_000,
+    save: Annotated[Path | None, typer.Option(help="Stem of the .json and .md to write.")] = None,
+) -> None:
+    """Median and worst errors of a model on fresh test seeds, beside free competitors."""
+    from .models import load_model
+    from .training.evaluate import SUITES, to_json, to_markdown
+    from .training.evaluate import evaluate as measure
+
+    if suite not in SUITES:
+        raise typer.BadParameter(f"no suite {suite!r}; there are: {', '.join(SUITES)}")
+    network = load_model(card or model or "nhcsr-light", "cpu").network
+    results = measure(network, SUITES[suite], count=count, first_seed=first_seed, progress=True)
+    text = to_markdown(results)
+    typer.echo("energy / L2 error against u_h, median (worst)\n\n" + text)
+    if save is not None:
+        save.with_suffix(".md").write_text(text)
+        save.with_suffix(".json").write_text(to_json(results) + "\n")
 
 
 @app.command()

@@ -164,9 +164,8 @@ def energy_product(v: Array, w: Array, A: Array, size: tuple[float, float] = (1.
         vx, wx = np.diff(v, axis=1), np.diff(w, axis=1)
         vy, wy = np.diff(v, axis=0), np.diff(w, axis=0)
 
-        def edges(
-            p: tuple[Array, Array], q: tuple[Array, Array]
-        ) -> Array:  # exact integral of a product of two linear functions, times 6
+        def edges(p: tuple[Array, Array], q: tuple[Array, Array]) -> Array:
+            # exact integral of a product of two linear functions, times 6
             return 2 * (p[0] * q[0] + p[1] * q[1]) + p[0] * q[1] + p[1] * q[0]
 
         x_part = edges((vx[:-1], vx[1:]), (wx[:-1], wx[1:]))

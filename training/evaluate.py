@@ -1,0 +1,149 @@
+"""Errors of a model on families, contrasts, scales and coarse sizes, beside competitors that need no training.
+
+Errors are relative to the Q1 solution u_h on the fine mesh of the scale; coefficients and loads come from test seeds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..grid import prolongate
+from ..networks.nhcsr import CorrectorNetwork
+from ..solvers.coarse import coarse_solve
+from ..solvers.multigrid import Multigrid
+from ..solvers.q1 import mass_apply
+from .coefficients import load
+from .losses import relative_errors
+from .validation import TEST_SEEDS, Case, network_errors
+
+MAIN = (
+    Case("random 1:10"),
+    Case("random 1:100", contrast=100.0),
+    Case("soil 1:10", family="soil"),
+    Case("mixture 1:10", family="mixture"),
+)
+
+#: What ``evaluate --suite`` measures.
+SUITES: dict[str, tuple[Case, ...]] = {
+    "paper": MAIN,
+    "families": tuple(
+        Case(f"{family} 1:{contrast:g}", family=family, contrast=contrast)
+        for family in (
+            "iid", "multivalued", "blocks", "lognormal", "soil", "inclusions", "channels", "periodic",
+            "checkerboard", "wave", "stripes", "mixture",
+        )
+        for contrast in (10.0, 100.0)
+    ),
+    "scales": (
+        *(Case(f"random 1:10, scale {s}", scale=s) for s in (2, 4, 8, 16, 32)),
+        *(Case(f"random 1:10, N = {N}", coarse=N) for N in (8, 16, 24, 48, 64)),
+        *(Case(f"random 1:10, f {kind}", load=kind) for kind in ("smooth", "localised", "sign-changing")),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """Median and worst relative errors of one method on one case."""
+
+    case: str
+    method: str
+    energy: float
+    l2: float
+    worst_energy: float
+    worst_l2: float
+    problems: int
+
+
+def _baselines(case: Case, A: Tensor, U: Tensor, target: Tensor, f: np.ndarray) -> dict[str, Tensor]:
+    """Fields of the free competitors for one problem (B = 1)."""
+    n = target.shape[-1] - 1
+    coarse = torch.from_numpy(prolongate(U[0].numpy(), (n, n)))[None]
+    a = A[0].numpy()
+    coarse_load = load_restricted(f, case.coarse)
+    geometric = coarse_solve(a, case.coarse, coarse_load, mean="geometric")
+    fields = {
+        "prolongation": coarse,
+        "best multiple of it": coarse * (coarse * target).sum() / (coarse * coarse).sum(),
+        "geometric mean": torch.from_numpy(prolongate(geometric, (n, n)))[None],
+    }
+    mg = Multigrid(A, (n, n))
+    b = torch.from_numpy(mass_apply(f))[None]
+    for j in (1, 2):
+        name = f"coarse + {j} cycle" + "s" * (j > 1)
+        fields[name] = mg.solve(b, coarse, tolerance=0.0, max_iterations=j)[0]
+    return fields
+
+
+def load_restricted(f: np.ndarray, N: int) -> np.ndarray:
+    """Nodal values of a load on every (n/N)-th node of its grid."""
+    step = (f.shape[0] - 1) // N
+    return f[::step, ::step]
+
+
+def evaluate(
+    network: CorrectorNetwork,
+    cases: Sequence[Case],
+    *,
+    count: int | None = None,
+    first_seed: int = TEST_SEEDS,
+    baselines: bool = True,
+    progress: bool = False,
+) -> list[Result]:
+    """Measure a network on cases; ``count`` limits the problems per case."""
+    results = []
+    for case in tqdm(cases, disable=not progress):
+        case = replace(case, count=min(case.count, count or case.count))
+        problems = case.problems(first_seed)
+        errors: dict[str, list[tuple[float, float]]] = {}
+        for i in range(len(problems) if baselines else 0):
+            A, U, target = problems.A[i : i + 1], problems.U[i : i + 1], problems.targets[case.scale][i : i + 1]
+            f = _load_of(case, first_seed + i)
+            for name, v in _baselines(case, A, U, target, f).items():
+                energy, l2 = relative_errors(v, target, A)
+                errors.setdefault(name, []).append((float(energy), float(l2)))
+        energies, l2s = network_errors(network, problems, case.scale)
+        errors["network"] = list(zip(energies.tolist(), l2s.tolist(), strict=True))
+        for name, pairs in errors.items():
+            e, l2 = np.array(pairs).T
+            medians = (float(np.median(e)), float(np.median(l2)))
+            results.append(Result(case.name, name, *medians, float(e.max()), float(l2.max()), len(pairs)))
+    return results
+
+
+def _load_of(case: Case, seed: int) -> np.ndarray:
+    """The load that ``Case.problems`` drew: the same generator, after the coefficient."""
+    from .coefficients import families
+
+    rng = np.random.default_rng(seed)
+    families[case.family]((4 * case.coarse, 4 * case.coarse), rng, case.contrast)
+    n = case.coarse * case.scale
+    return load(case.load, (n + 1, n + 1), rng)
+
+
+def to_json(results: Sequence[Result]) -> str:
+    """Results as JSON."""
+    return json.dumps([asdict(r) for r in results], indent=1)
+
+
+def to_markdown(results: Sequence[Result]) -> str:
+    """Table: a row per case, energy / L2 median per method, worst in brackets for the network."""
+    methods = list(dict.fromkeys(r.method for r in results))
+    lines = ["| case | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
+    number: Callable[[float], str] = lambda v: f"{v:.3g}"  # noqa: E731
+    for case in dict.fromkeys(r.case for r in results):
+        row = {r.method: r for r in results if r.case == case}
+        cells = []
+        for m in methods:
+            r = row[m]
+            cell = f"{number(r.energy)} / {number(r.l2)}"
+            cells.append(cell + f" ({number(r.worst_energy)} / {number(r.worst_l2)})" * (m == "network"))
+        lines.append(f"| {case} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
