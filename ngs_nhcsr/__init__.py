@@ -24,16 +24,19 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .compare import Comparison, compare
     from .corrector import Correction, Corrector, correct
     from .guard import Status
     from .models import ModelCard, list_models, load_model
     from .visual import plot_compare, plot_field, plot_warp, to_pyvista
 
 _LAZY = {
+    "Comparison": "compare",
     "Correction": "corrector",
     "Corrector": "corrector",
     "ModelCard": "models",
     "Status": "guard",
+    "compare": "compare",
     "correct": "corrector",
     "list_models": "models",
     "load_model": "models",
@@ -46,7 +49,9 @@ _LAZY = {
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
+        module = import_module(f".{_LAZY[name]}", __name__)
+        # The package "compare" is callable like its function: the name means one thing, whatever was imported first.
+        value = module if name == _LAZY[name] else getattr(module, name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -57,6 +62,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Comparison",
     "Correction",
     "Corrector",
     "DependencyMissing",
@@ -72,6 +78,7 @@ __all__ = [
     "Status",
     "UntrustedResult",
     "__version__",
+    "compare",
     "correct",
     "list_models",
     "load_model",

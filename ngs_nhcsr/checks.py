@@ -33,6 +33,12 @@ def check_scale(scale: Any) -> float:
     return float(scale)
 
 
+def check_kind(value: Any, kind: type, name: str) -> None:
+    """``value`` is ``None`` or of an NGSolve type."""
+    if value is not None and not isinstance(value, kind):
+        raise InvalidProblem(f"{name} must be an NGSolve {kind.__name__}, not {type(value).__name__} {value!r}.")
+
+
 def check_refinement(steps: Any, tolerance: Any) -> None:
     """Either a whole number of steps ≥ 0 or a tolerance between 0 and 1."""
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import ngsolve as ngs
 import numpy as np
 
-from .checks import check_memory, check_refinement, check_scale
+from .checks import check_kind, check_memory, check_refinement, check_scale
 from .errors import GridMismatch, InvalidProblem, NhcsrWarning, UntrustedResult
 from .grid import TensorGrid, prolongate
 from .guard import Status, guard
@@ -160,6 +160,7 @@ class Corrector:
         clock = _Clock()
         scale = check_scale(scale)
         check_refinement(refine, refine_to)
+        check_kind(fes, ngs.FESpace, "fes")
         if scale == 1:
             same = ngs.GridFunction(u_coarse.space)
             same.vec.data = u_coarse.vec

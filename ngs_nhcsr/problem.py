@@ -11,6 +11,7 @@ import numpy as np
 
 from . import coarse as reading_
 from . import quadrature
+from .checks import check_kind
 from .errors import InvalidProblem
 from .grid import TensorGrid, prolongate, restrict
 from .raster import CoarseField, Raster, evaluate, rasterise, read_coarse
@@ -79,6 +80,8 @@ def read_problem(
     mean: str = "arithmetic",
 ) -> Problem:
     """Read an NGSolve coarse solution and its coefficient; parameters as for :func:`correct`."""
+    check_kind(form, ngs.BilinearForm, "form")
+    check_kind(mesh, ngs.Mesh, "mesh")
     own_raster = None if isinstance(a, (ngs.CoefficientFunction, int, float)) else np.shape(a)
     found = read_coarse(u_coarse, own_raster if own_raster is not None and len(own_raster) == 2 else None)
     grid = found.grid
@@ -204,7 +207,12 @@ def sample_load(f: Any, mesh: ngs.Mesh, grid: TensorGrid) -> np.ndarray:
     elif callable(f):
         values = np.broadcast_to(np.asarray(f(x[None, :], y[:, None]), dtype=float), fine.shape).copy()
     else:
-        values = np.asarray(f, dtype=float)
+        try:
+            values = np.asarray(f, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise InvalidProblem(
+                f"f must be a number, CoefficientFunction, callable f(x, y) or nodal array, not {f!r}."
+            ) from error
         if values.ndim != 2 or min(values.shape) < 2:
             raise InvalidProblem(f"f as an array must hold nodal values [iy, ix], not shape {values.shape}.")
     if not np.isfinite(values).all():

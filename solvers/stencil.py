@@ -123,6 +123,16 @@ def coarsen_elements(K: Tensor) -> Tensor:
     return F.conv2d(K, K.new_tensor(_coarsening_kernel()), stride=2)
 
 
+def apply_mass(f: Tensor, size: tuple[float, float] = (1.0, 1.0)) -> Tensor:
+    """Torch twin of :func:`ngs_nhcsr.solvers.q1.mass_apply`: Q1 mass matrix times nodal values (..., ny+1, nx+1)."""
+    for dim, length in ((-1, size[1]), (-2, size[0])):
+        v = f.movedim(dim, -1)
+        inner = v[..., :-2] + 4 * v[..., 1:-1] + v[..., 2:]
+        first, last = 2 * v[..., :1] + v[..., 1:2], v[..., -2:-1] + 2 * v[..., -1:]
+        f = (torch.cat([first, inner, last], -1) * (length / (v.shape[-1] - 1) / 6)).movedim(-1, dim)
+    return f
+
+
 def _hat_kernel(like: Tensor) -> Tensor:
     return like.new_tensor([[0.25, 0.5, 0.25], [0.5, 1.0, 0.5], [0.25, 0.5, 0.25]]).view(1, 1, 3, 3)
 

@@ -388,6 +388,12 @@ def test_70_optimised_python_checks_too():
     assert run.stdout.strip() == "raised", run.stderr
 
 
+@pytest.mark.parametrize("option", [{"f": "x"}, {"fes": 3}, {"mesh": 3}, {"form": 3}, {"cells_per_coarse": 0}])
+def test_options_of_the_wrong_kind_name_themselves(case, option):
+    with pytest.raises(InvalidProblem, match=next(iter(option))):
+        correct(case[0], voxel(case[1]), 2, **option)
+
+
 def test_22_23_triangles_are_accepted_on_rectangles(random_medium):
     a = voxel(random_medium((64, 64)))
     u, _ = solve_on(rectangle(1 / 16), a)

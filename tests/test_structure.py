@@ -30,7 +30,7 @@ LAYERS = [
     {"solvers", "models", "guard", "refine", "problem"},
     {"corrector"},
     {"training"},
-    {"demo", "visual"},
+    {"compare", "demo", "visual"},
     {"cli"},
 ]
 

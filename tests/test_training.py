@@ -90,6 +90,40 @@ def test_energy_of_the_loss_is_the_energy_norm():
         assert float(ours[0]) == pytest.approx(q1.energy_norm(v, A) ** 2, rel=1e-12)
 
 
+@pytest.mark.parametrize("name", losses.losses.names())
+def test_losses_vanish_at_the_target_and_only_there(name):
+    rng = np.random.default_rng(2)
+    t = np.pad(rng.standard_normal((3, 15, 15)), ((0, 0), (1, 1), (1, 1)))
+    e = np.pad(rng.standard_normal((3, 15, 15)), ((0, 0), (1, 1), (1, 1)))
+    target, error = torch.from_numpy(t), torch.from_numpy(e)
+    A = torch.ones(3, 8, 8, dtype=torch.float64)
+
+    def value(v):
+        return float(losses.losses[name](v, target, A, torch.Generator().manual_seed(0)))
+
+    assert value(target) == pytest.approx(0, abs=1e-6)
+    assert value(target + 0.1 * error) > 1e-4
+    assert value(target + error) > value(target + 0.1 * error)
+
+
+def test_sine_transform_is_scipys():
+    from scipy.fft import dstn
+
+    v = np.pad(np.random.default_rng(3).standard_normal((2, 6, 9)), ((0, 0), (1, 1), (1, 1)))
+    ours = losses.sine_transform(torch.from_numpy(v)).numpy()
+    np.testing.assert_allclose(ours, dstn(v[:, 1:-1, 1:-1], type=1, axes=(1, 2)), atol=1e-10)
+
+
+def test_losses_are_combined_by_weight():
+    v, t = torch.rand(1, 9, 9), torch.rand(1, 9, 9)
+    A, rng = torch.ones(1, 4, 4), torch.Generator()
+    both = losses.combine("l1 + 0.5 spectral")(v, t, A, rng)
+    parts = losses.l1_loss(v, t, A, rng) + 0.5 * losses.spectral_loss(v, t, A, rng)
+    torch.testing.assert_close(both, parts)
+    with pytest.raises(ValueError, match="no loss called"):
+        losses.combine("l7")
+
+
 def test_shards_are_written_once_and_checked(tmp_path):
     recipe = Recipe(coarse=4, scales=(2, 4))
     paths = generate(tmp_path, recipe, 6, per_shard=4)
@@ -149,6 +183,32 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
         torch.testing.assert_close(two[k], one[k], rtol=0, atol=0)
 
 
+def test_live_pool_depends_on_the_step_alone():
+    from ngs_nhcsr.training.pools import LivePool
+
+    data = DataSet(Recipe(coarse=4, scales=(2, 4)), 6, first_seed=50, refresh=3, chunk=2)
+    walked = LivePool(data, "cpu")
+    first = walked.problems.A.clone()
+    for step in range(8):
+        walked.advance(step)
+    jumped = LivePool(data, "cpu", step=7)
+    torch.testing.assert_close(walked.problems.A, jumped.problems.A)
+    torch.testing.assert_close(walked.problems.targets[4], jumped.problems.targets[4])
+    assert not torch.equal(first, walked.problems.A)
+    np.testing.assert_allclose(jumped.problems.A[4], draw(data.recipe, 54)[0], rtol=1e-6)
+
+
+def test_resumed_live_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("ngs_nhcsr.training.loop.rate_factor", lambda progress, step, warmup: 1.0)
+    data = (DataSet(Recipe(coarse=4, scales=(2, 4)), 4, refresh=2, chunk=2),)
+    run(tmp_path / "whole", tmp_path, 6, replace(TINY, data=data))
+    run(tmp_path / "parts", tmp_path, 3, replace(TINY, data=data))
+    run(tmp_path / "parts", tmp_path, 3, replace(TINY, data=data))
+    one, two = (load_file(tmp_path / k / "last.safetensors") for k in ("whole", "parts"))
+    for k in one:
+        torch.testing.assert_close(two[k], one[k], rtol=0, atol=0)
+
+
 def test_58_59_killed_and_terminated_runs_go_on(tmp_path):
     code = (
         "import sys, logging; from pathlib import Path\nimport torch; torch.set_num_threads(1)\n"
@@ -202,7 +262,7 @@ def test_60_full_disk_keeps_the_old_checkpoint(tmp_path):
 def test_61_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
     run(tmp_path / "run", tmp_path / "data", 2)
     before = (tmp_path / "run" / "last.safetensors").read_bytes()
-    monkeypatch.setitem(losses.losses._entries, "broken", lambda p, t, a: p.sum() * float("nan"))
+    monkeypatch.setitem(losses.losses._entries, "broken", lambda p, t, a, rng: p.sum() * float("nan"))
     with pytest.raises(ArithmeticError, match="not finite at step 2"):
         run(tmp_path / "run", tmp_path / "data", 2, replace(TINY, loss="broken"))
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before

@@ -15,11 +15,17 @@ from .problems import Recipe
 
 @dataclass(frozen=True)
 class DataSet:
-    """``count`` problems of a recipe; seeds ``first_seed …``."""
+    """``count`` problems of a recipe; seeds ``first_seed …``.
+
+    With ``refresh`` > 0 they are made on the training device, without files, and every ``refresh`` steps the oldest
+    ``chunk`` of them give way to new ones: for GPUs, which solve faster than a disk reads.
+    """
 
     recipe: Recipe
     count: int
     first_seed: int = 0
+    refresh: int = 0
+    chunk: int = 64
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class TrainConfig:
     Attributes
     ----------
     data : sets of training problems; each step draws a batch from one of them, in proportion to their cells.
+    loss : weighted sum of registered losses, like "l1 + 0.1 scs".
     scale_weights : how often a scale is drawn, relative to the others.
     batch : problems per step at 32 coarse cells a side (more where problems are smaller).
     rate : peak learning rate; linear warm-up, then cosine to zero over the budget.
@@ -130,6 +137,25 @@ def small() -> TrainConfig:
     )
 
 
+@configs.register("large")
+def large() -> TrainConfig:
+    """A wider ``nhcsr-light`` on fresh data at every step; for a GPU."""
+    recipe = Recipe(contrast=(2.0, 1000.0))
+    return TrainConfig(
+        name="large",
+        architecture=Architecture(
+            encoder_options={"widths": (64, 96, 128, 192), "depth": 4}, decoder_options={"rank": 32, "width": 64}
+        ),
+        batch=8,
+        rate=8e-4,
+        data=(
+            DataSet(recipe, 1024, refresh=2),
+            DataSet(replace(recipe, coarse=16, scales=(2, 4, 8, 16, 32)), 256, 200_000_000, refresh=8),
+            DataSet(replace(recipe, coarse=8, scales=(2, 4, 8, 16, 32, 64)), 256, 400_000_000, refresh=8),
+        ),
+    )
+
+
 @configs.register("paper")
 def paper() -> TrainConfig:
     """The paper's network and loss on its medium, iid {1, 10}; for a GPU."""
@@ -139,7 +165,7 @@ def paper() -> TrainConfig:
             encoder="rdn", decoder="nhcsr", inputs="coefficient+solution", output="residual", upscaling=False
         ),
         data=(DataSet(Recipe(plain_share=1.0), 2560),),
-        loss="l1",
+        loss="l1 + 0.1 scs",
         batch=8,
         rate=1e-4,
     )

@@ -13,48 +13,17 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
 from tqdm import tqdm
 
 from ..networks.nhcsr import CorrectorNetwork
-from ..networks.symmetry import transform
 from . import state as checkpoint
-from .config import DataSet, TrainConfig, to_json
-from .losses import finite, losses
+from .config import TrainConfig, to_json
+from .losses import combine, finite
+from .pools import make_pool
 from .problems import Problems
-from .shards import generate, read_shard
 from .validation import CASES, VALIDATION_SEEDS, Case, network_errors
 
 log = logging.getLogger(__name__)
-
-
-class Pool:
-    """Training problems of one data set in memory; batches are a function of (seed, step) alone."""
-
-    def __init__(self, data: DataSet, folder: Path, workers: int, progress: bool):
-        paths = generate(
-            folder, data.recipe, data.count, first_seed=data.first_seed, workers=workers, progress=progress
-        )
-        parts = [read_shard(p, data.recipe) for p in paths]
-        self.recipe = data.recipe
-        self.problems = Problems(
-            torch.cat([p.A for p in parts]),
-            torch.cat([p.U for p in parts]),
-            {s: torch.cat([p.targets[s] for p in parts]) for s in data.recipe.scales},
-        )
-
-    @property
-    def cells(self) -> int:
-        """Coefficient cells in the pool: how much there is to learn from it."""
-        return self.problems.A.numel()
-
-    def batch(self, size: int, scale: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """(U, A, target) of ``size`` random problems, all under one random symmetry of the square."""
-        index = torch.randint(len(self.problems), (size,), generator=rng)
-        k = int(torch.randint(8, (1,), generator=rng))
-        p = self.problems
-        U, A, target = (transform(v[index], k) for v in (p.U, p.A, p.targets[scale]))
-        return U, A, target
 
 
 @contextmanager
@@ -105,7 +74,7 @@ def train(
     ----------
     config : what to train; the resolved one is kept in every checkpoint.
     folder : receives ``last.safetensors`` (to go on), ``best.safetensors`` (network weights), ``log.csv``.
-    data_folder : shards of training problems; missing ones are generated.
+    data_folder : shards of training problems; missing ones are generated. Unused by data sets with ``refresh``.
     minutes, steps : budget of this call, one of them; the learning rate falls to zero over it.
     validate_every : minutes between validations (with a budget in steps: only at the end).
     start_from : weights (a checkpoint of any run with this architecture) to begin with.
@@ -133,9 +102,9 @@ def train(
         checkpoint.restore(start_from, state)
         state.step, state.seconds, state.best = 0, 0.0, float("inf")
         optimiser.state.clear()
-    pools = [Pool(d, data_folder, workers, progress) for d in config.data]
+    pools = [make_pool(d, data_folder, device, state.step, workers, progress) for d in config.data]
     held_out = [(c, c.problems(VALIDATION_SEEDS)) for c in cases]
-    loss_function = losses[config.loss]
+    loss_function = combine(config.loss)
     average = CorrectorNetwork(config.architecture).to(device)
     first_step, begin = state.step, time.monotonic()
     before = state.seconds
@@ -175,11 +144,12 @@ def train(
             options = [(s, w) for s, w in config.scale_weights if s in pool.recipe.scales]
             scale = options[int(torch.multinomial(torch.tensor([w for _, w in options]), 1, generator=rng))][0]
             size = max(1, round(config.batch * 32 / pool.recipe.coarse))
+            pool.advance(state.step)
             U, A, target = (v.to(device) for v in pool.batch(size, scale, rng))
             for group in optimiser.param_groups:
                 group["lr"] = config.rate * rate_factor(used(), state.step - first_step, config.warmup)
             n = target.shape[-1] - 1
-            loss = loss_function(network(U, A.double(), (n, n)).float(), target, A)
+            loss = loss_function(network(U, A.double(), (n, n)).float(), target, A, rng)
             if not finite(loss):
                 raise ArithmeticError(
                     f"loss is not finite at step {state.step} (seed {config.seed}, scale {scale}); the last good "

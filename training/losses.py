@@ -1,6 +1,6 @@
 """Losses and error measures on batches of nodal fields (torch). "Error" is relative to the target Q1 solution.
 
-A loss is a function ``(prediction, target, A) -> scalar``; register it under a name to select it by configuration.
+A loss is a function ``(prediction, target, A, rng) -> scalar``; register it under a name to select it by configuration.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from torch import Tensor
 from ..networks.positions import Nodes, bilinear
 from ..registry import Registry
 
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+Loss = Callable[[Tensor, Tensor, Tensor, torch.Generator], Tensor]
 losses: Registry[Loss] = Registry("loss")
+
+#: Draws of the stochastic cosine similarity, and nodes per draw.
+REPEATS, POINTS = 10, 64
 
 
 def energy_squared(v: Tensor, A: Tensor) -> Tensor:
@@ -52,17 +55,111 @@ def relative_errors(prediction: Tensor, target: Tensor, A: Tensor) -> tuple[Tens
 
 
 @losses.register("energy")
-def energy_loss(prediction: Tensor, target: Tensor, A: Tensor) -> Tensor:
-    """Relative energy error + 2 x relative L2 error, mean over the batch (float32 differences of float32 fields)."""
+def energy_loss(prediction: Tensor, target: Tensor, A: Tensor, rng: torch.Generator) -> Tensor:
+    """Relative energy error + 2 x relative L2 error, mean over the batch."""
     energy, l2 = relative_errors(prediction, target, A)
     return (energy + 2 * l2).mean()
 
 
 @losses.register("l1")
-def l1_loss(prediction: Tensor, target: Tensor, A: Tensor) -> Tensor:
+def l1_loss(prediction: Tensor, target: Tensor, A: Tensor, rng: torch.Generator) -> Tensor:
     """Mean absolute error relative to the target's mean absolute value (the paper's point-wise loss, all nodes)."""
     scale = target.abs().mean((-2, -1), keepdim=True)
     return ((prediction - target) / scale).abs().mean()
+
+
+def _samples(v: Tensor, index: Tensor) -> Tensor:
+    """Values (B, M, K) of interior nodes, with the mean of the field removed."""
+    inner = v[..., 1:-1, 1:-1].flatten(1)
+    return (inner - inner.mean(1, keepdim=True))[:, index]
+
+
+def _draw(prediction: Tensor, rng: torch.Generator) -> Tensor:
+    """Random node numbers (REPEATS, POINTS) of the interior."""
+    count = (prediction.shape[-2] - 2) * (prediction.shape[-1] - 2)
+    return torch.randint(count, (REPEATS, min(POINTS, count)), generator=rng).to(prediction.device)
+
+
+@losses.register("scs")
+def stochastic_cosine(prediction: Tensor, target: Tensor, A: Tensor, rng: torch.Generator) -> Tensor:
+    """1 - stochastic cosine similarity (arXiv 2411.07576, eq. 10, read pairwise).
+
+    For each of ``REPEATS`` draws of ``POINTS`` nodes the cosine between the two vectors of values, means removed:
+    on positive fields the cosine of raw values is blind.
+    """
+    index = _draw(prediction, rng)
+    return 1 - F.cosine_similarity(_samples(prediction, index), _samples(target, index), dim=-1).mean()
+
+
+@losses.register("scs-relational")
+def relational_cosine(prediction: Tensor, target: Tensor, A: Tensor, rng: torch.Generator) -> Tensor:
+    """Distance of the cosine similarities *between draws* of prediction and target (eq. 10, read relationally)."""
+    index = _draw(prediction, rng)
+
+    def gram(v: Tensor) -> Tensor:
+        unit = F.normalize(_samples(v, index), dim=-1)
+        return (unit.unsqueeze(2) * unit.unsqueeze(1)).sum(-1)
+
+    return (gram(prediction) - gram(target)).abs().mean()
+
+
+def sine_transform(v: Tensor) -> Tensor:
+    """Type-I discrete sine transform of the interior of nodal fields (..., n+1, m+1), both axes.
+
+    The eigenfunctions of the Dirichlet Laplacian: no jump at the boundary as a periodic transform would have.
+    """
+    for dim in (-1, -2):
+        w = v.movedim(dim, -1)[..., 1:-1]
+        zero = torch.zeros_like(w[..., :1])
+        odd = torch.cat([zero, w, zero, -w.flip(-1)], -1)
+        out = -torch.fft.rfft(odd, dim=-1).imag[..., 1:-1]
+        v = F.pad(out, (1, 1)).movedim(-1, dim)
+    return v[..., 1:-1, 1:-1]
+
+
+@losses.register("spectral")
+def spectral_loss(prediction: Tensor, target: Tensor, A: Tensor, rng: torch.Generator) -> Tensor:
+    """Relative distance of the sine spectra, every frequency weighted by its modulus (an H1-like norm).
+
+    After FRL's spectral consistency term (arXiv 2512.05132, from second-hand notes), with the transform that suits
+    Dirichlet data.
+    """
+    error, truth = sine_transform(prediction - target), sine_transform(target)
+    ky = torch.arange(1, error.shape[-2] + 1, device=error.device, dtype=error.dtype)[:, None]
+    kx = torch.arange(1, error.shape[-1] + 1, device=error.device, dtype=error.dtype)[None, :]
+    weight = ky.square() + kx.square()
+
+    def norm(w: Tensor) -> Tensor:
+        return (weight * w.square()).sum((-2, -1))
+
+    return (norm(error) / norm(truth)).clamp_min(1e-14).sqrt().mean()
+
+
+def combine(specification: str) -> Loss:
+    """A weighted sum of registered losses, written ``"l1 + 0.1 scs"``.
+
+    Raises
+    ------
+    ValueError
+        For unknown names or weights that are no numbers.
+
+    Examples
+    --------
+    >>> v = torch.rand(1, 9, 9)
+    >>> float(combine("l1 + 0.1 spectral")(v, v, torch.ones(1, 4, 4), torch.Generator())) < 1e-6
+    True
+    """
+    terms: list[tuple[float, Loss]] = []
+    for term in specification.split("+"):
+        words = term.split()
+        if len(words) not in (1, 2):
+            raise ValueError(f"cannot read the loss {specification!r}; write it like 'l1 + 0.1 scs'")
+        terms.append((float(words[0]) if len(words) == 2 else 1.0, losses[words[-1]]))
+
+    def total(prediction: Tensor, target: Tensor, A: Tensor, rng: torch.Generator) -> Tensor:
+        return torch.stack([w * loss(prediction, target, A, rng) for w, loss in terms]).sum()
+
+    return total
 
 
 def finite(value: Tensor) -> bool:

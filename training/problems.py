@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from ..solvers.multigrid import Multigrid
-from ..solvers.q1 import mass_apply
-from ..solvers.stencil import interpolate, restrict
+from ..solvers.stencil import apply_mass, interpolate, restrict
 from .coefficients import LOADS, families, load
 
 
@@ -85,7 +84,7 @@ def solve_ladder(A: Tensor, f: Tensor, coarse: int, scales: tuple[int, ...], tol
     """
     n = coarse * scales[-1]
     mg = Multigrid(A, (n, n))
-    b = torch.from_numpy(np.stack([mass_apply(v) for v in f.cpu().numpy()])).to(A)
+    b = apply_mass(f)
     targets: dict[int, Tensor] = {}
     loads = [b]
     while loads[-1].shape[-1] - 1 > coarse:

@@ -1,0 +1,28 @@
+"""Localized orthogonal decomposition."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..solvers.lod import LOD
+from ._registry import Method, methods
+from .context import Context
+
+
+def _method(name: str, label: str, layers: int, variant: str, rhs_correctors: bool = False) -> Method:
+    def offline(context: Context) -> LOD:
+        lod = LOD(context.A, context.coarse, context.cells, layers, variant, rhs_correctors, size=context.size)
+        lod.assemble()
+        _ = lod.basis  # Petrov-Galerkin makes it on first use only, but keeps it for every load
+        return lod
+
+    def online(context: Context, lod: LOD) -> np.ndarray:
+        return lod.solve(context.f)
+
+    return Method(name, label, offline, online)
+
+
+for _k in (1, 2):
+    methods.add(_method(f"lod{_k}", f"LOD, k = {_k}", _k, "galerkin"))
+    methods.add(_method(f"lod{_k}-pg", f"LOD, k = {_k}, Petrov-Galerkin", _k, "petrov-galerkin"))
+methods.add(_method("lod2-rhs", "LOD, k = 2, with correctors of the load", 2, "galerkin", True))

@@ -1,0 +1,122 @@
+"""Rows of a comparison as terminal table, Markdown and JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from .comparison import Comparison
+
+COLUMNS = ("method", "L2 error", "energy error", "offline s", "online s", "break-even loads", "MiB")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method. What could not be measured is ``None``; after a failure ``message`` says why.
+
+    Attributes
+    ----------
+    name, label : of the method.
+    l2_error, energy_error : relative, in the L2 and the energy norm, against the comparison's reference.
+    offline, online : seconds per coefficient and per load.
+    break_even : loads from which on the method has cost less in total than the multigrid fine solve; ``inf`` for
+        never, ``None`` for that solve itself.
+    memory : growth of the process's resident memory, MiB.
+    remark : reservation about the result.
+    message : why the method failed; empty if it did not.
+    """
+
+    name: str
+    label: str
+    l2_error: float | None = None
+    energy_error: float | None = None
+    offline: float | None = None
+    online: float | None = None
+    break_even: float | None = None
+    memory: float | None = None
+    remark: str = ""
+    message: str = ""
+
+    @property
+    def seconds(self) -> float | None:
+        """Offline and one load."""
+        return None if self.offline is None or self.online is None else self.offline + self.online
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """Texts of a row, one per column.
+
+    Examples
+    --------
+    >>> cells(Row("x", "a method", 0.01234, 0.25, 1.5, 0.0127, math.inf, 7.2))
+    ('a method', '0.0123', '0.25', '1.50', '0.013', 'never', '7')
+    """
+    if row.message:
+        return (f"{row.label} (failed: {row.message})", *["–"] * (len(COLUMNS) - 1))
+    label = f"{row.label} ({row.remark})" if row.remark else row.label
+    loads = "–" if row.break_even is None else "never" if math.isinf(row.break_even) else f"{row.break_even:.0f}"
+    memory = "–" if row.memory is None else f"{row.memory:.0f}"
+    numbers = (_digits(row.l2_error), _digits(row.energy_error), _seconds(row.offline), _seconds(row.online))
+    return (label, *numbers, loads, memory)
+
+
+def caption(result: Comparison) -> str:
+    """How to read the table."""
+    return (
+        f"Errors are relative, against {result.reference}. Offline: once per coefficient; online: once per load. "
+        f"Break-even: loads from which on a method has cost less than multigrid-CG to 1e-8. On {result.device}, "
+        f"{result.threads} CPU thread{'s' * (result.threads > 1)} in torch. MiB: growth of resident memory."
+    )
+
+
+def rich_table(result: Comparison) -> Table:
+    """Table for the terminal."""
+    table = Table(title=result.title, caption=caption(result))
+    table.add_column(COLUMNS[0])
+    for column in COLUMNS[1:]:
+        table.add_column(column, justify="right")
+    for row in result.rows:
+        table.add_row(*cells(row))
+    return table
+
+
+def markdown(result: Comparison) -> str:
+    """Markdown with one line before and one after the table."""
+
+    def line(texts: tuple[str, ...]) -> str:
+        return "| " + " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in texts) + " |"
+
+    rule = "|---|" + "---:|" * (len(COLUMNS) - 1)
+    rows = [line(cells(row)) for row in result.rows]
+    return "\n".join([f"**{result.title}**", "", line(COLUMNS), rule, *rows, "", caption(result)]) + "\n"
+
+
+def json_text(result: Comparison) -> str:
+    """JSON without infinities: ``break_even`` that is never reached is ``null``."""
+    rows = [dataclasses.asdict(row) for row in result.rows]
+    for row in rows:
+        if row["break_even"] is not None and math.isinf(row["break_even"]):
+            row["break_even"] = None
+    content = {
+        "title": result.title,
+        "reference": result.reference,
+        "device": result.device,
+        "threads": result.threads,
+        "notes": list(result.notes),
+        "rows": rows,
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _digits(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"

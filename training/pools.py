@@ -1,0 +1,97 @@
+"""Training problems in memory: from shards on disk, or made on the training device while training goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..networks.symmetry import transform
+from .config import DataSet
+from .problems import Problems, make_problems
+from .shards import generate, read_shard
+
+
+class Pool:
+    """Problems of one data set; batches are a function of the generator alone."""
+
+    def __init__(self, data: DataSet, problems: Problems):
+        self.recipe, self.problems = data.recipe, problems
+
+    @staticmethod
+    def from_shards(data: DataSet, folder: Path, workers: int, progress: bool) -> Pool:
+        """Read the shards of a data set; missing ones are made first."""
+        paths = generate(
+            folder, data.recipe, data.count, first_seed=data.first_seed, workers=workers, progress=progress
+        )
+        return Pool(data, joined([read_shard(p, data.recipe) for p in paths]))
+
+    @property
+    def cells(self) -> int:
+        """Coefficient cells in the pool: how much there is to learn from it."""
+        return self.problems.A.numel()
+
+    def advance(self, step: int) -> None:
+        """Bring the pool to the state it has at a step; nothing to do for a fixed one."""
+
+    def batch(self, size: int, scale: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """(U, A, target) of ``size`` random problems, all under one random symmetry of the square."""
+        p = self.problems
+        index = torch.randint(len(p), (size,), generator=rng).to(p.A.device)
+        k = int(torch.randint(8, (1,), generator=rng))
+        U, A, target = (transform(v[index], k) for v in (p.U, p.A, p.targets[scale]))
+        return U, A, target
+
+
+class LivePool(Pool):
+    """Problems made on the device; chunk k of seeds replaces the oldest at step ``k * refresh``.
+
+    The state at a step is a function of the step alone, so a resumed run sees the same problems.
+    """
+
+    def __init__(self, data: DataSet, device: str | torch.device, step: int = 0):
+        if data.count % data.chunk:
+            raise ValueError(f"count={data.count} must be a multiple of chunk={data.chunk}")
+        self._data, self._device = data, device
+        self._slots = data.count // data.chunk
+        self._newest = self._slots - 1 + step // data.refresh
+        order = range(self._newest - self._slots + 1, self._newest + 1)
+        super().__init__(data, joined([self._make(k) for k in sorted(order, key=lambda k: k % self._slots)]))
+
+    def _make(self, chunk: int) -> Problems:
+        first = self._data.first_seed + chunk * self._data.chunk
+        return in_single(make_problems(self._data.recipe, range(first, first + self._data.chunk), self._device))
+
+    def advance(self, step: int) -> None:
+        """Make the chunks due at a step."""
+        while self._newest < self._slots - 1 + step // self._data.refresh:
+            self._newest += 1
+            new, size = self._make(self._newest), self._data.chunk
+            at = slice((self._newest % self._slots) * size, (self._newest % self._slots + 1) * size)
+            self.problems.A[at], self.problems.U[at] = new.A, new.U
+            for scale, target in new.targets.items():
+                self.problems.targets[scale][at] = target
+
+
+def in_single(p: Problems) -> Problems:
+    """Coefficients and targets in float32, as on disk; U stays in float64."""
+    return Problems(p.A.float(), p.U, {s: t.float() for s, t in p.targets.items()})
+
+
+def joined(parts: list[Problems]) -> Problems:
+    """One batch out of several."""
+    return Problems(
+        torch.cat([p.A for p in parts]),
+        torch.cat([p.U for p in parts]),
+        {s: torch.cat([p.targets[s] for p in parts]) for s in parts[0].targets},
+    )
+
+
+def make_pool(
+    data: DataSet, folder: Path, device: str | torch.device, step: int, workers: int = 1, progress: bool = False
+) -> Pool:
+    """The pool that a data set asks for, in its state at ``step``."""
+    if data.refresh:
+        return LivePool(data, device, step)
+    return Pool.from_shards(data, folder, workers, progress)
