@@ -1,4 +1,4 @@
-"""Time of the first and of repeated corrections, 32² -> 512², and of other sizes: python benchmark_correct.py [--large]."""
+"""Time of the first and of repeated corrections, 32² -> 512²; with --large other sizes too."""
 
 import sys
 import time

@@ -173,7 +173,7 @@ def plot_warp(
     )
     plotter.add_text(title, font_size=11, color="black", position="upper_left")
     plotter.view_isometric()
-    plotter.camera.zoom(1.1)
+    plotter.camera.zoom(0.95)
     return _finish(plotter, path, show)
 
 

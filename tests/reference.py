@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+
 from ngs_nhcsr.solvers.fine import fine_solve
 
 FIGURES = json.loads((Path(__file__).parent / "data" / "reference_errors.json").read_text(encoding="utf-8"))

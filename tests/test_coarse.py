@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
-from ngs_nhcsr.solvers.q1 import mass_apply
 from ngsolve import CoefficientFunction, IfPos, LinearForm, cos, dx, sin, x, y
 from test_raster import rectangle, refined
 
@@ -11,6 +10,7 @@ from ngs_nhcsr.coarse import galerkin_solve, nodal_load, roughness
 from ngs_nhcsr.grid import TensorGrid, tensor_index
 from ngs_nhcsr.problem import read_problem
 from ngs_nhcsr.quadrature import BONUS_ORDERS, EXACT
+from ngs_nhcsr.solvers.q1 import mass_apply
 
 LOADS = {
     "constant": (CoefficientFunction(1.0), lambda x, y: 1.0 + 0 * x * y),

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
-from ngs_nhcsr.solvers.fine import fine_solve
-from ngs_nhcsr.solvers.q1 import relative_errors
 from ngsolve import BND, H1, CoefficientFunction, Integrate, exp, grad, pi, sin, x, y
 from test_raster import refined
 
 from ngs_nhcsr import Corrector, NhcsrWarning, Status, correct
 from ngs_nhcsr.grid import prolongate
+from ngs_nhcsr.solvers.fine import fine_solve
+from ngs_nhcsr.solvers.q1 import relative_errors
 
 COUNT = 8
 

@@ -4,8 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import ngs_nhcsr.solvers
-import ngs_nhcsr.training
 import numpy as np
 import pytest
 import torch
@@ -14,6 +12,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import ngs_nhcsr
+import ngs_nhcsr.solvers
+import ngs_nhcsr.training
 from ngs_nhcsr import ModelFileError, list_models, load_model
 from ngs_nhcsr.models import Contract, architectures, export_model, read_card
 from ngs_nhcsr.networks.nhcsr import Architecture, CorrectorNetwork

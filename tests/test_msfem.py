@@ -5,13 +5,13 @@ import pickle
 import numpy as np
 import pytest
 import reference
+
+from ngs_nhcsr.errors import GridMismatch, InvalidProblem, NotCoercive
+from ngs_nhcsr.grid import prolongate
 from ngs_nhcsr.solvers import q1
 from ngs_nhcsr.solvers.coarse import cell_means, coarse_solve
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.msfem import MsFEM
-
-from ngs_nhcsr.errors import GridMismatch, InvalidProblem, NotCoercive
-from ngs_nhcsr.grid import prolongate
 
 VARIANTS = ["galerkin", "petrov-galerkin", "averaged"]
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from ngs_nhcsr.solvers import q1
 from ngs_nhcsr.solvers.blocktri import BlockTridiagonal
 from ngs_nhcsr.solvers.fine import fine_solve

@@ -10,11 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import ngs_nhcsr.solvers
-import ngs_nhcsr.training
 import pytest
 
 import ngs_nhcsr
+import ngs_nhcsr.solvers
+import ngs_nhcsr.training
 
 ROOTS = {
     "": Path(ngs_nhcsr.__file__).parent,

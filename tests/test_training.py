@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+
+from ngs_nhcsr.networks.nhcsr import Architecture
 from ngs_nhcsr.solvers import q1
 from ngs_nhcsr.training import losses
 from ngs_nhcsr.training.coefficients import LOADS, TEST_ONLY, families, load
@@ -20,9 +23,6 @@ from ngs_nhcsr.training.problems import Recipe, draw, make_problems
 from ngs_nhcsr.training.shards import generate, read_shard, shard_path
 from ngs_nhcsr.training.state import read_config
 from ngs_nhcsr.training.validation import TEST_SEEDS, VALIDATION_SEEDS, Case, network_errors
-from safetensors.torch import load_file
-
-from ngs_nhcsr.networks.nhcsr import Architecture
 
 TINY = TrainConfig(
     name="tiny",
@@ -296,3 +296,20 @@ def test_training_needs_no_ngsolve():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
     assert result.returncode == 0, result.stderr
+
+
+def test_evaluation_ranks_the_free_competitors():
+    from ngs_nhcsr.networks.nhcsr import CorrectorNetwork
+    from ngs_nhcsr.training.evaluate import SUITES, evaluate, to_json, to_markdown
+
+    network = CorrectorNetwork(TINY.architecture).eval()
+    cases = (Case("a", coarse=8, scale=4, count=2), Case("b", family="soil", load="smooth", coarse=8, scale=4, count=1))
+    results = evaluate(network, cases, first_seed=TEST_SEEDS + 10)
+    by = {(r.case, r.method): r for r in results}
+    for case in ("a", "b"):
+        assert by[case, "best multiple of it"].l2 <= by[case, "prolongation"].l2
+        assert by[case, "coarse + 2 cycles"].energy < by[case, "coarse + 1 cycle"].energy
+        assert by[case, "network"].energy <= by[case, "network"].worst_energy
+    assert len(__import__("json").loads(to_json(results))) == len(results)
+    assert to_markdown(results).count("\n") == 4
+    assert set(SUITES) == {"paper", "families", "scales"}

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
-from ngs_nhcsr.solvers.fine import fine_solve
-from ngs_nhcsr.solvers.q1 import energy_norm, relative_errors
 
 from ngs_nhcsr import Corrector, InvalidProblem, correct
 from ngs_nhcsr.grid import prolongate
+from ngs_nhcsr.solvers.fine import fine_solve
+from ngs_nhcsr.solvers.q1 import energy_norm, relative_errors
 
 
 @pytest.fixture(scope="module")

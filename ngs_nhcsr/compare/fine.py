@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import SolverFailure
 from ..solvers.multigrid import Multigrid
 from ._registry import Method, methods
-from .context import Q1System, Context, hierarchy, multigrid_solve
+from .context import Context, Q1System, hierarchy, multigrid_solve
 
 #: Relative tolerance of the multigrid solve that methods are compared with, and of the reference u_h.
 TOLERANCE, REFERENCE_TOLERANCE = 1e-8, 1e-10

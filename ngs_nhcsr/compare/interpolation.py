@@ -12,7 +12,7 @@ from scipy.interpolate import RectBivariateSpline
 from ..grid import prolongate
 from ..solvers.q1 import mass_apply
 from ._registry import Method, methods
-from .context import Q1System, Context, canonical_system
+from .context import Context, Q1System, canonical_system
 
 
 def _prolonged(context: Context, system: Q1System) -> np.ndarray:

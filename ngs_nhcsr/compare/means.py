@@ -7,7 +7,7 @@ import numpy as np
 from ..grid import prolongate
 from ..solvers.coarse import cell_means
 from ._registry import Method, methods
-from .context import Q1System, Context
+from .context import Context, Q1System
 
 
 def _offline(context: Context) -> Q1System:

@@ -7,7 +7,7 @@ import numpy as np
 from ..grid import prolongate
 from ..solvers.multigrid import Multigrid
 from ._registry import Method, methods
-from .context import Q1System, Context, canonical_system, hierarchy, multigrid_solve
+from .context import Context, Q1System, canonical_system, hierarchy, multigrid_solve
 
 CYCLES = (1, 2, 3)
 

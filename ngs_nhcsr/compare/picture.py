@@ -47,10 +47,10 @@ def draw(result: Comparison, path: str | Path | None = None, axes: Any = None) -
     if not rows:
         raise InvalidProblem("no method of the comparison succeeded, so there is nothing to draw; see its rows.")
     if axes is None:
-        figure = Figure(figsize=(10, 7), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
+        axes = Figure(figsize=(10, 7), layout="constrained").add_subplot()
     figure = axes.figure
+    if not hasattr(figure.canvas, "get_renderer"):  # a bare Figure; without a renderer texts have no extent
+        FigureCanvasAgg(figure)
     points = _markers(axes, rows)
     axes.set_title(result.title, fontsize=10)
     axes.set_xlabel("seconds: offline + one load")
@@ -113,7 +113,7 @@ def _labels(axes: Any, rows: list[Row], points: np.ndarray) -> None:
         probe.remove()
         (dx, dy), box = _place(at, (extent.width, extent.height), taken, bounds, per_point)
         taken.append(box)
-        far = math.hypot(dx, dy) > DISTANCES[1]
+        far = math.hypot(dx, dy) > DISTANCES[0] + 1
         axes.annotate(
             text,
             axes.transData.inverted().transform(at),

@@ -1,0 +1,266 @@
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import quads, solve_on, voxel
+
+import ngs_nhcsr
+from ngs_nhcsr import InvalidProblem, SolverFailure, compare
+from ngs_nhcsr.compare import Method, _registry, measure, methods
+from ngs_nhcsr.compare.measure import PeakMemory, break_even
+from ngs_nhcsr.compare.picture import _overlap
+
+
+@pytest.fixture(scope="module")
+def problem(random_medium):
+    kappa = random_medium((32, 32))
+    a = voxel(kappa)
+    u, form = solve_on(quads(8), a)
+    return u, a, kappa, form
+
+
+@pytest.fixture(scope="module")
+def result(problem):
+    u, a, _, _ = problem
+    return compare(u, a, 8)
+
+
+@pytest.fixture
+def method():
+    """Register a method for one test."""
+    added = []
+
+    def add(name, online, offline=lambda context: None):
+        added.append(name)
+        return methods.add(Method(name, f"test {name}", offline, online))
+
+    yield add
+    for name in added:
+        del _registry.methods._entries[name]
+
+
+def test_every_method_gives_a_row_and_a_field(result):
+    assert tuple(r.name for r in result.rows) == methods.in_order()
+    assert set(result.fields) == {"reference", *methods.in_order()}
+    for row in result.rows:
+        assert not row.message, row
+        assert row.offline >= 0
+        assert row.online > 0
+        assert row.seconds == row.offline + row.online
+        assert math.isfinite(row.l2_error)
+        assert row.break_even is None if row.name == "multigrid" else row.break_even >= 1
+        field = result.fields[row.name]
+        assert field.shape == (65, 65)
+        for side in (field[0], field[-1], field[:, 0], field[:, -1]):
+            assert np.abs(side).max() <= 1e-14 * np.abs(field).max(), row.name
+
+
+def test_errors_are_ordered_as_theory_says(result):
+    energy = {row.name: row.energy_error for row in result.rows}
+    for better, worse in (
+        ("lod1", "prolongation"),
+        ("lod2", "lod1"),
+        ("lod2-pg", "lod1-pg"),
+        ("lod2-rhs", "lod2"),
+        ("msfem-linear", "prolongation"),
+        ("nhcsr", "prolongation"),
+        ("nhcsr+1", "nhcsr"),
+        ("nhcsr+2", "nhcsr+1"),
+        ("prolongation", "best-multiple"),  # Galerkin is best in energy, the multiple in L2
+        ("prolongation", "prolongation-own"),
+        *((f"{start}+{j + 1}", f"{start}+{j}") for start in ("coarse", "zero") for j in (1, 2)),
+    ):
+        assert energy[better] <= energy[worse] * (1 + 1e-9), (better, worse)
+    assert result["best-multiple"].l2_error <= result["prolongation"].l2_error
+    assert energy["multigrid"] < 1e-7
+    assert energy["direct"] < 1e-8
+
+
+def test_prolongation_and_reference_are_what_they_claim(problem, result):
+    from ngs_nhcsr.grid import prolongate
+    from ngs_nhcsr.problem import read_problem
+    from ngs_nhcsr.solvers.fine import fine_solve
+    from ngs_nhcsr.solvers.q1 import relative_errors
+
+    u, a, kappa, _ = problem
+    np.testing.assert_allclose(result.fields["reference"], fine_solve(kappa, 64, method="direct"), atol=1e-10)
+    read = read_problem(u, a)
+    np.testing.assert_allclose(result.fields["prolongation"], prolongate(read.U, (64, 64)), atol=1e-12)
+    expected = relative_errors(result.fields["lod2"], result.fields["reference"], kappa)
+    assert result["lod2"].energy_error == pytest.approx(expected["energy"])
+
+
+def test_network_row_is_what_correct_returns(problem, result):
+    u, a, _, _ = problem
+    values = ngs_nhcsr.Corrector(device="cpu")(u, a, 8).values
+    np.testing.assert_allclose(result.fields["nhcsr"], values, atol=1e-5 * np.abs(values).max())
+
+
+def test_markdown_and_json_say_the_same_as_the_rows(result):
+    text = result.to_markdown()
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(lines) == 1 + len(result.rows)
+    for row, line in zip(result.rows, lines[1:], strict=True):
+        cells = [c.strip() for c in line.strip("|").split("|")]
+        assert cells[0].startswith(row.label)
+        assert float(cells[2]) == pytest.approx(row.energy_error, rel=0.01)
+    assert "relative, against the Q1 solution u_h" in text
+    content = json.loads(result.to_json())
+    for row, found in zip(result.rows, content["rows"], strict=True):
+        expected = dataclasses.asdict(row)
+        if expected["break_even"] == math.inf:
+            expected["break_even"] = None
+        assert found == expected
+    assert result.table().row_count == len(result.rows)
+
+
+def test_break_even():
+    assert break_even(10.0, 0.5, 1.0, 2.0) == 6
+    assert 10.0 + 6 * 0.5 <= 1.0 + 6 * 2.0
+    assert 10.0 + 5 * 0.5 > 1.0 + 5 * 2.0
+    assert break_even(0.0, 0.5, 1.0, 2.0) == 1
+    assert break_even(0.0, 2.0, 1.0, 2.0) == math.inf
+    assert break_even(5.0, 3.0, 1.0, 2.0) == math.inf
+
+
+def test_a_failing_method_becomes_a_row(problem, method):
+    u, a, _, _ = problem
+
+    def fail(context, state):
+        raise SolverFailure("it broke | here")
+
+    method("broken", fail)
+    method("not-finite", lambda context, state: np.full(context.f.shape, np.nan))
+    method("wrong-shape", lambda context, state: np.zeros((3, 3)))
+    found = compare(u, a, 4, methods=("broken", "prolongation", "not-finite", "wrong-shape"))
+    assert found["broken"].message == "SolverFailure: it broke | here"
+    assert "finite" in found["not-finite"].message
+    assert "(3, 3)" in found["wrong-shape"].message
+    assert found["prolongation"].energy_error > 0
+    assert "failed: SolverFailure: it broke \\| here" in found.to_markdown()
+    assert json.loads(found.to_json())["rows"][0]["energy_error"] is None
+    with pytest.raises(InvalidProblem, match="broken failed"):
+        found.gridfunction("broken")
+    found.plot()  # draws what there is
+
+
+def test_programming_errors_are_not_swallowed(problem, method):
+    u, a, _, _ = problem
+    method("typo", lambda context, state: context.no_such_thing)
+    with pytest.raises(AttributeError):
+        compare(u, a, 4, methods=("typo",))
+
+
+def test_methods_that_need_nesting_say_so(problem):
+    u, a, _, _ = problem
+    found = compare(u, a, 3, methods=("lod1", "prolongation", "coarse+1"))
+    assert "GridMismatch" in found["lod1"].message
+    assert not found["coarse+1"].message
+
+
+def test_seconds_are_those_of_the_two_parts(problem, method):
+    u, a, _, _ = problem
+    method("sleeper", lambda context, state: (time.sleep(0.1), context.reference)[1], lambda context: time.sleep(0.2))
+    row = compare(u, a, 4, methods=("sleeper",))["sleeper"]
+    assert 0.2 <= row.offline < 0.4
+    assert 0.1 <= row.online < 0.2
+    assert row.energy_error == 0
+
+
+def test_memory_is_seen():
+    if measure._resident() is None:
+        pytest.skip("the system does not tell")
+    with PeakMemory() as memory:
+        np.ones((50, 2**17))  # 50 MiB, freed at once
+    assert 40 < memory.growth < 90
+
+
+def test_unknown_names_and_wrong_problems(problem):
+    u, a, kappa, _ = problem
+    with pytest.raises(InvalidProblem, match=r"no method called 'lod3'.*lod2-rhs"):
+        compare(u, a, 4, methods=("lod3",))
+    with pytest.raises(InvalidProblem, match="empty"):
+        compare(u, a, 4, methods=())
+    with pytest.raises(InvalidProblem, match="scale > 1"):
+        compare(u, a, 1)
+    with pytest.raises(InvalidProblem, match="reference"):
+        compare(u, a, 4, reference="exact")
+    with pytest.raises(InvalidProblem, match="shape is"):
+        compare(u, a, 4, reference=np.ones((3, 3)))
+    with pytest.raises(InvalidProblem, match="load other than 0"):
+        compare(u, a, 4, f=0.0)
+    noise = np.random.default_rng(0).random(u.space.ndof) * np.array(u.space.FreeDofs())
+    rough = type(u)(u.space)
+    rough.vec.FV().NumPy()[:] = noise
+    with pytest.raises(InvalidProblem, match=r"load .* not known.*pass f="):
+        compare(rough, a, 4)
+    some, _ = solve_on(quads(8), voxel(kappa), dirichlet="left|right")
+    with pytest.raises(InvalidProblem, match=r"bottom \(no Dirichlet.*top"):
+        compare(some, a, 4, f=1.0)
+    lifted = type(u)(u.space)
+    lifted.vec.FV().NumPy()[:] = u.vec.FV().NumPy() + 1
+    with pytest.raises(InvalidProblem, match=r"left \(values up to 1\)"):
+        compare(lifted, a, 4, f=1.0)
+
+
+def test_rectangle_given_form_and_own_reference(random_medium):
+    kappa = random_medium((16, 32))
+    a = voxel(kappa, (1, 2), (3, 3))
+    mesh = quads(8, 4, mapping=lambda x, y: (1 + 2 * x, 2 + y))
+    u, form = solve_on(mesh, a)
+    names = ("prolongation", "bicubic", "msfem-averaged", "lod2", "nhcsr", "coarse+2", "direct")
+    found = compare(u, a, 8, form=form, methods=names)
+    assert not any(row.message for row in found.rows)
+    assert found.fields["lod2"].shape == (33, 65)
+    assert found["lod2"].energy_error < found["prolongation"].energy_error
+    assert found["direct"].energy_error < 1e-8
+    again = compare(u, a, 8, form=form, methods=("lod2",), reference=found.fields["lod2"])
+    assert again["lod2"].energy_error < 1e-12
+    assert "given as reference=" in again.to_markdown()
+    field = found.gridfunction("lod2")
+    assert field(field.space.mesh(2.0, 2.5)) == pytest.approx(found.fields["lod2"][16, 32])
+
+
+def test_plot(result, tmp_path):
+    path = tmp_path / "picture.png"
+    figure = result.plot(path)
+    assert path.stat().st_size > 20_000
+    (axes,) = figure.axes
+    assert axes.get_title() == result.title
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    assert {t.get_text().split(" ")[0] for t in axes.texts} == {r.name for r in result.rows}
+    again = result.plot()  # saving changed the resolution of the first
+    again.canvas.draw()
+    (axes,) = again.axes
+    boxes = [t.get_window_extent().extents for t in axes.texts if t.arrow_patch is None]
+    shared = [_overlap(tuple(p), tuple(q)) for k, p in enumerate(boxes) for q in boxes[:k]]
+    assert max(shared) < 4  # square pixels
+
+
+@pytest.mark.parametrize("first", ["import ngs_nhcsr.compare", "from ngs_nhcsr import compare"])
+def test_one_name_for_package_and_function(first):
+    code = (
+        f"{first}\nimport ngs_nhcsr, ngs_nhcsr.compare as package\nfrom ngs_nhcsr import compare, Comparison\n"
+        "from ngs_nhcsr.compare import compare as function, methods\n"
+        "ok = callable(compare) and callable(function) and package.methods is methods and Comparison\n"
+        "raise SystemExit(0 if ok else 1)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_command(tmp_path):
+    arguments = ["compare", "--n", "8", "--scale", "4", "--methods", "prolongation, multigrid"]
+    result = subprocess.run(
+        [sys.executable, "-m", "ngs_nhcsr.cli", *arguments, "--json", "r.json", "--picture", "r.png"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert [r["name"] for r in json.loads((tmp_path / "r.json").read_text())["rows"]] == ["prolongation", "multigrid"]
+    assert (tmp_path / "r.png").stat().st_size > 5_000
