@@ -24,19 +24,19 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from .compare import Comparison, compare
+    from .comparison import Comparison, compare
     from .corrector import Correction, Corrector, correct
     from .guard import Status
     from .models import ModelCard, list_models, load_model
     from .visual import plot_compare, plot_field, plot_warp, to_pyvista
 
 _LAZY = {
-    "Comparison": "compare",
+    "Comparison": "comparison",
     "Correction": "corrector",
     "Corrector": "corrector",
     "ModelCard": "models",
     "Status": "guard",
-    "compare": "compare",
+    "compare": "comparison",
     "correct": "corrector",
     "list_models": "models",
     "load_model": "models",
@@ -49,9 +49,7 @@ _LAZY = {
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        module = import_module(f".{_LAZY[name]}", __name__)
-        # The package "compare" is callable like its function: the name means one thing, whatever was imported first.
-        value = module if name == _LAZY[name] else getattr(module, name)
+        value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -92,7 +92,7 @@ def compare(
     """Run network, LOD, MsFEM, multigrid and fine solves on one random problem; show errors, times and memory."""
     import numpy as np
 
-    from .compare import compare as run
+    from .comparison import compare as run
     from .demo import coarse_problem
     from .training.coefficients import families
 

@@ -11,9 +11,9 @@ from conftest import quads, solve_on, voxel
 
 import ngs_nhcsr
 from ngs_nhcsr import InvalidProblem, SolverFailure, compare
-from ngs_nhcsr.compare import Method, _registry, measure, methods
-from ngs_nhcsr.compare.measure import PeakMemory, break_even
-from ngs_nhcsr.compare.picture import _overlap
+from ngs_nhcsr.comparison import Method, _registry, measure, methods
+from ngs_nhcsr.comparison.measure import PeakMemory, break_even
+from ngs_nhcsr.comparison.picture import _overlap
 
 
 @pytest.fixture(scope="module")
@@ -240,17 +240,6 @@ def test_plot(result, tmp_path):
     boxes = [t.get_window_extent().extents for t in axes.texts if t.arrow_patch is None]
     shared = [_overlap(tuple(p), tuple(q)) for k, p in enumerate(boxes) for q in boxes[:k]]
     assert max(shared) < 4  # square pixels
-
-
-@pytest.mark.parametrize("first", ["import ngs_nhcsr.compare", "from ngs_nhcsr import compare"])
-def test_one_name_for_package_and_function(first):
-    code = (
-        f"{first}\nimport ngs_nhcsr, ngs_nhcsr.compare as package\nfrom ngs_nhcsr import compare, Comparison\n"
-        "from ngs_nhcsr.compare import compare as function, methods\n"
-        "ok = callable(compare) and callable(function) and package.methods is methods and Comparison\n"
-        "raise SystemExit(0 if ok else 1)\n"
-    )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_command(tmp_path):

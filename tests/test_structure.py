@@ -30,7 +30,7 @@ LAYERS = [
     {"solvers", "models", "guard", "refine", "problem"},
     {"corrector"},
     {"training"},
-    {"compare", "demo", "visual"},
+    {"comparison", "demo", "visual"},
     {"cli"},
 ]
 

@@ -61,11 +61,12 @@ def export_run(run: Path, to: Path, *, hardware: str, count: int = 16) -> ModelC
             "worst L2": round(float(l2.max()), 5),
             "problems": case.count,
         }
+    minutes = round(progress["seconds"] / 60, 1)
     training = {
-        "command": f"ngs-nhcsr train --config {config.name}",
+        "command": f"ngs-nhcsr train --config {config.name} --minutes {minutes:.0f}",
         "config": json.loads(read_config(run / "last.safetensors")),
         "steps": progress["step"],
-        "minutes": round(progress["seconds"] / 60, 1),
+        "minutes": minutes,
         "hardware": hardware,
         "parameters": sum(p.numel() for p in network.parameters()),
         "errors": "relative, median, against the Q1 solution on the fine mesh; f = 1; test seeds from 2e9",

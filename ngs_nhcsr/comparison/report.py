@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from .comparison import Comparison
+    from .run import Comparison
 
 COLUMNS = ("method", "L2 error", "energy error", "offline s", "online s", "break-even loads", "MiB")
 

@@ -14,21 +14,7 @@ from . import multigrid as _multigrid  # noqa: F401
 from . import fine as _fine  # noqa: F401
 
 # isort: on
-import sys
-from types import ModuleType
-from typing import Any
-
 from ._registry import Method, methods
-from .comparison import Comparison, Row, compare
-
-
-class _CallablePackage(ModuleType):
-    """``ngs_nhcsr.compare`` names this package and its function; so the package can be called like the function."""
-
-    def __call__(self, *arguments: Any, **options: Any) -> Comparison:
-        return compare(*arguments, **options)
-
-
-sys.modules[__name__].__class__ = _CallablePackage
+from .run import Comparison, Row, compare
 
 __all__ = ["Comparison", "Method", "Row", "compare", "methods"]

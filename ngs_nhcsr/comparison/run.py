@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +140,7 @@ def compare(
     Parameters
     ----------
     u_coarse, a, scale, f, form, mesh, cells_per_coarse : as for :func:`ngs_nhcsr.correct`; ``scale`` above 1.
-    methods : names from ``ngs_nhcsr.compare.methods``; default: all, in the order of registration.
+    methods : names from ``ngs_nhcsr.comparison.methods``; default: all, in the order of registration.
     reference : "fine" for the Q1 solution u_h on the fine mesh (multigrid to 1e-10), or nodal values (ny+1, nx+1).
     model, device : of the network, as for :class:`ngs_nhcsr.Corrector`; multigrid runs on the same device.
 
@@ -180,7 +180,7 @@ def compare(
     check_memory(fine.cells)
     context = _context(problem, fine.cells, scale, model, resolve_device(device))
     target, meaning = _reference(reference, context)
-    context = _with_reference(context, target)
+    context = replace(context, reference=target)
     fields = {"reference": target}
     baseline = measure(MULTIGRID, context)
     rows = []
@@ -234,10 +234,6 @@ def _context(problem: Problem, cells: tuple[int, int], scale: float, model: Any,
     _check_zero_boundary(problem)
     f = prolongate(problem.reading.f, cells)
     return Context(problem, cells, scale, f, b, np.zeros(b.shape), model, device)
-
-
-def _with_reference(context: Context, reference: np.ndarray) -> Context:
-    return Context(**{**vars(context), "reference": reference})
 
 
 def _check_zero_boundary(problem: Problem) -> None:

@@ -14,7 +14,7 @@ from .report import Row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from .comparison import Comparison
+    from .run import Comparison
 
 #: Errors below this are drawn at the lower edge: fine solves would squeeze everything else into a corner.
 EXACT = 1e-4
@@ -86,7 +86,7 @@ def _markers(axes: Any, rows: list[Row]) -> np.ndarray:
         marker, colour = style(row.name)
         size = 13 if marker == "*" else 8
         axes.plot(x, y, marker, color=colour, markersize=size, markeredgecolor="white", markeredgewidth=0.6, zorder=3)
-    axes.set_xlim(seconds.min() / 2.5, seconds.max() * 4)
+    axes.set_xlim(seconds.min() / 6, seconds.max() * 4)
     axes.set_ylim(floor / 1.6, points[:, 1].max() * 1.6)
     return points
 
