@@ -150,6 +150,7 @@ class Model:
 
         from .networks.positions import Nodes
         from .networks.symmetry import SIDE_ORDER, symmetries, transform
+        from .solvers.linalg import quiet_blas
 
         def to_tensor(v: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(np.array(v, order="C"))[None].to(self.device)
@@ -157,7 +158,7 @@ class Model:
         free = None if free is None else np.asarray(free, bool)
         if not symmetrize or not isinstance(query, Nodes):
             mask = None if free is None else torch.from_numpy(np.ascontiguousarray(free)).to(self.device)
-            with torch.inference_mode():
+            with torch.inference_mode(), quiet_blas():
                 encoding = self.network.encode(to_tensor(U), to_tensor(A), ratio, sides, mask, size)
                 return self.network.decode(encoding, query)[0].cpu().numpy()
         square = A.shape[0] == A.shape[1] and query.cells[0] == query.cells[1] and U.shape[0] == U.shape[1]

@@ -5,12 +5,35 @@ the same names for its own MKL, with another signature, and ``torch.bmm`` (also 
 of batches) then ends the process with a segmentation fault whenever ngsolve was imported first (seen with ngsolve
 6.2.2608, ngsolve_openblas 0.3.33, torch 2.13). Plain two-dimensional products have the same signature everywhere. So
 batches are written as two-dimensional products, here and nowhere else.
+
+Those two-dimensional products then run in NGSolve's OpenBLAS, whose idle threads spin for some milliseconds and keep
+torch's own threads from their cores: a correction took 0.42 s on two cores instead of 0.29 s. ``quiet_blas`` holds it to
+one thread meanwhile.
 """
 
 from __future__ import annotations
 
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from typing import Any
+
 import torch
 from torch import Tensor
+
+
+@lru_cache(maxsize=1)
+def _controller() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def quiet_blas() -> AbstractContextManager[Any]:
+    """Context in which BLAS uses one thread, if ngsolve is loaded; restored afterwards. Torch's threads stay."""
+    if "ngsolve" not in sys.modules:
+        return nullcontext()
+    return _controller().limit(limits=1, user_api="blas")
 
 
 def apply_x(P: Tensor, v: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from .blocktri import BlockTridiagonal
+from .linalg import quiet_blas
 from .stencil import Stencil, coarsen_elements, galerkin_elements, interpolate, restrict
 
 log = logging.getLogger(__name__)
@@ -154,6 +155,12 @@ class Multigrid:
         max_iterations : give up after so many steps; ``info.converged`` then says so.
         depth : level of the hierarchy to solve on (0 = finest).
         """
+        with quiet_blas():
+            return self._solve(b, x, tolerance, max_iterations, depth)
+
+    def _solve(
+        self, b: Tensor, x: Tensor | None, tolerance: float, max_iterations: int, depth: int
+    ) -> tuple[Tensor, SolveInfo]:
         level = self.levels[depth]
         A, free = level.stencil, level.free
         x = torch.zeros_like(b) if x is None else x.clone()

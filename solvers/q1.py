@@ -160,7 +160,6 @@ def energy_product(v: Array, w: Array, A: Array, size: tuple[float, float] = (1.
     A = np.asarray(A, dtype=float)
     ny, nx = v.shape[0] - 1, v.shape[1] - 1
     if ny % A.shape[0] == 0 and nx % A.shape[1] == 0:
-        a = np.kron(A, np.ones((ny // A.shape[0], nx // A.shape[1])))
         vx, wx = np.diff(v, axis=1), np.diff(w, axis=1)
         vy, wy = np.diff(v, axis=0), np.diff(w, axis=0)
 
@@ -171,7 +170,9 @@ def energy_product(v: Array, w: Array, A: Array, size: tuple[float, float] = (1.
         x_part = edges((vx[:-1], vx[1:]), (wx[:-1], wx[1:]))
         y_part = edges((vy[:, :-1], vy[:, 1:]), (wy[:, :-1], wy[:, 1:]))
         ratio = (size[0] / ny) / (size[1] / nx)
-        return float(np.sum(a * (ratio * x_part + y_part / ratio)) / 6)
+        density = ratio * x_part + y_part / ratio
+        blocks = density.reshape(A.shape[0], ny // A.shape[0], A.shape[1], nx // A.shape[1]).sum((1, 3))
+        return float(np.sum(A * blocks) / 6)
     K = element_matrices(A, (ny, nx), size)
     lv = (v[:-1, :-1], v[:-1, 1:], v[1:, :-1], v[1:, 1:])
     lw = (w[:-1, :-1], w[:-1, 1:], w[1:, :-1], w[1:, 1:])
