@@ -178,17 +178,15 @@ class Corrector:
         status, notes = self._status(verdict.status, problem, scale)
         clock.lap("guard")
         values, refinement = verdict.field, None
-        if (refine or refine_to) and load is None:
-            notes += ("not refined: the load is not known; pass f= or form=.",)
+        if load is None:
+            notes += ("not refined: the load is not known; pass f= or form=.",) * bool(refine or refine_to)
         elif refine or refine_to:
-            refinement = refine_field(
-                verdict.field, problem.A, load, problem.field.free, grid.size, steps=refine, tolerance=refine_to
-            )
+            free, A = problem.field.free, problem.A
+            refinement = refine_field(values, A, load, free, grid.size, steps=refine, tolerance=refine_to)
             values = refinement.field
             if refine_to and not refinement.converged:
-                notes += (
-                    f"refinement reached {refinement.after:.1e} after {refinement.steps} steps, not {refine_to:g}.",
-                )
+                reached = f"{refinement.after:.1e} after {refinement.steps} steps"
+                notes += (f"refinement reached {reached}, not {refine_to:g}.",)
             clock.lap("refine")
         space = fine_space(u_coarse, grid, fine)
         u_fine = space.field(values)

@@ -7,8 +7,8 @@ of batches) then ends the process with a segmentation fault whenever ngsolve was
 batches are written as two-dimensional products, here and nowhere else.
 
 Those two-dimensional products then run in NGSolve's OpenBLAS, whose idle threads spin for some milliseconds and keep
-torch's own threads from their cores: a correction took 0.42 s on two cores instead of 0.29 s. ``quiet_blas`` holds it to
-one thread meanwhile.
+torch's own threads from their cores: a correction took 0.42 s on two cores instead of 0.29 s. ``quiet_blas`` holds it
+to one thread meanwhile.
 """
 
 from __future__ import annotations
