@@ -29,6 +29,7 @@ from .patch_pool import solve_rows
 from .patches import RowTask
 from .q1 import mass_apply
 from .quasi_interpolation import local_projection
+from .threads import one_blas_thread
 from .windows import bilinear_hats, stiffness_apply
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ class LOD:
         self._correctors = self._bubbles = np.empty(0)
         self.K = sp.csr_matrix((self.nesting.free.size,) * 2)
 
+    @one_blas_thread
     def assemble(self, progress: bool = False) -> LOD:
         """Offline part: all patches, the coarse matrix and (Galerkin) the basis; returns ``self``.
 
@@ -121,6 +123,7 @@ class LOD:
         self._offline(cells, np.ones((Ny, Nx), bool), np.ones((Ny, Nx), bool), progress)
         return self
 
+    @one_blas_thread
     def update(self, A_new: np.ndarray, progress: bool = False) -> int:
         """Take over a changed coefficient; only patches in which it changed are computed again.
 
