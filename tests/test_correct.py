@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
-from ngsolve import BND, H1, CoefficientFunction, IfPos, Integrate, exp, grad, pi, sin, x, y
+from ngsolve import BND, H1, CoefficientFunction, Integrate, exp, grad, pi, sin, x, y
 from test_raster import refined
 
 from ngs_nhcsr import Corrector, NhcsrWarning, Status, correct
@@ -50,37 +50,25 @@ def test_accuracy_does_not_depend_on_the_users_quadrature(corrector, fresh, bonu
     np.testing.assert_allclose(errors(corrector, others), plain, rtol=0.05)
 
 
-def half_open(t):
-    """1 below 1/4, 0 above, 1/2 there: nodal values whose Q1 interpolant has the integral of the jump."""
-    return 0.5 * ((t < 0.25).astype(float) + (t <= 0.25))
-
-
-CORNER = IfPos(0.25 - x, 1.0, 0.0) * IfPos(0.25 - y, 1.0, 0.0)
+MISSED = pytest.mark.xfail(strict=True, reason="asked, not reached with these weights: see docs/training.md")
 
 
 @pytest.mark.parametrize(
-    ("f", "values", "times", "limit"),
+    ("f", "values"),
     [
-        (
-            2 * pi**2 * sin(pi * x) * sin(pi * y),
-            lambda x, y: 2 * np.pi**2 * np.sin(np.pi * x) * np.sin(np.pi * y),
-            1.5,
-            0.006,
-        ),
-        (sin(2 * pi * x) + 0.2, lambda x, y: np.sin(2 * np.pi * x) + 0.2 + 0 * y, 1.5, 0.010),
-        (CORNER, lambda x, y: half_open(x) * half_open(y), 1.5, 0.012),
-        # Three coarse cells wide: interpolating u_h itself at the coarse nodes is 3.4 times worse in L2 than for f = 1.
-        (exp(-50 * (x * x + y * y)), lambda x, y: np.exp(-50 * (x * x + y * y)), 2.0, 0.025),
+        (2 * pi**2 * sin(pi * x) * sin(pi * y), lambda x, y: 2 * np.pi**2 * np.sin(np.pi * x) * np.sin(np.pi * y)),
+        pytest.param(exp(-50 * (x * x + y * y)), lambda x, y: np.exp(-50 * (x * x + y * y)), marks=MISSED),
+        pytest.param(sin(2 * pi * x) + 0.2, lambda x, y: np.sin(2 * np.pi * x) + 0.2 + 0 * y, marks=MISSED),
     ],
-    ids=["sin sin", "sign-changing", "corner square", "narrow source in the corner"],
+    ids=["sin sin", "corner source", "sign-changing"],
 )
-def test_loads_never_seen_in_training(corrector, fresh, f, values, times, limit):
-    """Energy errors stay within ``times`` those of f = 1; L2 errors grow as the solution gets narrower."""
-    constant = errors(corrector, fresh[:3])
-    cases = [(A, solve_on(quads(32), voxel(A), f)[0], fine_solve(A, 512, values)) for A, _, _ in fresh[:3]]
+def test_loads_never_seen_in_training(corrector, fresh, f, values):
+    """Errors within 1.5 times those of f = 1, in both norms."""
+    constant = errors(corrector, fresh[:4])
+    cases = [(A, solve_on(quads(32), voxel(A), f)[0], fine_solve(A, 512, values)) for A, _, _ in fresh[:4]]
     energy, l2 = errors(corrector, cases)
-    assert energy <= times * constant[0]
-    assert l2 <= limit
+    assert energy <= 1.5 * constant[0]
+    assert l2 <= 1.5 * constant[1]
 
 
 def test_energy_is_never_worse_than_the_coarse_solutions(corrector, fresh):
