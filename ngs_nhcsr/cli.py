@@ -170,8 +170,9 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
     start_from: Annotated[Path | None, typer.Option(help="Checkpoint whose weights to begin with.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override, e.g. --set rate=3e-4.")] = None,
+    force: Annotated[bool, typer.Option(help="Go on although the configuration of the run differs.")] = False,
 ) -> None:
-    """Train a network; ``--config small`` made the shipped weights."""
+    """Train a network; ``--config small`` made the shipped weights. Under ``torchrun``: on several devices."""
     import torch
 
     from .training.config import configs, override
@@ -182,7 +183,15 @@ def train(
     chosen = override(configs[config](), _overrides(set_ or []))
     logging.getLogger("ngs_nhcsr").setLevel(logging.INFO)
     best = run_training(
-        chosen, run, data, minutes=minutes, device=device, workers=workers, start_from=start_from, progress=True
+        chosen,
+        run,
+        data,
+        minutes=minutes,
+        device=device,
+        workers=workers,
+        start_from=start_from,
+        force=force,
+        progress=True,
     )
     console.print(f"best weights: {best}; export them with  ngs-nhcsr export --run {run}")
 

@@ -15,12 +15,12 @@ import ngsolve as ngs
 import numpy as np
 
 from .checks import check_kind, check_memory, check_refinement, check_scale
-from .errors import GridMismatch, InvalidProblem, NhcsrWarning, UntrustedResult
+from .errors import DeviceError, GridMismatch, InvalidProblem, NhcsrWarning, UntrustedResult
 from .grid import TensorGrid, prolongate
-from .guard import Status, guard
+from .guard import FLAGGED_FROM, Status, Verdict, guard
 from .problem import Problem, read_problem
 from .raster import fine_space, read_coarse
-from .refine import Refinement
+from .refine import Refinement, estimate_error
 from .refine import refine as refine_field
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Correction:
         is known; their difference is half the difference of the squared energy errors against u_h.
     refinement : steps and error estimates, where ``refine`` or ``refine_to`` was asked for.
     damping : 1 for the network's own field, 0 for the coarse solution, between them for a damped one.
+    estimate : relative energy error as estimated for the status, where that was needed; see :attr:`error_estimate`.
     """
 
     u_fine: ngs.GridFunction
@@ -62,6 +63,33 @@ class Correction:
     coarse_energy: float | None = None
     damping: float = 1.0
     refinement: Refinement | None = None
+    estimate: float | None = None
+
+    @cached_property
+    def error_estimate(self) -> float:
+        """Estimate of the relative energy error |||u_h − v||| / |||u_h||| against the Q1 solution of the fine mesh.
+
+        What one multigrid step would take off, close to a lower bound: ``refinement.after`` where the field was
+        refined, else the figure the status was found with, else made on first use (about 0.05 s at 512 x 512).
+        docs/trust.md tells how near it comes.
+
+        Raises
+        ------
+        InvalidProblem
+            If the load is not known.
+        """
+        if self.refinement is not None:
+            return self.refinement.after
+        if self.estimate is not None:
+            return self.estimate
+        problem = self.problem
+        if problem is None or not problem.decided:
+            raise InvalidProblem("an error estimate needs the load; pass f= or form= to correct().")
+        cells = (self.values.shape[0] - 1, self.values.shape[1] - 1)
+        load = problem.load(cells)
+        if load is None:
+            raise InvalidProblem("an error estimate needs the load; pass f= or form= to correct().")
+        return estimate_error(self.values, problem.A, load, problem.field.free, problem.grid.size)
 
     @cached_property
     def flux(self) -> EquilibratedFlux:
@@ -115,6 +143,18 @@ class Correction:
         return out
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """A correction on arrays, before anything is written back to NGSolve; attributes as in :class:`Correction`."""
+
+    values: np.ndarray
+    status: Status
+    notes: tuple[str, ...]
+    verdict: Verdict
+    refinement: Refinement | None = None
+    estimate: float | None = None
+
+
 class Corrector:
     """A model on a device, ready for many corrections.
 
@@ -155,57 +195,84 @@ class Corrector:
         refine_to: float | None = None,
     ) -> Correction:
         """Correct a coarse solution; parameters as for :func:`correct`."""
-        from .networks.positions import Nodes
-
         clock = _Clock()
         scale = check_scale(scale)
         check_refinement(refine, refine_to)
         check_kind(fes, ngs.FESpace, "fes")
         if scale == 1:
+            values = read_coarse(u_coarse).U
             same = ngs.GridFunction(u_coarse.space)
             same.vec.data = u_coarse.vec
-            return Correction(same, read_coarse(u_coarse).U, Status.ACCEPTED, None, model=self.model.card.name)
+            return Correction(same, values, Status.ACCEPTED, None, model=self.model.card.name)
         problem = self._read(u_coarse, a, f, form, mesh, cells_per_coarse)
         grid = problem.grid
         fine = grid.refined(scale)
         check_memory(fine.cells)
         clock.lap("read")
-        raw = self._predict(problem, Nodes(fine.cells), scale)
-        clock.lap("network")
-        base = prolongate(problem.U, fine.cells)
-        load = problem.load(fine.cells) if problem.decided else None
-        verdict = guard(raw, base, problem.A, load, grid.size)
-        status, notes = self._status(verdict.status, problem, scale)
-        clock.lap("guard")
-        values, refinement = verdict.field, None
-        if load is None:
-            notes += ("not refined: the load is not known; pass f= or form=.",) * bool(refine or refine_to)
-        elif refine or refine_to:
-            free, A = problem.field.free, problem.A
-            refinement = refine_field(values, A, load, free, grid.size, steps=refine, tolerance=refine_to)
-            values = refinement.field
-            if refine_to and not refinement.converged:
-                reached = f"{refinement.after:.1e} after {refinement.steps} steps"
-                notes += (f"refinement reached {reached}, not {refine_to:g}.",)
-            clock.lap("refine")
-        space = fine_space(u_coarse, grid, fine)
-        u_fine = space.field(values)
+        out = self.correct_problem(problem, scale, refine=refine, refine_to=refine_to, lap=clock.lap)
+        u_fine = fine_space(u_coarse, grid, fine).field(out.values)
         if fes is not None:
-            u_fine = transfer(u_fine, values, fine, fes)
+            u_fine = transfer(u_fine, out.values, fine, fes)
         clock.lap("write")
         return Correction(
             u_fine,
-            values,
-            status,
+            out.values,
+            out.status,
             problem,
-            notes,
+            out.notes,
             clock.laps,
             self.model.card.name,
-            verdict.energy,
-            verdict.coarse_energy,
-            verdict.damping,
-            refinement,
+            out.verdict.energy,
+            out.verdict.coarse_energy,
+            out.verdict.damping,
+            out.refinement,
+            out.estimate,
         )
+
+    def correct_problem(
+        self,
+        problem: Problem,
+        scale: float,
+        *,
+        refine: int = 0,
+        refine_to: float | None = None,
+        lap: Callable[[str], None] = lambda name: None,
+    ) -> Outcome:
+        """Everything between reading and writing: network, guard, refinement, status. No NGSolve.
+
+        Parameters
+        ----------
+        problem : as read by ``problem.read_problem``, or made from arrays.
+        scale, refine, refine_to : see :func:`correct`.
+        lap : called with "network", "guard" and "refine" when these are done.
+        """
+        from .networks.positions import Nodes
+
+        grid, A, free = problem.grid, problem.A, problem.field.free
+        fine = grid.refined(scale)
+        raw = self._predict(problem, Nodes(fine.cells), scale)
+        lap("network")
+        load = problem.load(fine.cells) if problem.decided else None
+        verdict = guard(raw, prolongate(problem.U, fine.cells), A, load, grid.size, problem.U)
+        status, notes = self._status(verdict.status, problem, scale)
+        lap("guard")
+        values, refinement, estimate = verdict.field, None, None
+        if load is None:
+            notes += ("not refined: the load is not known; pass f= or form=.",) * bool(refine or refine_to)
+        elif refine or refine_to:
+            refinement = refine_field(values, A, load, free, grid.size, steps=refine, tolerance=refine_to)
+            values, estimate = refinement.field, refinement.after
+            if refine_to and not refinement.converged:
+                reached = f"{refinement.after:.1e} after {refinement.steps} steps"
+                notes += (f"refinement reached {reached}, not {refine_to:g}.",)
+            lap("refine")
+        elif status is Status.ACCEPTED:
+            estimate = estimate_error(values, A, load, free, grid.size)
+            lap("estimate")
+        if status is Status.ACCEPTED and estimate is not None and estimate > FLAGGED_FROM:
+            status = Status.INACCURATE
+            notes += (f"its relative energy error against the fine solution is estimated at {estimate:.0%}.",)
+        return Outcome(values, status, notes, verdict, refinement, estimate)
 
     def evaluate(
         self, points: np.ndarray, u_coarse: ngs.GridFunction, a: Any, scale: float = 16, **options: Any
@@ -240,16 +307,25 @@ class Corrector:
         return read_problem(u, a, f=f, form=form, mesh=mesh, cells_per_coarse=cells_per_coarse, mean=mean)
 
     def _predict(self, problem: Problem, query: Any, scale: float) -> np.ndarray:
-        return self.model.predict(
-            problem.U,
-            problem.A,
-            query,
-            aligned_ratio(scale / problem.ratio[0]),
-            sides=problem.field.sides,
-            free=problem.field.free,
-            size=problem.grid.size,
-            symmetrize=self.symmetrize,
-        )
+        import torch
+
+        try:
+            return self.model.predict(
+                problem.U,
+                problem.A,
+                query,
+                aligned_ratio(scale / problem.ratio[0]),
+                sides=problem.field.sides,
+                free=problem.field.free,
+                size=problem.grid.size,
+                load=problem.told_load,
+                symmetrize=self.symmetrize,
+            )
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(
+                f"{self.model.device} ran out of memory at scale {scale:g} of {problem.grid.cells[1]} x "
+                f'{problem.grid.cells[0]} coarse cells; pass device="cpu" or a smaller scale.'
+            ) from error
 
     def _status(self, status: Status, problem: Problem, scale: float) -> tuple[Status, tuple[str, ...]]:
         violations = self.model.card.contract.violations(

@@ -9,11 +9,20 @@ import numpy as np
 
 from .solvers.q1 import energy_product
 
+#: Fields with a larger relative energy error are to be flagged as inaccurate.
+LARGE_ERROR = 0.3
+#: The estimate is a lower bound, so the flag goes up earlier (docs/trust.md has the figures).
+FLAGGED_FROM = 0.24
+
 
 class Status(Enum):
     """What became of a correction; the value says it in words, with the remedy."""
 
     ACCEPTED = "the network's field, checked: its energy is below the coarse solution's."
+    INACCURATE = (
+        "closer to the fine solution than the coarse one, but its relative energy error is about 30 % or more. Refine "
+        "with multigrid cycles (refine=2) or solve on the fine mesh."
+    )
     DAMPED = (
         "the network's field had a larger energy than the coarse solution and was damped towards it; its fine scales "
         "are not to be trusted. Refine with multigrid cycles (refine=2) or solve on the fine mesh."
@@ -51,7 +60,12 @@ def functional(v: np.ndarray, A: np.ndarray, b: np.ndarray, size: tuple[float, f
 
 
 def guard(
-    field: np.ndarray, coarse: np.ndarray, A: np.ndarray, b: np.ndarray | None, size: tuple[float, float]
+    field: np.ndarray,
+    coarse: np.ndarray,
+    A: np.ndarray,
+    b: np.ndarray | None,
+    size: tuple[float, float],
+    U: np.ndarray | None = None,
 ) -> Verdict:
     """Never worse than coarse.
 
@@ -61,6 +75,7 @@ def guard(
     coarse : (ny+1, nx+1) the prolonged canonical coarse solution, with the same boundary values.
     A : coefficient cells.
     b : (ny+1, nx+1) load vector on the fine grid, or ``None`` if unknown.
+    U : (N+1, M+1) the coarse solution on its own grid; where the grids are nested its energy is found there.
 
     Notes
     -----
@@ -74,7 +89,10 @@ def guard(
         if limit > 0 and float(np.abs(field).max()) > limit:
             return Verdict(coarse, Status.REJECTED, damping=0.0)
         return Verdict(field, Status.UNVERIFIED)
-    before, after = functional(coarse, A, b, size), functional(field, A, b, size)
+    nested = U is not None and all((n - 1) % (m - 1) == 0 for n, m in zip(coarse.shape, U.shape, strict=True))
+    own = U if U is not None and nested else coarse
+    before = 0.5 * energy_product(own, own, A, size) - float(np.sum(b * coarse))
+    after = functional(field, A, b, size)
     if after <= before:
         return Verdict(field, Status.ACCEPTED, after, before)
     step = field - coarse

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 #: The load f is sampled at the nodes of a grid with this many cells per coarse cell.
 LOAD_CELLS = 4
+#: The network is told the load vector on a grid with this many cells per coarse cell, as in training.
+NETWORK_LOAD_CELLS = 2
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,26 @@ class Problem:
         """Coefficient cells per coarse cell in y and x."""
         return (self.A.shape[0] // self.grid.cells[0], self.A.shape[1] // self.grid.cells[1])
 
+    @property
+    def told_load(self) -> np.ndarray | None:
+        """The load as the network is told it; ``None`` if it is not known."""
+        if self.reading.f is None or not self.decided:
+            return None
+        return told_load(self.reading.f, self.grid.cells, self.grid.size)
+
     def load(self, cells: tuple[int, int]) -> np.ndarray | None:
         """Load vector on the grid with ``cells``; ``None`` if the load is not known."""
         if self.reading.f is None:
             return None
         return mass_apply(prolongate(self.reading.f, cells), self.grid.size)
+
+
+def told_load(f: np.ndarray, coarse: tuple[int, int], size: tuple[float, float]) -> np.ndarray:
+    """Load vector of nodal values ``f`` on the grid with ``NETWORK_LOAD_CELLS`` cells per coarse cell."""
+    cells = (NETWORK_LOAD_CELLS * coarse[0], NETWORK_LOAD_CELLS * coarse[1])
+    if (f.shape[0] - 1) % cells[0] == 0 and (f.shape[1] - 1) % cells[1] == 0:
+        return restrict(mass_apply(f, size), cells)
+    return mass_apply(prolongate(f, cells), size)
 
 
 def read_problem(

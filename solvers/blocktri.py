@@ -50,8 +50,12 @@ class BlockTridiagonal:
                 block = diagonal[:, i + 1] - batched(W.transpose(-1, -2), W)
 
     def solve(self, b: Tensor) -> Tensor:
-        """Solve for right-hand sides (B, ny+1, nx+1); entries of Dirichlet nodes are taken as zero."""
-        b = (b * self.free).unsqueeze(-1)
+        """Solve for right-hand sides (B, ny+1, nx+1), or (B, K, ny+1, nx+1) for K of each operator.
+
+        Entries of Dirichlet nodes are taken as zero.
+        """
+        many = b.dim() == 4
+        b = (b * self.free).movedim(1, -1) if many else (b * self.free).unsqueeze(-1)
         y: list[Tensor] = []
         for i, L in enumerate(self.factors):
             rhs = b[:, i] - batched(self.couplings[i - 1].transpose(-1, -2), y[-1]) if i else b[:, 0]
@@ -60,4 +64,5 @@ class BlockTridiagonal:
         for i in range(len(y) - 1, -1, -1):
             rhs = y[i] - batched(self.couplings[i], x[i + 1]) if i + 1 < len(y) else y[i]
             x[i] = torch.linalg.solve_triangular(self.factors[i].transpose(-1, -2), rhs, upper=True)
-        return torch.stack(x, 1).squeeze(-1)
+        out = torch.stack(x, 1)
+        return out.movedim(-1, 1) if many else out.squeeze(-1)

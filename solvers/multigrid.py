@@ -15,16 +15,23 @@ import logging
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .blocktri import BlockTridiagonal
 from .linalg import quiet_blas
+from .q1 import reference_matrices
 from .stencil import Stencil, coarsen_elements, galerkin_elements, interpolate, restrict
 
 log = logging.getLogger(__name__)
 
 #: A grid is not coarsened below this many cells in a direction.
 COARSEST = 4
+
+
+def dot(p: Tensor, q: Tensor) -> Tensor:
+    """Inner products of fields (..., ny+1, nx+1), as (..., 1, 1)."""
+    return (p * q).sum((-2, -1), keepdim=True)
 
 
 @dataclass
@@ -37,12 +44,35 @@ class Level:
     inverse_diagonal: Tensor = field(init=False)
     eigenvalue_bound: float = field(init=False)
 
-    def prepare(self, dtype: torch.dtype) -> None:
-        """Set up the smoother in the precision of the cycle."""
+    def prepare(self, dtype: torch.dtype, *, monotone: bool = False) -> None:
+        """Set up the smoother in the precision of the cycle; ``monotone`` if no coupling is positive."""
         self.smoother = self.stencil.to(dtype)
         self.inverse_diagonal = self.free.to(dtype) / self.smoother.C
         # 2 is the bound of an M-matrix with zero row sums; Galerkin products of jumping coefficients exceed it.
-        self.eigenvalue_bound = float(self.smoother.row_sum_bound().clamp(max=2.5))
+        self.eigenvalue_bound = 2.0 if monotone else float(self.smoother.row_sum_bound().clamp(max=2.5))
+
+
+def aligned_stencil(A: Tensor, cells: tuple[int, int], size: tuple[float, float]) -> tuple[Stencil, bool]:
+    """Operator on a mesh whose cells divide those of the raster ``A`` (B, my, mx), and whether no coupling is positive.
+
+    The same as ``Stencil.from_elements(galerkin_elements(A, cells, size))`` at a fifth of the cost.
+
+    Examples
+    --------
+    >>> stencil, monotone = aligned_stencil(torch.ones(1, 2, 2), (4, 4), (1.0, 1.0))
+    >>> round(float(stencil.C[0, 2, 2]), 6), round(float(stencil.NE[0, 0, 0]), 6), monotone
+    (2.666667, -0.333333, True)
+    """
+    ny, nx = cells
+    Kxx, Kyy, _ = reference_matrices(size[0] / ny, size[1] / nx)
+    diagonal, along_x, along_y, across = (float(v) for v in (Kxx + Kyy)[0])
+    a = F.pad(A.repeat_interleave(ny // A.shape[-2], -2).repeat_interleave(nx // A.shape[-1], -1), (1, 1, 1, 1))
+    rows = a[..., :-1, :] + a[..., 1:, :]
+    columns = a[..., 1:-1, :-1] + a[..., 1:-1, 1:]
+    inner = across * a[..., 1:-1, 1:-1]
+    nodes = rows[..., :-1] + rows[..., 1:]
+    stencil = Stencil(diagonal * nodes, along_x * rows[..., 1:-1], along_y * columns, inner, inner)
+    return stencil, max(along_x, along_y, across) <= 0
 
 
 @dataclass(frozen=True)
@@ -96,7 +126,15 @@ class Multigrid:
         self.cycle_dtype = cycle_dtype
         self.smoothing = smoothing
         self.levels: list[Level] = []
-        K = galerkin_elements(A, cells, size)
+        ny, nx = cells
+        # Levels finer than the raster need no element matrices: their stencils are sums of neighbouring cells.
+        while all(n % (2 * m) == 0 and n // 2 >= COARSEST for n, m in zip((ny, nx), A.shape[-2:], strict=True)):
+            stencil, monotone = aligned_stencil(A, (ny, nx), size)
+            level = Level(stencil, free)
+            level.prepare(cycle_dtype, monotone=monotone)
+            self.levels.append(level)
+            ny, nx, free = ny // 2, nx // 2, free[::2, ::2]
+        K = galerkin_elements(A, (ny, nx), size)
         while True:
             level = Level(Stencil.from_elements(K), free)
             level.prepare(cycle_dtype)
@@ -142,6 +180,29 @@ class Multigrid:
         x = x + interpolate(self.cycle(restrict(r), depth + 1)) * level.free
         return self._smooth(level, x, b)
 
+    def _precondition(self, r: Tensor, depth: int = 0) -> Tensor:
+        """A V-cycle in ``cycle_dtype`` for residuals of any size."""
+        scale = r.abs().amax((-2, -1), keepdim=True).clamp_min(1e-300)
+        return self.cycle((r / scale).to(self.cycle_dtype), depth).to(r.dtype) * scale
+
+    def relative_error(self, b: Tensor, x: Tensor) -> Tensor:
+        """Estimate (B,) of the relative energy errors of fields ``x``, by what one step would take off them.
+
+        The step is a V-cycle with an exact line search: what it takes off is a lower bound of the error, 0.95 to 1 of
+        it at contrasts up to 20 and 0.7 at the least seen at 200. It is taken relative to the improved field.
+        """
+        with quiet_blas():
+            A, free = self.levels[0].stencil, self.levels[0].free
+            Ax = A.apply(x)
+            r = (b - Ax) * free
+            z = self._precondition(r)
+            rz, zAz = dot(r, z), dot(z, A.apply(z))
+            step = torch.where(zAz > 0, rz / zAz.clamp_min(1e-300), torch.zeros_like(rz))
+            drop = (step * rz).clamp_min(0)
+            energy = dot(x, Ax) + 2 * step * dot(z, Ax) + drop
+            relative = torch.where(drop > 0, (drop / energy.clamp_min(1e-300)).sqrt(), drop)
+        return relative.flatten()
+
     def solve(
         self, b: Tensor, x: Tensor | None = None, *, tolerance: float = 1e-8, max_iterations: int = 100, depth: int = 0
     ) -> tuple[Tensor, SolveInfo]:
@@ -164,18 +225,13 @@ class Multigrid:
         level = self.levels[depth]
         A, free = level.stencil, level.free
         x = torch.zeros_like(b) if x is None else x.clone()
-        r = (b - A.apply(x)) * free
-
-        def precondition(v: Tensor) -> Tensor:
-            scale = v.abs().amax((-2, -1), keepdim=True).clamp_min(1e-300)
-            return self.cycle((v / scale).to(self.cycle_dtype), depth).to(v.dtype) * scale
-
-        def dot(p: Tensor, q: Tensor) -> Tensor:
-            return (p * q).sum((-2, -1), keepdim=True)
-
-        z = precondition(r)
+        Ax = A.apply(x)
+        r = (b - Ax) * free
+        z = self._precondition(r, depth)
         rz = dot(r, z)
-        reference = dot(b * free, precondition(b * free)) if x.any() else rz
+        reference = dot(b * free, self._precondition(b * free, depth)) if x.any() else rz
+        if (x * ~free).any():  # boundary values carry energy that the load does not know of
+            reference = torch.maximum(reference, dot(x, Ax))
         reference = torch.maximum(reference, torch.full_like(reference, 1e-300))
         drop = torch.zeros_like(rz)
         p, k = z, 0
@@ -186,7 +242,7 @@ class Multigrid:
             x = x + alpha * p
             drop = drop + alpha * rz
             r_next = r - alpha * Ap
-            z = precondition(r_next)
+            z = self._precondition(r_next, depth)
             rz_next = dot(r_next, z)
             # Polak-Ribière form: the float32 cycle is not exactly the same linear map in every step.
             beta = torch.where(rz > 0, (rz_next - dot(r, z)) / rz.clamp_min(1e-300), torch.zeros_like(rz))

@@ -13,6 +13,9 @@ from ngs_nhcsr.networks.symmetry import SIDE_ORDER, transform
 
 SMALL = {
     "basis": Architecture(encoder_options={"widths": (8, 12), "depth": 1}, decoder_options={"rank": 5, "width": 8}),
+    "basis, upscaled twice as fine": Architecture(
+        encoder_options={"widths": (8, 12), "depth": 1}, decoder_options={"rank": 5, "width": 8}, upscaling=2
+    ),
     "nhcsr": Architecture(
         encoder="rdn",
         decoder="nhcsr",
@@ -101,8 +104,43 @@ def test_dirichlet_values_are_exact(name):
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("name", list(SMALL))
+def test_several_loads_of_a_coefficient_at_once(name):
+    net, (U, A), (V, _) = network(SMALL[name]), problem(), problem(seed=1)
+    F, G = torch.rand(2, 2, 13, 17, dtype=torch.float64) / 100
+    both = net(torch.stack([U, V], 1), A, (24, 32), load=torch.stack([F, G], 1))
+    torch.testing.assert_close(both[:, 0], net(U, A, (24, 32), load=F))
+    torch.testing.assert_close(both[:, 1], net(V, A, (24, 32), load=G))
+
+
+@torch.inference_mode()
+def test_load_on_the_finer_grid_has_the_coarse_moments():
+    """Whether told or lifted from U: tested with coarse hats, it is A_H U on the free nodes."""
+    from ngs_nhcsr.networks.upscale import _moments, matched_load
+
+    g = torch.Generator().manual_seed(0)
+    moments = torch.rand(1, 1, 5, 7, generator=g, dtype=torch.float64)
+    free = torch.zeros(5, 7, dtype=torch.bool)
+    free[1:, 1:-1] = True
+    for told in (None, torch.rand(1, 1, 9, 13, generator=g, dtype=torch.float64)):
+        lifted = matched_load(moments, free, (8, 12), (1.0, 1.5), told)
+        torch.testing.assert_close((_moments(lifted, (4, 6)) * free), moments * free)
+
+
+@torch.inference_mode()
+def test_lifted_load_is_exact_for_a_constant():
+    from ngs_nhcsr.networks.upscale import matched_load
+    from ngs_nhcsr.solvers.stencil import apply_mass
+
+    free = torch.zeros(5, 7, dtype=torch.bool)
+    free[1:-1, 1:-1] = True
+    one = lambda n, m: apply_mass(torch.ones(1, 1, n + 1, m + 1, dtype=torch.float64), (1.0, 1.5))  # noqa: E731
+    torch.testing.assert_close(matched_load(one(4, 6) * free, free, (8, 12), (1.0, 1.5), None), one(8, 12))
+
+
+@torch.inference_mode()
 def test_untrained_network_is_the_prolongation_of_a_coarse_solution():
-    arch = replace(SMALL["basis"], upscaling=False)
+    arch = replace(SMALL["basis"], upscaling=0)
     net, (U, A) = CorrectorNetwork(arch), problem()
     torch.testing.assert_close(net(U, A, (24, 32)), bilinear(U, Nodes((24, 32))))
 
@@ -112,17 +150,19 @@ def test_upscaling_with_the_exact_coefficient_changes_nothing():
     """For a constant coefficient the geometric mean is exact, so U* = U, also with Dirichlet data and free sides."""
     net, (U, A) = CorrectorNetwork(SMALL["basis"]).eval(), problem()
     encoding = net.encode(U + 0.3, torch.full_like(A, 7.0), 4.0, sides=(True, False, True, True))
-    torch.testing.assert_close(encoding.base, U + 0.3)
+    torch.testing.assert_close(encoding.base[:, 0], U + 0.3)
 
 
-def test_gradient_through_the_coarse_solve():
+@pytest.mark.parametrize("per", [1, 2])
+def test_gradient_through_the_coarse_solve(per):
     from ngs_nhcsr.networks.upscale import Upscaling
 
     torch.manual_seed(0)
-    up = Upscaling(3, hidden=4).double()
+    up = Upscaling(3, per, hidden=4).double()
     for p in up.parameters():
         torch.nn.init.normal_(p, std=0.3)
     U, A = problem(3, 4, batch=2)
+    U = torch.stack([U, U.square()], 1)
     free = torch.zeros(4, 5, dtype=torch.bool)
     free[1:-1, 1:-1] = True
     features = torch.rand(2, 3, 12, 16, dtype=torch.float64, requires_grad=True)

@@ -18,8 +18,9 @@ from ngs_nhcsr.solvers import q1
 from ngs_nhcsr.training import losses
 from ngs_nhcsr.training.coefficients import LOADS, TEST_ONLY, families, load
 from ngs_nhcsr.training.config import DataSet, TrainConfig, configs, from_json, override, to_json
-from ngs_nhcsr.training.loop import rate_factor, train
-from ngs_nhcsr.training.problems import Recipe, draw, make_problems
+from ngs_nhcsr.training.loop import train
+from ngs_nhcsr.training.problems import LOAD_CELLS, Recipe, draw, make_problems
+from ngs_nhcsr.training.schedule import rate_factor
 from ngs_nhcsr.training.shards import generate, read_shard, shard_path
 from ngs_nhcsr.training.state import read_config
 from ngs_nhcsr.training.validation import TEST_SEEDS, VALIDATION_SEEDS, Case, network_errors
@@ -68,7 +69,6 @@ def test_targets_solve_the_assembled_systems():
     p = make_problems(recipe, range(2))
     for i in range(2):
         A, f = draw(recipe, i)
-        b = q1.mass_apply(f)
         n = 32
         while n >= 4:
             from ngs_nhcsr.coarse import galerkin_solve
@@ -76,9 +76,13 @@ def test_targets_solve_the_assembled_systems():
 
             grid = TensorGrid((n, n))
             free = np.pad(np.ones((n - 1, n - 1), bool), 1)
-            u = galerkin_solve(A, grid, restrict(b, (n, n)) * free, free, np.zeros(grid.shape))
             ours = p.U[i] if n == 4 else p.targets[n // 4][i]
-            np.testing.assert_allclose(ours.numpy(), u, atol=1e-7 * np.abs(u).max())
+            for k in range(len(f)):
+                F = restrict(q1.mass_apply(f[k]), (n, n))
+                u = galerkin_solve(A, grid, F * free, free, np.zeros(grid.shape))
+                np.testing.assert_allclose(ours[k].numpy(), u, atol=1e-7 * np.abs(u).max())
+                if n == LOAD_CELLS * 4:
+                    np.testing.assert_allclose(p.F[i, k].numpy(), F, atol=1e-14)
             n //= 2
 
 
@@ -172,7 +176,7 @@ def test_training_lowers_the_error(tmp_path):
 
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
     """20 steps = 10, a new process state, and 10 more (with the schedule of the whole run)."""
-    monkeypatch.setattr("ngs_nhcsr.training.loop.rate_factor", lambda progress, step, warmup: 1.0)
+    monkeypatch.setattr("ngs_nhcsr.training.loop.rate_factor", lambda *_: 1.0)
     run(tmp_path / "whole", tmp_path / "data", 20)
     run(tmp_path / "parts", tmp_path / "data", 10)
     torch.manual_seed(99)  # what happens between does not matter
@@ -199,7 +203,7 @@ def test_live_pool_depends_on_the_step_alone():
 
 
 def test_resumed_live_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("ngs_nhcsr.training.loop.rate_factor", lambda progress, step, warmup: 1.0)
+    monkeypatch.setattr("ngs_nhcsr.training.loop.rate_factor", lambda *_: 1.0)
     data = (DataSet(Recipe(coarse=4, scales=(2, 4)), 4, refresh=2, chunk=2),)
     run(tmp_path / "whole", tmp_path, 6, replace(TINY, data=data))
     run(tmp_path / "parts", tmp_path, 3, replace(TINY, data=data))
@@ -262,9 +266,9 @@ def test_60_full_disk_keeps_the_old_checkpoint(tmp_path):
 def test_61_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
     run(tmp_path / "run", tmp_path / "data", 2)
     before = (tmp_path / "run" / "last.safetensors").read_bytes()
-    monkeypatch.setitem(losses.losses._entries, "broken", lambda p, t, a, rng: p.sum() * float("nan"))
+    monkeypatch.setitem(losses.losses._entries, TINY.loss, lambda p, t, a, rng: p.sum() * float("nan"))
     with pytest.raises(ArithmeticError, match="not finite at step 2"):
-        run(tmp_path / "run", tmp_path / "data", 2, replace(TINY, loss="broken"))
+        run(tmp_path / "run", tmp_path / "data", 2)
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
 
 
@@ -313,3 +317,99 @@ def test_evaluation_ranks_the_free_competitors():
     assert len(__import__("json").loads(to_json(results))) == len(results)
     assert to_markdown(results).count("\n") == 4
     assert set(SUITES) == {"paper", "families", "scales"}
+
+
+def test_pieces_join_to_the_file_or_not_at_all(tmp_path):
+    from ngs_nhcsr.training.pieces import join, split
+
+    whole = tmp_path / "last.safetensors"
+    whole.write_bytes(os.urandom(1000))
+    files = split(whole, tmp_path / "out", limit=300)
+    assert [f.stat().st_size for f in files[:-1]] == [300, 300, 300, 100]
+    assert join(files[-1], tmp_path / "back").read_bytes() == whole.read_bytes()
+    files[1].write_bytes(os.urandom(300))
+    with pytest.raises(ValueError, match="carry them again"):
+        join(files[-1], tmp_path / "damaged")
+    files[2].unlink()
+    with pytest.raises(ValueError, match="missing"):
+        join(files[-1], tmp_path / "damaged")
+    assert not (tmp_path / "damaged").exists()
+
+
+def test_shards_on_a_dask_cluster_are_those_made_here(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    recipe = Recipe(coarse=4, scales=(2, 4))
+    here = generate(tmp_path / "here", recipe, 6, per_shard=2)
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        there = generate(tmp_path / "there", recipe, 6, per_shard=2, executor=client.get_executor())
+    for a, b in zip(here, there, strict=True):
+        one, two = load_file(a), load_file(b)
+        assert a.name == b.name
+        assert one.keys() == two.keys()
+        assert all(torch.equal(one[k], two[k]) for k in one)
+
+
+def test_62_resuming_with_another_configuration_names_the_difference(tmp_path):
+    run(tmp_path / "run", tmp_path / "data", 1)
+    with pytest.raises(ValueError, match="other values of loss, rate"):
+        run(tmp_path / "run", tmp_path / "data", 1, replace(TINY, rate=1e-5, loss="l1"))
+    train(replace(TINY, rate=1e-5), tmp_path / "run", tmp_path / "data", steps=1, cases=CASE, force=True)
+    assert from_json(read_config(tmp_path / "run" / "last.safetensors")).rate == 1e-5
+
+
+def test_a_run_begins_with_the_weights_of_another_or_of_a_model(tmp_path):
+    run(tmp_path / "one", tmp_path / "data", 2)
+    average = {k: v for k, v in load_file(tmp_path / "one" / "last.safetensors").items() if k.startswith("average/")}
+    for source in ("last.safetensors", "best.safetensors"):
+        two = tmp_path / source
+        train(
+            replace(TINY, rate=0.0, weight_decay=0.0),
+            two,
+            tmp_path / "data",
+            steps=1,
+            cases=CASE,
+            start_from=tmp_path / "one" / source,
+        )
+        now = load_file(two / "last.safetensors")
+        for k in average:
+            torch.testing.assert_close(now[k], average[k], rtol=0, atol=1e-7)
+    other = replace(TINY, architecture=Architecture())
+    with pytest.raises(ValueError, match="no weights for this architecture"):
+        train(
+            other,
+            tmp_path / "x",
+            tmp_path / "data",
+            steps=1,
+            cases=CASE,
+            start_from=tmp_path / "one" / "best.safetensors",
+        )
+
+
+def test_two_processes_take_the_step_of_one(tmp_path):
+    """``torchrun`` with two gloo processes, half a batch each, against one process with the whole batch."""
+    code = (
+        "import sys; from pathlib import Path\nfrom dataclasses import replace\nimport torch; torch.set_num_threads(1)\n"
+        "sys.path.insert(0, sys.argv[2])\nfrom test_training import TINY, CASE\n"
+        "from ngs_nhcsr.training.loop import train\n"
+        "folder = Path(sys.argv[1])\n"
+        "train(replace(TINY, batch=0.25), folder, folder.parent / 'data', steps=3, cases=CASE)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    generate(tmp_path / "data", TINY.data[0].recipe, TINY.data[0].count)
+    here = str(Path(__file__).parent)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    one = [sys.executable, str(script), str(tmp_path / "one"), here]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    two = [*launcher, str(script), str(tmp_path / "two"), here]
+    for command in (one, two):
+        result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+        assert result.returncode == 0, result.stderr
+    a, b = (load_file(tmp_path / k / "last.safetensors") for k in ("one", "two"))
+    moved = max(float(v.abs().max()) for k, v in a.items() if k.startswith("optimiser/") and k.endswith("exp_avg"))
+    assert moved > 0
+    for k in a:
+        torch.testing.assert_close(b[k], a[k], rtol=1e-4, atol=1e-6)

@@ -172,6 +172,8 @@ def load(kind: str, nodes: Shape, rng: np.random.Generator) -> np.ndarray:
         f /= np.abs(f).max()
         return f - f.mean() if kind == "sign-changing" else f + 1.2
     if kind == "localised":
-        cy, cx, width = rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9), rng.uniform(0.05, 0.2)
+        # Half of the centres lie on the boundary or near it, where narrow sources are hardest.
+        cy, cx = np.clip(rng.uniform(-0.2, 1.2, 2), 0, 1)
+        width = 0.04 * (0.25 / 0.04) ** rng.random()
         return np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * width**2))
     raise ValueError(f"no load called {kind!r}; there are: {', '.join(LOADS)}")

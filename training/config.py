@@ -36,9 +36,12 @@ class TrainConfig:
     ----------
     data : sets of training problems; each step draws a batch from one of them, in proportion to their cells.
     loss : weighted sum of registered losses, like "l1 + 0.1 scs".
+    optimiser : registered name.
     scale_weights : how often a scale is drawn, relative to the others.
     batch : problems per step at 32 coarse cells a side (more where problems are smaller).
-    rate : peak learning rate; linear warm-up, then cosine to zero over the budget.
+    rate : peak learning rate, after a linear warm-up of ``warmup`` steps.
+    schedule : what follows over the budget: "cosine" to zero, "steps" (halved once, the paper's) or "constant".
+    cumulative : begin with the smallest scale; the others join one by one in the first half of the budget (as CLIT).
     ema : decay of the running mean of the weights that is validated and shipped.
     """
 
@@ -49,8 +52,11 @@ class TrainConfig:
         (2, 0.05), (4, 0.1), (8, 0.2), (16, 0.65), (32, 0.3), (64, 0.2)
     )  # fmt: skip
     loss: str = "energy"
+    optimiser: str = "adamw"
     batch: int = 4
     rate: float = 1.5e-3
+    schedule: str = "cosine"
+    cumulative: bool = False
     weight_decay: float = 1e-4
     warmup: int = 200
     clip: float = 1.0
@@ -126,13 +132,15 @@ def small() -> TrainConfig:
     """``nhcsr-light`` on one CPU core: the configuration of the shipped weights."""
     return TrainConfig(
         name="small",
-        batch=2,
-        rate=8e-4,
+        architecture=Architecture(upscaling=2),
+        batch=1,
+        optimiser="muon",
+        rate=2e-3,
         data=(
-            DataSet(Recipe(), 1280),
+            DataSet(Recipe(), 768),
             # Small domains carry the large scales: 16 x 32 and 8 x 64 are 512 fine cells as well.
-            DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16, 32)), 320, first_seed=100_000),
-            DataSet(Recipe(coarse=8, scales=(2, 4, 8, 16, 32, 64)), 320, first_seed=200_000),
+            DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16, 32)), 192, first_seed=100_000),
+            DataSet(Recipe(coarse=8, scales=(2, 4, 8, 16, 32, 64)), 192, first_seed=200_000),
         ),
     )
 

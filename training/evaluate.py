@@ -104,7 +104,7 @@ def evaluate(
         problems = case.problems(first_seed)
         errors: dict[str, list[tuple[float, float]]] = {}
         for i in range(len(problems) if baselines else 0):
-            A, U, target = problems.A[i : i + 1], problems.U[i : i + 1], problems.targets[case.scale][i : i + 1]
+            A, U, target = problems.A[i : i + 1], problems.U[i], problems.targets[case.scale][i]
             f = _load_of(case, first_seed + i)
             for name, v in _baselines(case, A, U, target, f).items():
                 energy, l2 = relative_errors(v, target, A)

@@ -65,6 +65,7 @@ def export_run(run: Path, to: Path, *, hardware: str, count: int = 16) -> ModelC
     training = {
         "command": f"ngs-nhcsr train --config {config.name} --minutes {minutes:.0f}",
         "config": json.loads(read_config(run / "last.safetensors")),
+        "began with": progress.get("origin") or "random weights",
         "steps": progress["step"],
         "minutes": minutes,
         "hardware": hardware,

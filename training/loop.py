@@ -5,10 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import math
-import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import os
 from pathlib import Path
 
 import torch
@@ -19,39 +16,13 @@ from ..networks.nhcsr import CorrectorNetwork
 from . import state as checkpoint
 from .config import TrainConfig, to_json
 from .losses import combine, finite
-from .pools import make_pool
-from .problems import Problems
+from .optimisers import optimisers
+from .pools import Pool, make_pool
+from .schedule import Budget, rate_factor, stop_requested
+from .team import Team
 from .validation import CASES, VALIDATION_SEEDS, Case, network_errors
 
 log = logging.getLogger(__name__)
-
-
-@contextmanager
-def stop_requested() -> Iterator[Callable[[], bool]]:
-    """SIGTERM and Ctrl-C set a flag instead of ending the process; asked once per step."""
-    seen: list[int] = []
-    old = {s: signal.signal(s, lambda number, _: seen.append(number)) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield lambda: bool(seen)
-    finally:
-        for s, handler in old.items():
-            signal.signal(s, handler)
-
-
-def rate_factor(progress: float, step: int, warmup: int) -> float:
-    """Learning rate relative to its peak: linear warm-up, cosine to zero over the budget."""
-    return min(1.0, (step + 1) / max(warmup, 1)) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-
-
-def _validate(network: CorrectorNetwork, sets: list[tuple[Case, Problems]]) -> dict[str, float]:
-    network.eval()
-    figures = {}
-    for case, problems in sets:
-        energy, l2 = network_errors(network, problems, case.scale)
-        figures[f"{case.name} energy"] = float(energy.median())
-        figures[f"{case.name} L2"] = float(l2.median())
-    network.train()
-    return figures
 
 
 def train(
@@ -66,9 +37,10 @@ def train(
     validate_every: float = 5.0,
     cases: tuple[Case, ...] = CASES,
     start_from: Path | None = None,
+    force: bool = False,
     progress: bool = False,
 ) -> Path:
-    """Train, or go on with what is in ``folder``.
+    """Train, or go on with what is in ``folder``; under ``torchrun``, with every process of it.
 
     Parameters
     ----------
@@ -77,7 +49,8 @@ def train(
     data_folder : shards of training problems; missing ones are generated. Unused by data sets with ``refresh``.
     minutes, steps : budget of this call, one of them; the learning rate falls to zero over it.
     validate_every : minutes between validations (with a budget in steps: only at the end).
-    start_from : weights (a checkpoint of any run with this architecture) to begin with.
+    start_from : weights to begin with: a checkpoint of any run, or the weights of a model, of this architecture.
+    force : go on although ``folder`` holds a run with another configuration.
 
     Returns
     -------
@@ -85,71 +58,65 @@ def train(
 
     Raises
     ------
-    ValueError : no budget, or a checkpoint that does not fit.
+    ValueError : no budget, a checkpoint that does not fit, or one made with another configuration.
     ArithmeticError : a loss that is not finite; the last checkpoint stays.
     """
-    if (minutes is None) == (steps is None):
-        raise ValueError("give a budget: either minutes= or steps=")
+    budget = Budget(minutes, steps)
+    device = _own_device(torch.device(device))
+    team = Team.from_environment(device)
     torch.manual_seed(config.seed)
     network = CorrectorNetwork(config.architecture).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.weight_decay)
+    optimiser = optimisers[config.optimiser](network, config.rate, config.weight_decay)
     state = checkpoint.State(network, {k: v.clone() for k, v in network.state_dict().items()}, optimiser)
     last, best = folder / "last.safetensors", folder / "best.safetensors"
     if last.exists():
+        checkpoint.check_config(last, config, force=force)
         checkpoint.restore(last, state)
         log.info("going on from %s at step %d", last, state.step)
     elif start_from is not None:
-        checkpoint.restore(start_from, state)
-        state.step, state.seconds, state.best = 0, 0.0, float("inf")
-        optimiser.state.clear()
-    pools = [make_pool(d, data_folder, device, state.step, workers, progress) for d in config.data]
-    held_out = [(c, c.problems(VALIDATION_SEEDS)) for c in cases]
+        checkpoint.take_weights(start_from, state)
+    pools = [make_pool(d, data_folder, device, state.step, workers, progress and team.leads) for d in config.data]
+    held_out = [(c, c.problems(VALIDATION_SEEDS)) for c in cases] if team.leads else []
     loss_function = combine(config.loss)
     average = CorrectorNetwork(config.architecture).to(device)
-    first_step, begin = state.step, time.monotonic()
-    before = state.seconds
-    next_validation = begin + 60 * validate_every
+    first_step, before, smooth = state.step, state.seconds, float("nan")
+    folder.mkdir(parents=True, exist_ok=True)
+    bar = tqdm(total=steps, disable=not (progress and team.leads), unit="step")
 
-    def used() -> float:
-        """Share of this call's budget."""
-        if steps is not None:
-            return (state.step - first_step) / steps
-        return (time.monotonic() - begin) / (60 * minutes)  # type: ignore[operator]
-
-    def validate() -> None:
+    def keep() -> None:
+        """Validate the running mean of the weights, log it, keep the best of them and the state."""
+        if not team.leads:
+            return
         average.load_state_dict(state.average)
-        figures = _validate(average, held_out)
+        figures = {}
+        for case, problems in held_out:
+            energy, l2 = network_errors(average, problems, case.scale)
+            figures |= {f"{case.name} energy": float(energy.median()), f"{case.name} L2": float(l2.median())}
         score = figures[f"{cases[0].name} energy"] if cases else float("nan")
         log.info("step %d: %s", state.step, ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
         row = {"step": state.step, "minutes": round(state.seconds / 60, 2), "loss": round(smooth, 5), **figures}
-        new = not (folder / "log.csv").exists()
-        with open(folder / "log.csv", "a", newline="") as f:
-            writer = csv.DictWriter(f, list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        _append(folder / "log.csv", row)
         if not cases or score < state.best:
             state.best = score
             save_file({k: v.detach().cpu().contiguous() for k, v in state.average.items()}, best)
+        checkpoint.save(last, state, to_json(config))
         bar.set_postfix_str(f"loss {smooth:.3f}, energy {score:.3f}")
 
-    folder.mkdir(parents=True, exist_ok=True)
-    smooth = float("nan")
-    bar = tqdm(total=steps, disable=not progress, unit="step")
+    budget.restart()
+    next_validation = 60 * validate_every
     with stop_requested() as stop:
-        while used() < 1 and not stop():
+        while not team.decides(budget.used(state.step - first_step) >= 1 or stop(), device):
             rng = torch.Generator().manual_seed(config.seed * 1_000_003 + state.step)
-            weights = torch.tensor([float(p.cells) for p in pools])
-            pool = pools[int(torch.multinomial(weights, 1, generator=rng))]
-            options = [(s, w) for s, w in config.scale_weights if s in pool.recipe.scales]
-            scale = options[int(torch.multinomial(torch.tensor([w for _, w in options]), 1, generator=rng))][0]
+            done = budget.used(state.step - first_step)
+            pool, scale = _choose(pools, config, done, rng)
             size = max(1, round(config.batch * 32 / pool.recipe.coarse))
             pool.advance(state.step)
-            U, A, target = (v.to(device) for v in pool.batch(size, scale, rng))
+            U, A, F, target = (v.to(device) for v in team.share(pool.batch(size, scale, rng)))
             for group in optimiser.param_groups:
-                group["lr"] = config.rate * rate_factor(used(), state.step - first_step, config.warmup)
+                group["lr"] = config.rate * rate_factor(done, state.step - first_step, config.warmup, config.schedule)
             n = target.shape[-1] - 1
-            loss = loss_function(network(U, A.double(), (n, n)).float(), target, A, rng)
+            field = network(U, A.double(), (n, n), load=F).float().flatten(0, 1)
+            loss = loss_function(field, target.flatten(0, 1), A.repeat_interleave(U.shape[1], 0), rng)
             if not finite(loss):
                 raise ArithmeticError(
                     f"loss is not finite at step {state.step} (seed {config.seed}, scale {scale}); the last good "
@@ -157,6 +124,7 @@ def train(
                 )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            team.average_gradients(network)
             torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
             optimiser.step()
             decay = min(config.ema, (1 + state.step) / (10 + state.step))
@@ -164,15 +132,39 @@ def train(
                 for k, v in network.state_dict().items():
                     state.average[k].lerp_(v, 1 - decay)
             state.step += 1
-            state.seconds = before + time.monotonic() - begin
+            state.seconds = before + budget.seconds
             value = float(loss.detach())
             smooth = value if math.isnan(smooth) else 0.98 * smooth + 0.02 * value
             bar.update()
-            if steps is None and time.monotonic() > next_validation:
-                validate()
-                checkpoint.save(last, state, to_json(config))
-                next_validation = time.monotonic() + 60 * validate_every
-    validate()
-    checkpoint.save(last, state, to_json(config))
+            if steps is None and budget.seconds > next_validation:
+                keep()
+                next_validation = budget.seconds + 60 * validate_every
+    keep()
     bar.close()
     return best
+
+
+def _choose(pools: list[Pool], config: TrainConfig, done: float, rng: torch.Generator) -> tuple[Pool, int]:
+    """Pool in proportion to its cells, then one of its scales; cumulatively, larger scales join one after the other."""
+    weights = torch.tensor([float(p.cells) for p in pools])
+    pool = pools[int(torch.multinomial(weights, 1, generator=rng))]
+    options = [(s, w) for s, w in config.scale_weights if s in pool.recipe.scales]
+    if config.cumulative:
+        options = options[: 1 + math.floor(min(2 * done, 1.0) * (len(options) - 1))]
+    return pool, options[int(torch.multinomial(torch.tensor([w for _, w in options]), 1, generator=rng))][0]
+
+
+def _append(path: Path, row: dict[str, float]) -> None:
+    new = not path.exists()
+    with open(path, "a", newline="") as f:
+        writer = csv.DictWriter(f, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _own_device(device: torch.device) -> torch.device:
+    """Under ``torchrun`` every process has the GPU of its own number."""
+    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    return device

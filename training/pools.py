@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..networks.symmetry import transform
 from .config import DataSet
-from .problems import Problems, make_problems
+from .problems import Problems, in_single, joined, make_problems
 from .shards import generate, read_shard
 
 
@@ -35,13 +35,13 @@ class Pool:
     def advance(self, step: int) -> None:
         """Bring the pool to the state it has at a step; nothing to do for a fixed one."""
 
-    def batch(self, size: int, scale: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """(U, A, target) of ``size`` random problems, all under one random symmetry of the square."""
+    def batch(self, size: int, scale: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(U, A, F, target) of ``size`` random problems, all under one random symmetry of the square."""
         p = self.problems
         index = torch.randint(len(p), (size,), generator=rng).to(p.A.device)
         k = int(torch.randint(8, (1,), generator=rng))
-        U, A, target = (transform(v[index], k) for v in (p.U, p.A, p.targets[scale]))
-        return U, A, target
+        U, A, F, target = (transform(v[index], k) for v in (p.U, p.A, p.F, p.targets[scale]))
+        return U, A, F, target
 
 
 class LivePool(Pool):
@@ -69,23 +69,9 @@ class LivePool(Pool):
             self._newest += 1
             new, size = self._make(self._newest), self._data.chunk
             at = slice((self._newest % self._slots) * size, (self._newest % self._slots + 1) * size)
-            self.problems.A[at], self.problems.U[at] = new.A, new.U
+            self.problems.A[at], self.problems.U[at], self.problems.F[at] = new.A, new.U, new.F
             for scale, target in new.targets.items():
                 self.problems.targets[scale][at] = target
-
-
-def in_single(p: Problems) -> Problems:
-    """Coefficients and targets in float32, as on disk; U stays in float64."""
-    return Problems(p.A.float(), p.U, {s: t.float() for s, t in p.targets.items()})
-
-
-def joined(parts: list[Problems]) -> Problems:
-    """One batch out of several."""
-    return Problems(
-        torch.cat([p.A for p in parts]),
-        torch.cat([p.U for p in parts]),
-        {s: torch.cat([p.targets[s] for p in parts]) for s in parts[0].targets},
-    )
 
 
 def make_pool(

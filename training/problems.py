@@ -1,4 +1,4 @@
-"""Training problems: a coefficient, its canonical coarse solution, and fine Q1 solutions on a ladder of meshes."""
+"""Training problems: a coefficient, several loads, their coarse solutions, and fine ones on a ladder of meshes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from torch import Tensor
 
 from ..solvers.multigrid import Multigrid
 from ..solvers.stencil import apply_mass, interpolate, restrict
-from .coefficients import LOADS, families, load
+from .coefficients import families, load
+
+#: The network is told the load on a grid with this many cells per coarse cell.
+LOAD_CELLS = 2
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,10 @@ class Recipe:
     Attributes
     ----------
     families : pairs (family, weight) of ``coefficients.families``.
-    contrast : bounds of the log-uniform contrast; families named in ``fixed`` use that contrast instead.
+    contrast : bounds of the log-uniform contrast of the families.
+    plain_share, plain_contrasts : share of problems with the paper's medium, iid {1, c}, and the choices of c.
+    loads : one entry per load that every coefficient is solved for, each the kinds it is drawn from. One encoding of
+        the coefficient serves all its loads, so more of them cost little and show every cell under several gradients.
     coarse : coarse cells a side; the raster has four coefficient cells per coarse cell.
     scales : fine cells per coarse cell for which targets are made; each twice the one before.
     """
@@ -37,7 +43,14 @@ class Recipe:
         ("periodic", 0.05),
     )
     contrast: tuple[float, float] = (2.0, 200.0)
-    plain_share: float = 0.4
+    plain_share: float = 0.45
+    plain_contrasts: tuple[float, ...] = (10.0, 10.0, 100.0)
+    loads: tuple[tuple[str, ...], ...] = (
+        ("constant",),
+        ("smooth", "sign-changing"),
+        ("localised",),
+        ("localised", "sign-changing"),
+    )
     coarse: int = 32
     cells_per_coarse: int = 4
     scales: tuple[int, ...] = (2, 4, 8, 16)
@@ -45,15 +58,12 @@ class Recipe:
 
 
 def draw(recipe: Recipe, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficient (m, m) and nodal load (n+1, n+1) of one problem; the seed decides everything.
-
-    A share ``plain_share`` is the paper's medium, iid {1, 10}; the rest is drawn from the families.
-    """
+    """Coefficient (m, m) and nodal loads (K, n+1, n+1) of one problem; the seed decides everything."""
     rng = np.random.default_rng(seed)
     m = recipe.coarse * recipe.cells_per_coarse
     n = recipe.coarse * recipe.scales[-1]
     if rng.random() < recipe.plain_share:
-        name, contrast = "iid", 10.0
+        name, contrast = "iid", recipe.plain_contrasts[int(rng.integers(len(recipe.plain_contrasts)))]
     else:
         names, weights = zip(*recipe.families, strict=True)
         p = np.asarray(weights) / np.sum(weights)
@@ -61,16 +71,25 @@ def draw(recipe: Recipe, seed: int) -> tuple[np.ndarray, np.ndarray]:
         lo, hi = recipe.contrast
         contrast = lo * (hi / lo) ** rng.random()
     A = families[name]((m, m), rng, contrast)
-    kind = LOADS[int(rng.choice(len(LOADS), p=(0.4, 0.3, 0.15, 0.15)))]
-    return A, load(kind, (n + 1, n + 1), rng)
+    drawn = [kinds[int(rng.integers(len(kinds)))] for kinds in recipe.loads]
+    return A, np.stack([load(kind, (n + 1, n + 1), rng) for kind in drawn])
 
 
 @dataclass
 class Problems:
-    """A batch: coefficients (B, m, m), canonical coarse solutions (B, N+1, N+1), targets by scale (B, n+1, n+1)."""
+    """A batch of B coefficients with K loads each.
+
+    Attributes
+    ----------
+    A : (B, m, m) coefficient cells.
+    U : (B, K, N+1, N+1) canonical coarse solutions.
+    F : (B, K, L+1, L+1) load vectors on the grid with ``LOAD_CELLS`` cells per coarse cell.
+    targets : (B, K, n+1, n+1) by scale.
+    """
 
     A: Tensor
     U: Tensor
+    F: Tensor
     targets: dict[int, Tensor]
 
     def __len__(self) -> int:
@@ -78,32 +97,35 @@ class Problems:
 
 
 def solve_ladder(A: Tensor, f: Tensor, coarse: int, scales: tuple[int, ...], tolerance: float) -> Problems:
-    """Galerkin solutions on every mesh ``coarse * scale`` and on the coarse mesh itself.
+    """Galerkin solutions for loads ``f`` (B, K, n+1, n+1) on every mesh ``coarse * scale`` and on the coarse mesh.
 
     The meshes are the levels of one multigrid hierarchy, so all operators and loads are nested Galerkin products.
     """
     n = coarse * scales[-1]
     mg = Multigrid(A, (n, n))
-    b = apply_mass(f)
-    targets: dict[int, Tensor] = {}
-    loads = [b]
+    solved = [_solve_rungs(mg, f[:, k], coarse, scales, tolerance) for k in range(f.shape[1])]
+    parts = [torch.stack([s[i] for s in solved], 1) for i in range(2 + len(scales))]
+    return Problems(A, parts[0], parts[1], dict(zip(scales, parts[2:], strict=True)))
+
+
+def _solve_rungs(mg: Multigrid, f: Tensor, coarse: int, scales: tuple[int, ...], tolerance: float) -> list[Tensor]:
+    """Coarse solution, load on the finer coarse grid, then the solutions on the meshes of ``scales``."""
+    loads = [apply_mass(f)]
     while loads[-1].shape[-1] - 1 > coarse:
         loads.append(restrict(loads[-1]))
-    U = torch.empty(0)
+    solutions: dict[int, Tensor] = {}
     x: Tensor | None = None
     for depth in range(len(loads) - 1, -1, -1):  # coarse to fine: every solution starts the next solve
         cells = loads[depth].shape[-1] - 1
-        exact = depth == len(loads) - 1
-        x, info = mg.solve(loads[depth], x, tolerance=1e-10 if exact else tolerance, depth=depth)
+        wanted = 1e-10 if cells == coarse else tolerance
+        x, info = mg.solve(loads[depth], x, tolerance=wanted, depth=depth)
         if not info.converged:
             raise ArithmeticError(f"multigrid did not converge at {cells}²: {info}")
-        if exact:
-            U = x
-        if cells // coarse in scales and not exact:
-            targets[cells // coarse] = x
+        solutions[cells // coarse] = x
         if depth:
             x = interpolate(x)
-    return Problems(A, U, targets)
+    told = next(b for b in loads if b.shape[-1] - 1 == LOAD_CELLS * coarse)
+    return [solutions[1], told, *(solutions[s] for s in scales)]
 
 
 def make_problems(recipe: Recipe, seeds: range, device: str | torch.device = "cpu") -> Problems:
@@ -112,3 +134,14 @@ def make_problems(recipe: Recipe, seeds: range, device: str | torch.device = "cp
     A = torch.from_numpy(np.stack([a for a, _ in pairs])).to(device)
     f = torch.from_numpy(np.stack([f for _, f in pairs])).to(device)
     return solve_ladder(A, f, recipe.coarse, recipe.scales, recipe.tolerance)
+
+
+def in_single(p: Problems) -> Problems:
+    """Coefficients and targets in float32, as on disk; U and F stay in float64."""
+    return Problems(p.A.float(), p.U, p.F, {s: t.float() for s, t in p.targets.items()})
+
+
+def joined(parts: list[Problems]) -> Problems:
+    """One batch out of several."""
+    targets = {s: torch.cat([p.targets[s] for p in parts]) for s in parts[0].targets}
+    return Problems(*(torch.cat([getattr(p, k) for p in parts]) for k in ("A", "U", "F")), targets)

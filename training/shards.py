@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
-from .problems import Problems, Recipe, make_problems
+from .problems import Problems, Recipe, in_single, joined, make_problems
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +40,10 @@ def write_shard(folder: Path, recipe: Recipe, seeds: range) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     # One at a time: on a CPU a batch would only make easy problems wait for the hardest.
     parts = [make_problems(recipe, range(s, s + 1)) for s in seeds]
-    tensors = {"A": torch.cat([p.A for p in parts]).float(), "U": torch.cat([p.U for p in parts])}
+    whole = joined([in_single(p) for p in parts])
+    tensors = {"A": whole.A, "U": whole.U, "F": whole.F}
     for scale in recipe.scales:
-        tensors[f"u{scale}"] = torch.cat([p.targets[scale] for p in parts]).float()
+        tensors[f"u{scale}"] = whole.targets[scale]
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         meta = {"recipe": json.dumps(asdict(recipe)), "first_seed": str(seeds.start)}
@@ -63,7 +64,7 @@ def read_shard(path: Path, recipe: Recipe) -> Problems:
         raise ValueError(f"{path} is damaged ({error}); delete it and generate it again") from error
     if json.loads(stored or "null") != json.loads(json.dumps(asdict(recipe))):
         raise ValueError(f"{path} was made with another recipe; use another folder or delete it")
-    return Problems(tensors["A"], tensors["U"], {s: tensors[f"u{s}"] for s in recipe.scales})
+    return Problems(tensors["A"], tensors["U"], tensors["F"], {s: tensors[f"u{s}"] for s in recipe.scales})
 
 
 def generate(
@@ -74,9 +75,14 @@ def generate(
     first_seed: int = 0,
     per_shard: int = 32,
     workers: int = 1,
+    executor: Executor | None = None,
     progress: bool = False,
 ) -> list[Path]:
-    """Write shards for ``count`` problems, skipping those already there; resumable at any moment."""
+    """Write shards for ``count`` problems, skipping those already there; resumable at any moment.
+
+    They are made here, by ``workers`` processes, or by any ``executor``: ``Client("…").get_executor()`` of
+    dask.distributed makes them on a cluster, in a folder that all its machines see.
+    """
     ranges = [
         range(s, min(s + per_shard, first_seed + count)) for s in range(first_seed, first_seed + count, per_shard)
     ]
@@ -86,7 +92,9 @@ def generate(
         for path in tqdm(results, total=len(todo), desc="shards", disable=not progress):
             log.info("wrote %s", path.name)
 
-    if workers <= 1:
+    if executor is not None:
+        show(executor.map(write_shard, [folder] * len(todo), [recipe] * len(todo), todo))
+    elif workers <= 1:
         show(write_shard(folder, recipe, r) for r in todo)
     else:
         with ProcessPoolExecutor(workers) as pool:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import logging
 import os
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from .config import TrainConfig, from_json
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 
 
 @dataclass
 class State:
-    """All that a run needs to go on."""
+    """All that a run needs to go on; ``origin`` names the weights it began with, if it did not begin at random ones."""
 
     network: nn.Module
     average: dict[str, Tensor]
@@ -25,6 +32,7 @@ class State:
     step: int = 0
     seconds: float = 0.0
     best: float = float("inf")
+    origin: str = ""
 
 
 def save(path: Path, state: State, config: str) -> None:
@@ -36,7 +44,7 @@ def save(path: Path, state: State, config: str) -> None:
         for p in group["params"]:
             for key, value in state.optimiser.state.get(p, {}).items():
                 tensors[f"optimiser/{names[id(p)]}/{key}"] = torch.as_tensor(value)
-    progress = {"format": FORMAT, "step": state.step, "seconds": state.seconds, "best": state.best}
+    progress = {"format": FORMAT, "step": state.step, "seconds": state.seconds, "best": state.best, "origin": state.origin}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
@@ -54,6 +62,44 @@ def read_config(path: Path) -> str:
     """The configuration stored in a checkpoint, as JSON."""
     with safe_open(path, "pt") as f:
         return (f.metadata() or {})["config"]
+
+
+def check_config(path: Path, config: TrainConfig, *, force: bool = False) -> None:
+    """Compare a checkpoint's configuration with ``config``.
+
+    Raises
+    ------
+    ValueError
+        With the names of the fields that differ; with ``force`` they are logged instead.
+    """
+    stored, ours = (dataclasses.asdict(c) for c in (from_json(read_config(path)), config))
+    differing = sorted(k for k in ours if stored[k] != ours[k])
+    if differing and force:
+        log.warning("%s goes on with other values of %s", path, ", ".join(differing))
+    elif differing:
+        raise ValueError(
+            f"{path} was trained with other values of {', '.join(differing)}; give the same configuration, "
+            "force=True (--force) to go on with the new values, or begin another run with start_from= this checkpoint"
+        )
+
+
+def take_weights(path: Path, state: State) -> None:
+    """Begin with the weights of a checkpoint, or of a model's file, but with nothing else of it.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit the network.
+    """
+    try:
+        tensors = load_file(path)
+        weights = {k.removeprefix("average/"): v for k, v in tensors.items() if k.startswith("average/")} or tensors
+        state.network.load_state_dict(weights, strict=True)
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise ValueError(f"{path} holds no weights for this architecture: {error}") from error
+    for k, v in state.network.state_dict().items():
+        state.average[k].copy_(v)
+    state.origin = f"{path.name}, sha256 {sha256(path.read_bytes()).hexdigest()}"
 
 
 def restore(path: Path, state: State) -> None:
@@ -74,3 +120,4 @@ def restore(path: Path, state: State) -> None:
         if entry:
             state.optimiser.state[p] = {k: v if k == "step" else v.to(p.device) for k, v in entry.items()}
     state.step, state.seconds, state.best = progress["step"], progress["seconds"], progress["best"]
+    state.origin = progress.get("origin", "")

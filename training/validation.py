@@ -11,7 +11,7 @@ from torch import Tensor
 from ..networks.nhcsr import CorrectorNetwork
 from .coefficients import families, load
 from .losses import relative_errors
-from .problems import Problems, solve_ladder
+from .problems import Problems, joined, solve_ladder
 
 #: Seeds below are for training, from here on for validation, from twice this for reported tests.
 VALIDATION_SEEDS = 1_000_000_000
@@ -39,13 +39,10 @@ class Case:
             rng = np.random.default_rng(seed)
             A = families[self.family]((4 * self.coarse, 4 * self.coarse), rng, self.contrast)
             f = load(self.load, (n + 1, n + 1), rng)
-            a, load_values = (torch.from_numpy(v)[None].to(device) for v in (A, f))
+            a, load_values = (torch.from_numpy(v).to(device) for v in (A[None], f[None, None]))
             parts.append(solve_ladder(a, load_values, self.coarse, scales, tolerance))
-        return Problems(
-            torch.cat([p.A for p in parts]),
-            torch.cat([p.U for p in parts]),
-            {self.scale: torch.cat([p.targets[self.scale] for p in parts])},
-        )
+        whole = joined(parts)
+        return Problems(whole.A, whole.U, whole.F, {self.scale: whole.targets[self.scale]})
 
 
 #: What a training run looks at: the figures of the first row decide which checkpoint is best.
@@ -53,6 +50,7 @@ CASES = (
     Case("random 1:10"),
     Case("random 1:100", contrast=100.0, count=8),
     Case("soil 1:10", family="soil", count=8),
+    Case("random 1:10, f localised", load="localised", count=8),
     Case("random 1:10, scale 4", scale=4, count=8),
 )
 
@@ -62,10 +60,10 @@ def network_errors(network: CorrectorNetwork, problems: Problems, scale: int) ->
     """Relative energy and L2 errors (B,), (B,) against u_h, one problem at a time, in float64."""
     energies, l2s = [], []
     for i in range(len(problems)):
-        A, U = problems.A[i : i + 1].double(), problems.U[i : i + 1].double()
-        target = problems.targets[scale][i : i + 1].double()
+        A, U, F = (v[i : i + 1].double() for v in (problems.A, problems.U, problems.F))
+        target = problems.targets[scale][i].double()
         n = target.shape[-1] - 1
-        e, l2 = relative_errors(network(U, A, (n, n)), target, A)
+        e, l2 = relative_errors(network(U, A, (n, n), load=F)[0], target, A)
         energies.append(e)
         l2s.append(l2)
     return torch.cat(energies).cpu(), torch.cat(l2s).cpu()

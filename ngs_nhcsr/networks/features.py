@@ -71,13 +71,16 @@ def gradients(U: Tensor) -> tuple[Tensor, Tensor]:
     return _difference(U, -1), _difference(U, -2)
 
 
-def expansion_terms(U: Tensor, order: int) -> Tensor:
-    """Terms that the decoded fields multiply (B, J, N+1, M+1): U, H∂xU, H∂yU and, at order 2, the second ones."""
-    dx, dy = gradients(U)
+def expansion_terms(U: Tensor, order: int, per: int = 1) -> Tensor:
+    """Terms that the decoded fields multiply: U (..., N+1, M+1) -> (..., J, N+1, M+1).
+
+    U, H∂xU, H∂yU and, at order 2, the second differences; H is the spacing of the nodes times ``per``.
+    """
+    dx, dy = (per * d for d in gradients(U))
     terms = [U, dx, dy]
     if order == 2:
-        terms += [_difference(dx, -1), _difference(dx, -2), _difference(dy, -2)]
-    return torch.stack(terms, 1)
+        terms += [per * d for d in (_difference(dx, -1), _difference(dx, -2), _difference(dy, -2))]
+    return torch.stack(terms, -3)
 
 
 def boundary_factor(query: Query, cells: tuple[int, int], sides: Sides) -> Tensor:

@@ -28,7 +28,8 @@ class Architecture:
         and lets one encoding serve many loads.
     output : "residual": u = PU + |U| o; "first-order": u = U(1 + o₀) + H∂U·o, the form of first-order
         homogenisation; "second-order" adds H²∂²U.
-    upscaling : solve the coarse problem again with a learned effective coefficient (``upscale.py``).
+    upscaling : solve the coarse problem again with a learned effective coefficient (``upscale.py``), on a grid with
+        this many cells per coarse cell; 0: take U as it is.
     """
 
     encoder: str = "unet"
@@ -37,18 +38,23 @@ class Architecture:
     decoder_options: dict[str, Any] = field(default_factory=dict)
     inputs: str = "coefficient"
     output: str = "second-order"
-    upscaling: bool = True
+    upscaling: int = 1
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """What the encoder makes of one batch; decode it at as many queries as you like."""
+    """What the encoder makes of one batch; decode it at as many queries as you like.
+
+    ``features`` (B, C, my, mx), ``base`` (B, K, …) and ``terms`` (B, K, J, …) on coarse nodes; ``batch`` is the shape
+    of U's leading dimensions, which the decoded field gets again.
+    """
 
     features: Tensor
     base: Tensor
     terms: Tensor
     sides: ft.Sides
     ratio: float
+    batch: tuple[int, ...]
 
 
 class CorrectorNetwork(nn.Module):
@@ -68,7 +74,7 @@ class CorrectorNetwork(nn.Module):
         channels = ft.COEFFICIENT_CHANNELS + (ft.SOLUTION_CHANNELS if "solution" in a.inputs else 0)
         self.encoder = encoders[a.encoder](channels, **a.encoder_options)
         self.decoder = decoders[a.decoder](self.encoder.channels, OUTPUT_TERMS[a.output], **a.decoder_options)
-        self.upscaling = Upscaling(self.encoder.channels) if a.upscaling else None
+        self.upscaling = Upscaling(self.encoder.channels, int(a.upscaling)) if a.upscaling else None
 
     def encode(
         self,
@@ -78,46 +84,56 @@ class CorrectorNetwork(nn.Module):
         sides: ft.Sides = (True, True, True, True),
         free: Tensor | None = None,
         size: tuple[float, float] = (1.0, 1.0),
+        load: Tensor | None = None,
     ) -> Encoding:
         """Encode a batch.
 
         Parameters
         ----------
-        U : (B, N+1, M+1) canonical coarse solutions, float64.
+        U : (B, N+1, M+1) canonical coarse solutions, or (B, K, N+1, M+1) for K loads of each coefficient; float64.
         A : (B, my, mx) coefficient cell values, float64; my, mx multiples of N, M.
         ratio : fine cells per coefficient cell, ε/h.
         sides : which of the sides bottom, right, top, left carry Dirichlet conditions.
         free : (N+1, M+1) mask of free coarse nodes; default: all that are not on a Dirichlet side.
         size : (Ly, Lx) of the rectangle.
+        load : load vectors, leading dimensions as those of U, on a grid with a whole number of cells per coarse cell;
+            default: recovered from U.
         """
         coarse = (U.shape[-2] - 1, U.shape[-1] - 1)
         cells = (A.shape[-2], A.shape[-1])
+        batch = tuple(U.shape[:-2])
+        U = U.double().reshape(len(A), -1, *U.shape[-2:])
+        load = None if load is None else load.double().reshape(*U.shape[:2], *load.shape[-2:])
+        if "solution" in self.architecture.inputs:  # every solution needs features of its own
+            A = A.repeat_interleave(U.shape[1], 0)
+            U, load = (None if v is None else v.flatten(0, 1).unsqueeze(1) for v in (U, load))
         maps = ft.coefficient_maps(A, coarse, sides, ratio)
         if "solution" in self.architecture.inputs:
-            maps = torch.cat([maps, ft.solution_maps(U, cells)], 1)
+            maps = torch.cat([maps, ft.solution_maps(U[:, 0], cells)], 1)
         dtype = next(self.parameters()).dtype
         features = self.encoder(maps.to(dtype))
         if self.upscaling is None:
-            base = U.double()
+            base, per = U, 1
         else:
             mask = (ft.boundary_factor(Nodes(coarse), coarse, sides) > 0).to(U.device) if free is None else free
-            base = self.upscaling(features, U, A, mask, size)
+            base, per = self.upscaling(features, U, A, mask, size, load), self.upscaling.per
         if self.architecture.output == "residual":
-            terms = ft.amplitude(base).expand_as(base).unsqueeze(1)
+            terms = ft.amplitude(base).expand_as(base).unsqueeze(-3)
         else:
-            terms = ft.expansion_terms(base, 1 if self.architecture.output == "first-order" else 2)
-        return Encoding(features, base, terms, sides, ratio)
+            terms = ft.expansion_terms(base, 1 if self.architecture.output == "first-order" else 2, per)
+        return Encoding(features, base, terms, sides, ratio, batch)
 
     def decode(self, encoding: Encoding, query: Query) -> Tensor:
-        """Field at a query (B, *shape), float64."""
+        """Field at a query (*leading dimensions of U, *shape of the query), float64."""
         dtype = encoding.features.dtype
         o = self.decoder(encoding.features, query, encoding.ratio)
         cells = (encoding.features.shape[-2], encoding.features.shape[-1])
         factor = ft.boundary_factor(query, cells, encoding.sides).to(o)
-        correction = (o * bilinear(encoding.terms.to(dtype), query)).sum(1) * factor
-        return bilinear(encoding.base, query) + correction.double()
+        correction = (o.unsqueeze(1) * bilinear(encoding.terms.to(dtype), query)).sum(2) * factor
+        field = bilinear(encoding.base, query) + correction.double()
+        return field.reshape(*encoding.batch, *field.shape[2:])
 
     def forward(self, U: Tensor, A: Tensor, cells: tuple[int, int], **options: Any) -> Tensor:
-        """Nodal values (B, ny+1, nx+1) on the fine grid of ``cells``; options as for :meth:`encode`."""
+        """Nodal values (…, ny+1, nx+1) on the fine grid of ``cells``; options as for :meth:`encode`."""
         ratio = cells[0] / A.shape[-2]
         return self.decode(self.encode(U, A, ratio, **options), Nodes(cells))

@@ -90,7 +90,7 @@ def bilinear(field: Tensor, query: Query) -> Tensor:
     """Q1 function with nodal values ``field`` (..., N+1, M+1), evaluated at the query: (..., *shape)."""
     intervals = (field.shape[-2] - 1, field.shape[-1] - 1)
     if isinstance(query, Nodes):
-        Py, Px = (_interpolation_matrix(query.axis(k, intervals[k], centred=False), intervals[k]) for k in (0, 1))
+        Py, Px = (interpolation_matrix(query.axis(k, intervals[k], centred=False), intervals[k]) for k in (0, 1))
         return apply_x(Px.to(field), apply_y(Py.to(field), field))
     at = query.locate(intervals, centred=False)
     out = torch.zeros((), dtype=field.dtype, device=field.device)
@@ -101,7 +101,8 @@ def bilinear(field: Tensor, query: Query) -> Tensor:
     return out
 
 
-def _interpolation_matrix(axis: Axis, intervals: int) -> Tensor:
+def interpolation_matrix(axis: Axis, intervals: int) -> Tensor:
+    """Matrix (nodes, intervals + 1) that evaluates a piecewise linear function at the nodes of an axis."""
     P = torch.zeros(len(axis.base), intervals + 1, dtype=torch.float64)
     rows = torch.arange(len(axis.base))
     P[rows, axis.base] = 1 - axis.frac
