@@ -166,6 +166,7 @@ def train(
     ),
     data: Annotated[Path, typer.Option(help="Folder of the shards; missing ones are made.")] = Path("data"),
     workers: Annotated[int, typer.Option(help="Processes that make shards.")] = 1,
+    clock: Annotated[str, typer.Option(help='Of the minutes: "wall", or "cpu" for those computed.')] = "wall",
     threads: Annotated[int, typer.Option(help="CPU threads of the training; 0: torch's default.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
     start_from: Annotated[Path | None, typer.Option(help="Checkpoint whose weights to begin with.")] = None,
@@ -187,6 +188,7 @@ def train(
         run,
         data,
         minutes=minutes,
+        clock=clock,
         device=device,
         workers=workers,
         start_from=start_from,
@@ -194,6 +196,41 @@ def train(
         progress=True,
     )
     console.print(f"best weights: {best}; export them with  ngs-nhcsr export --run {run}")
+
+
+@app.command()
+def ablation(
+    minutes: Annotated[float, typer.Option(help="Computing minutes of one core per row.")] = 3.0,
+    runs: Annotated[Path, typer.Option(help="Folder of the rows' runs; finished rows are kept.")] = Path(
+        "runs/ablation"
+    ),
+    data: Annotated[Path, typer.Option(help="Folder of the shards; missing ones are made.")] = Path("data"),
+    only: Annotated[list[str] | None, typer.Option(help="Only rows whose name contains this; may be repeated.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Markdown file to write.")] = None,
+) -> None:
+    """Compare encoders, decoders, outputs, losses at equal compute on equal data; goes on where it was stopped."""
+    import torch
+
+    from .training.ablation import run_rows, to_markdown
+
+    torch.set_num_threads(1)
+    rows = run_rows(runs, data, minutes, only or (), lambda row: console.print(row.name, row.errors))
+    typer.echo(to_markdown(rows))
+    if save is not None:
+        save.write_text(to_markdown(rows))
+
+
+@app.command()
+def pieces(
+    path: Annotated[Path, typer.Argument(help="File to cut, or the .json manifest of pieces to join.")],
+    to: Annotated[Path, typer.Argument(help="Folder for the pieces, or the file to write.")],
+    limit: Annotated[float, typer.Option(help="Largest piece in MiB.")] = 16.0,
+) -> None:
+    """Cut a checkpoint into pieces to carry to another machine, or join them again."""
+    from .training.pieces import join, split
+
+    for written in [join(path, to)] if path.suffix == ".json" else split(path, to, int(limit * 2**20)):
+        typer.echo(written)
 
 
 @app.command()
@@ -215,7 +252,7 @@ def export(
 def evaluate(
     model: Annotated[str | None, typer.Option(help="Model name; default: the best for CPUs.")] = None,
     card: Annotated[Path | None, typer.Option(help="Model card to evaluate instead.")] = None,
-    suite: Annotated[str, typer.Option(help="paper, families or scales.")] = "paper",
+    suite: Annotated[str, typer.Option(help="paper, families, scales or maps.")] = "paper",
     count: Annotated[int, typer.Option(help="Test problems per case.")] = 16,
     first_seed: Annotated[int, typer.Option(help="First test seed.")] = 2_000_000_000,
     save: Annotated[Path | None, typer.Option(help="Stem of the .json and .md to write.")] = None,

@@ -161,11 +161,11 @@ def test_gradient_through_the_coarse_solve(per):
     up = Upscaling(3, per, hidden=4).double()
     for p in up.parameters():
         torch.nn.init.normal_(p, std=0.3)
-    U, A = problem(3, 4, batch=2)
+    U, A = problem(2, 3, per=2, batch=2)
     U = torch.stack([U, U.square()], 1)
-    free = torch.zeros(4, 5, dtype=torch.bool)
+    free = torch.zeros(3, 4, dtype=torch.bool)
     free[1:-1, 1:-1] = True
-    features = torch.rand(2, 3, 12, 16, dtype=torch.float64, requires_grad=True)
+    features = torch.rand(2, 3, 4, 6, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda z: up(z, U, A, free, (1.0, 1.0)), (features,), atol=1e-6)
 
 

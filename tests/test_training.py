@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 
 from ngs_nhcsr.networks.nhcsr import Architecture
 from ngs_nhcsr.solvers import q1
-from ngs_nhcsr.training import losses
-from ngs_nhcsr.training.coefficients import LOADS, TEST_ONLY, families, load
+from ngs_nhcsr.training import losses, maps
+from ngs_nhcsr.training.coefficients import LOADS, families, load
+from ngs_nhcsr.training.coefficients import test_only as only_for_tests
 from ngs_nhcsr.training.config import DataSet, TrainConfig, configs, from_json, override, to_json
 from ngs_nhcsr.training.loop import train
 from ngs_nhcsr.training.problems import LOAD_CELLS, Recipe, draw, make_problems
@@ -43,14 +44,22 @@ def test_families_are_seeded_positive_and_within_contrast(name, contrast):
     assert a.shape == (24, 40)
     assert a.min() > 0
     assert a.max() / a.min() <= contrast * (1 + 1e-9)
-    assert not np.array_equal(a, families[name]((24, 40), np.random.default_rng(6), contrast)) or name in TEST_ONLY
+    assert not np.array_equal(a, families[name]((24, 40), np.random.default_rng(6), contrast)) or only_for_tests(name)
 
 
 def test_deterministic_maps_are_for_testing_only():
     for make in configs.names():
         for data in configs[make]().data:
-            assert not {n for n, _ in data.recipe.families} & set(TEST_ONLY)
+            assert not any(only_for_tests(n) for n, _ in data.recipe.families)
             assert data.first_seed + data.count < VALIDATION_SEEDS < TEST_SEEDS
+
+
+def test_the_papers_maps_are_thirteen_different_ones():
+    fields = [maps.paper_map(name, (128, 128), 10.0) for name in maps.MAPS]
+    assert len(fields) == 13
+    assert all(not np.array_equal(a, b) for i, a in enumerate(fields) for b in fields[:i])
+    quarter = maps.paper_map("mixture a", (32, 32), 10.0)[:16, :16]
+    np.testing.assert_array_equal(quarter, maps.paper_map("checkerboard 1", (32, 32), 10.0)[:16, :16])
 
 
 @pytest.mark.parametrize("kind", LOADS)
@@ -316,7 +325,7 @@ def test_evaluation_ranks_the_free_competitors():
         assert by[case, "network"].energy <= by[case, "network"].worst_energy
     assert len(__import__("json").loads(to_json(results))) == len(results)
     assert to_markdown(results).count("\n") == 4
-    assert set(SUITES) == {"paper", "families", "scales"}
+    assert set(SUITES) == {"paper", "families", "scales", "maps"}
 
 
 def test_pieces_join_to_the_file_or_not_at_all(tmp_path):
@@ -336,6 +345,7 @@ def test_pieces_join_to_the_file_or_not_at_all(tmp_path):
     assert not (tmp_path / "damaged").exists()
 
 
+@pytest.mark.slow
 def test_shards_on_a_dask_cluster_are_those_made_here(tmp_path):
     distributed = pytest.importorskip("distributed")
     recipe = Recipe(coarse=4, scales=(2, 4))
@@ -391,8 +401,9 @@ def test_a_run_begins_with_the_weights_of_another_or_of_a_model(tmp_path):
 def test_two_processes_take_the_step_of_one(tmp_path):
     """``torchrun`` with two gloo processes, half a batch each, against one process with the whole batch."""
     code = (
-        "import sys; from pathlib import Path\nfrom dataclasses import replace\nimport torch; torch.set_num_threads(1)\n"
-        "sys.path.insert(0, sys.argv[2])\nfrom test_training import TINY, CASE\n"
+        "import sys; from pathlib import Path\nfrom dataclasses import replace\n"
+        "import torch; torch.set_num_threads(1)\nsys.path.insert(0, sys.argv[2])\n"
+        "from test_training import TINY, CASE\n"
         "from ngs_nhcsr.training.loop import train\n"
         "folder = Path(sys.argv[1])\n"
         "train(replace(TINY, batch=0.25), folder, folder.parent / 'data', steps=3, cases=CASE)\n"
@@ -413,3 +424,31 @@ def test_two_processes_take_the_step_of_one(tmp_path):
     assert moved > 0
     for k in a:
         torch.testing.assert_close(b[k], a[k], rtol=1e-4, atol=1e-6)
+
+
+def test_loss_after_a_cycle_is_that_of_the_cycled_field_with_its_gradient():
+    from ngs_nhcsr.solvers.multigrid import Multigrid
+
+    A = torch.ones(1, 4, 4, dtype=torch.float64)
+    mg = Multigrid(A, (16, 16), cycle_dtype=torch.float64)
+    e = torch.zeros(1, 17, 17, dtype=torch.float64)
+    e[:, 1:-1, 1:-1] = torch.rand(15, 15, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    e.requires_grad_()
+    after = losses._AfterCycle.apply(e, mg)
+    _, info = mg.solve(torch.zeros_like(e), e.detach(), tolerance=0.0, max_iterations=1)
+    assert float(losses.energy_squared(after.detach(), A)) < 0.05 * float(losses.energy_squared(e.detach(), A))
+    assert float(losses.energy_squared(after.detach(), A)) >= float(
+        losses.energy_squared(e.detach(), A)
+    ) - 1.001 * float(info.energy_drop)
+    assert torch.autograd.gradcheck(lambda v: losses._AfterCycle.apply(v, mg)[..., 7:9, 7:9], (e,), atol=1e-8)
+
+
+def test_cumulative_training_begins_with_the_smallest_scale(tmp_path):
+    from ngs_nhcsr.training.loop import _choose
+    from ngs_nhcsr.training.pools import make_pool
+
+    config = replace(TINY, cumulative=True)
+    pools = [make_pool(d, tmp_path, "cpu", 0) for d in config.data]
+    rng = torch.Generator().manual_seed(0)
+    seen = {done: {_choose(pools, config, done, rng)[1] for _ in range(200)} for done in (0.0, 0.3, 0.6)}
+    assert seen == {0.0: {2}, 0.3: {2, 4}, 0.6: {2, 4, 8}}

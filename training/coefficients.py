@@ -1,8 +1,8 @@
 """Families of coefficient fields and loads, all seeded; arrays are ``[iy, ix]``, row 0 at the lowest y.
 
 Every family is a function ``(shape, rng, contrast) -> (my, mx) float64 array`` of positive cell values whose
-largest-to-smallest ratio is ``contrast`` (reached by two-valued families, a bound for the others). Families in
-``TEST_ONLY`` are deterministic patterns kept out of training.
+largest-to-smallest ratio is ``contrast`` (reached by two-valued families, a bound for the others). Regular patterns
+are kept out of training: ``test_only`` knows them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ Shape = tuple[int, int]
 Family = Callable[[Shape, np.random.Generator, float], np.ndarray]
 
 families: Registry[Family] = Registry("coefficient family")
-TEST_ONLY = ("checkerboard", "wave", "stripes", "mixture")
+
+
+def test_only(name: str) -> bool:
+    """True for the regular patterns that no configuration may train on; ``maps.py`` adds those of the paper."""
+    return name in ("checkerboard", "wave", "stripes", "mixture") or name.startswith("map ")
 
 
 def two_valued(mask: np.ndarray, contrast: float) -> np.ndarray:

@@ -39,6 +39,7 @@ class TrainConfig:
     optimiser : registered name.
     scale_weights : how often a scale is drawn, relative to the others.
     batch : problems per step at 32 coarse cells a side (more where problems are smaller).
+    loads : loads of every coefficient that a step looks at, drawn anew; 0: all of them.
     rate : peak learning rate, after a linear warm-up of ``warmup`` steps.
     schedule : what follows over the budget: "cosine" to zero, "steps" (halved once, the paper's) or "constant".
     cumulative : begin with the smallest scale; the others join one by one in the first half of the budget (as CLIT).
@@ -54,6 +55,7 @@ class TrainConfig:
     loss: str = "energy"
     optimiser: str = "adamw"
     batch: int = 4
+    loads: int = 0
     rate: float = 1.5e-3
     schedule: str = "cosine"
     cumulative: bool = False
@@ -142,6 +144,17 @@ def small() -> TrainConfig:
             DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16, 32)), 192, first_seed=100_000),
             DataSet(Recipe(coarse=8, scales=(2, 4, 8, 16, 32, 64)), 192, first_seed=200_000),
         ),
+    )
+
+
+@configs.register("mini")
+def mini() -> TrainConfig:
+    """Comparisons of networks in minutes on one core: 16 coarse cells, targets up to scale 8."""
+    return replace(
+        small(),
+        name="mini",
+        data=(DataSet(Recipe(coarse=16, scales=(2, 4, 8)), 512),),
+        scale_weights=((2, 0.1), (4, 0.25), (8, 0.65)),
     )
 
 

@@ -21,6 +21,7 @@ from ..solvers.multigrid import Multigrid
 from ..solvers.q1 import mass_apply
 from .coefficients import load
 from .losses import relative_errors
+from .maps import MAPS
 from .validation import TEST_SEEDS, Case, network_errors
 
 MAIN = (
@@ -41,8 +42,10 @@ SUITES: dict[str, tuple[Case, ...]] = {
         )
         for contrast in (10.0, 100.0)
     ),
+    "maps": tuple(Case(f"map {name}", family=f"map {name}", count=1) for name in MAPS),
     "scales": (
-        *(Case(f"random 1:10, scale {s}", scale=s) for s in (2, 4, 8, 16, 32)),
+        *(Case(f"random 1:10, scale {s}", scale=s) for s in (2, 4, 8, 16)),
+        *(Case(f"random 1:10, scale {s}", scale=s, count=c) for s, c in ((32, 6), (64, 2))),
         *(Case(f"random 1:10, N = {N}", coarse=N) for N in (8, 16, 24, 48, 64)),
         *(Case(f"random 1:10, f {kind}", load=kind) for kind in ("smooth", "localised", "sign-changing")),
     ),

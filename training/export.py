@@ -6,27 +6,25 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from safetensors import safe_open
 from safetensors.torch import load_file
 
 from ..models import Contract, ModelCard, export_model
 from ..networks.nhcsr import CorrectorNetwork
 from .config import TrainConfig, from_json
-from .state import read_config
+from .state import read_config, read_progress
 from .validation import TEST_SEEDS, Case, network_errors
 
 #: What the card's validation table shows.
 CARD_CASES = (
     Case("random 1:10"),
-    Case("random 1:10, scale 8", scale=8),
-    Case("random 1:10, scale 4", scale=4),
-    Case("random 1:10, scale 2", scale=2),
+    *(Case(f"random 1:10, scale {s}", scale=s) for s in (2, 4, 8)),
+    *(Case(f"random 1:10, scale {s}", scale=s, count=c) for s, c in ((32, 6), (64, 2))),
+    Case("random 1:10, f localised", load="localised"),
     Case("random 1:100", contrast=100.0),
     Case("soil 1:10", family="soil"),
     Case("mixture 1:10", family="mixture"),
     Case("log-normal 1:10", family="lognormal"),
-    Case("random 1:10, N = 16", coarse=16),
-    Case("random 1:10, N = 64", coarse=64, count=6),
+    *(Case(f"random 1:10, N = {N}", coarse=N, count=c) for N, c in ((16, 16), (48, 8), (64, 6))),
 )
 
 
@@ -44,8 +42,7 @@ def contract_of(config: TrainConfig) -> Contract:
 def export_run(run: Path, to: Path, *, hardware: str, count: int = 16) -> ModelCard:
     """Write the model card ``to`` and its weights from ``run``; see ``models.export_model``."""
     config = from_json(read_config(run / "last.safetensors"))
-    with safe_open(run / "last.safetensors", "pt") as f:
-        progress = json.loads(f.metadata()["progress"])
+    progress = read_progress(run / "last.safetensors")
     weights = load_file(run / "best.safetensors")
     network = CorrectorNetwork(config.architecture)
     network.load_state_dict(weights)

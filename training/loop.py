@@ -32,6 +32,7 @@ def train(
     *,
     minutes: float | None = None,
     steps: int | None = None,
+    clock: str = "wall",
     device: str | torch.device = "cpu",
     workers: int = 1,
     validate_every: float = 5.0,
@@ -48,6 +49,7 @@ def train(
     folder : receives ``last.safetensors`` (to go on), ``best.safetensors`` (network weights), ``log.csv``.
     data_folder : shards of training problems; missing ones are generated. Unused by data sets with ``refresh``.
     minutes, steps : budget of this call, one of them; the learning rate falls to zero over it.
+    clock : of the minutes: "wall", or "cpu" for those that this process computed.
     validate_every : minutes between validations (with a budget in steps: only at the end).
     start_from : weights to begin with: a checkpoint of any run, or the weights of a model, of this architecture.
     force : go on although ``folder`` holds a run with another configuration.
@@ -61,7 +63,7 @@ def train(
     ValueError : no budget, a checkpoint that does not fit, or one made with another configuration.
     ArithmeticError : a loss that is not finite; the last checkpoint stays.
     """
-    budget = Budget(minutes, steps)
+    budget = Budget(minutes, steps, clock)
     device = _own_device(torch.device(device))
     team = Team.from_environment(device)
     torch.manual_seed(config.seed)
@@ -112,6 +114,9 @@ def train(
             size = max(1, round(config.batch * 32 / pool.recipe.coarse))
             pool.advance(state.step)
             U, A, F, target = (v.to(device) for v in team.share(pool.batch(size, scale, rng)))
+            if config.loads:
+                some = torch.randperm(U.shape[1], generator=rng)[: config.loads].to(device)
+                U, F, target = U[:, some], F[:, some], target[:, some]
             for group in optimiser.param_groups:
                 group["lr"] = config.rate * rate_factor(done, state.step - first_step, config.warmup, config.schedule)
             n = target.shape[-1] - 1

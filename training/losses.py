@@ -6,6 +6,7 @@ A loss is a function ``(prediction, target, A, rng) -> scalar``; register it und
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from ..networks.positions import Nodes, bilinear
 from ..registry import Registry
+from ..solvers.multigrid import Multigrid
 
 Loss = Callable[[Tensor, Tensor, Tensor, torch.Generator], Tensor]
 losses: Registry[Loss] = Registry("loss")
@@ -133,6 +135,29 @@ def spectral_loss(prediction: Tensor, target: Tensor, A: Tensor, rng: torch.Gene
         return (weight * w.square()).sum((-2, -1))
 
     return (norm(error) / norm(truth)).clamp_min(1e-14).sqrt().mean()
+
+
+class _AfterCycle(torch.autograd.Function):
+    """Error propagation e -> (I - B A) e of one V-cycle; A and the cycle B are symmetric, which gives the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, e: Tensor, mg: Multigrid) -> Tensor:
+        ctx.mg = mg
+        return e - mg.cycle(mg.levels[0].smoother.apply(e))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        top = ctx.mg.levels[0]
+        return grads[0] - top.smoother.apply(ctx.mg.cycle(grads[0])), None
+
+
+@losses.register("cycle")
+def cycle_loss(prediction: Tensor, target: Tensor, A: Tensor, rng: torch.Generator) -> Tensor:
+    """Relative energy error after one multigrid cycle: what ``refine=1`` starts from counts, not what it removes."""
+    n = target.shape[-1] - 1
+    mg = Multigrid(A.double(), (n, n))
+    error = _AfterCycle.apply((prediction - target).float(), mg)
+    return (energy_squared(error, A) / energy_squared(target, A)).clamp_min(1e-14).sqrt().mean()  # type: ignore[arg-type]
 
 
 def combine(specification: str) -> Loss:

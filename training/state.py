@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -44,7 +45,13 @@ def save(path: Path, state: State, config: str) -> None:
         for p in group["params"]:
             for key, value in state.optimiser.state.get(p, {}).items():
                 tensors[f"optimiser/{names[id(p)]}/{key}"] = torch.as_tensor(value)
-    progress = {"format": FORMAT, "step": state.step, "seconds": state.seconds, "best": state.best, "origin": state.origin}
+    progress = {
+        "format": FORMAT,
+        "step": state.step,
+        "seconds": state.seconds,
+        "best": state.best,
+        "origin": state.origin,
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
@@ -62,6 +69,12 @@ def read_config(path: Path) -> str:
     """The configuration stored in a checkpoint, as JSON."""
     with safe_open(path, "pt") as f:
         return (f.metadata() or {})["config"]
+
+
+def read_progress(path: Path) -> dict[str, Any]:
+    """Steps, seconds, best score and origin stored in a checkpoint."""
+    with safe_open(path, "pt") as f:
+        return json.loads((f.metadata() or {})["progress"])
 
 
 def check_config(path: Path, config: TrainConfig, *, force: bool = False) -> None:

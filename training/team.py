@@ -41,7 +41,7 @@ class Team:
         return self.rank == 0
 
     def share(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """This process's part of a batch.
+        """The part of a batch that is this process's.
 
         Raises
         ------

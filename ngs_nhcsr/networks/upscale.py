@@ -29,7 +29,7 @@ LOG_BOUND = 4.0
 
 
 class _CoarseSolve(torch.autograd.Function):
-    """Solutions (B, K, …) of A(E) W = b on the free nodes, differentiable in elements E and load by the adjoint solve."""
+    """Solutions (B, K, …) of A(E) W = b on the free nodes, differentiable in the elements E and b (adjoint solve)."""
 
     @staticmethod
     def forward(ctx: Any, elements: Tensor, b: Tensor, free: Tensor) -> Tensor:

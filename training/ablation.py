@@ -1,0 +1,142 @@
+"""Networks and losses compared at equal compute on equal data: one run per row, one table, resumable row by row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+from ..networks.nhcsr import CorrectorNetwork
+from .config import configs, override, to_json
+from .loop import train
+from .state import read_progress
+from .validation import VALIDATION_SEEDS, Case, network_errors
+
+#: What the rows are judged by, on validation seeds (test seeds are for shipped models).
+CASES = (
+    Case("random 1:10", coarse=16, scale=8),
+    Case("random 1:100", coarse=16, scale=8, contrast=100.0),
+    Case("soil 1:10", coarse=16, scale=8, family="soil"),
+    Case("random 1:10, f localised", coarse=16, scale=8, load="localised"),
+)
+
+#: Name of the row -> what differs from the configuration "mini". Brackets group the rows by question.
+ROWS: dict[str, dict[str, str]] = {
+    "as shipped": {},
+    "[optimiser] AdamW, rate 8e-4": {"optimiser": "adamw", "rate": "8e-4"},
+    "[encoder] EDSR, 8 blocks x 32": {
+        "architecture.encoder": "edsr",
+        "architecture.encoder_options": '{"channels": 32, "blocks": 8}',
+    },
+    "[encoder] RDN, 6 blocks x 4 layers": {
+        "architecture.encoder": "rdn",
+        "architecture.encoder_options": '{"channels": 32, "blocks": 6, "layers": 4, "growth": 16}',
+    },
+    "[encoder] narrower: 16, 24, 32, 48": {"architecture.encoder_options": '{"widths": [16, 24, 32, 48]}'},
+    "[encoder] wider: 48, 64, 96, 128": {"architecture.encoder_options": '{"widths": [48, 64, 96, 128]}'},
+    "[encoder] shallower: 1 block": {"architecture.encoder_options": '{"depth": 1}'},
+    "[encoder] deeper: 5 blocks": {"architecture.encoder_options": '{"depth": 5}'},
+    "[decoder] attention, window 1": {
+        "architecture.decoder": "nhcsr",
+        "architecture.decoder_options": '{"dim": 32, "heads": 4, "gabor": 32, "mlp": [64], "window": 1}',
+    },
+    "[decoder] attention, window 3": {
+        "architecture.decoder": "nhcsr",
+        "architecture.decoder_options": '{"dim": 32, "heads": 4, "gabor": 32, "mlp": [64], "window": 3}',
+    },
+    "[decoder] attention, window 5": {
+        "architecture.decoder": "nhcsr",
+        "architecture.decoder_options": '{"dim": 32, "heads": 4, "gabor": 32, "mlp": [64], "window": 5}',
+    },
+    "[decoder] basis of rank 8": {"architecture.decoder_options": '{"rank": 8}'},
+    "[output] residual": {"architecture.output": "residual"},
+    "[output] first order": {"architecture.output": "first-order"},
+    "[coarse problem] effective, on coarse cells": {"architecture.upscaling": "1"},
+    "[coarse problem] effective, on quarter cells": {"architecture.upscaling": "4"},
+    "[coarse problem] U as it is": {"architecture.upscaling": "0"},
+    "[inputs] coefficient and solution": {"architecture.inputs": "coefficient+solution"},
+    "[inputs] both, U as it is, residual (paper)": {
+        "architecture.inputs": "coefficient+solution",
+        "architecture.upscaling": "0",
+        "architecture.output": "residual",
+    },
+    "[data] one load per coefficient": {"loads": "1"},
+    "[loss] energy after one multigrid cycle": {"loss": "energy + 2 cycle"},
+    "[loss] L1 + 0.1 SCS (paper)": {"loss": "l1 + 0.1 scs"},
+    "[loss] energy + 0.1 spectral": {"loss": "energy + 0.1 spectral"},
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One finished run: its compute and its median errors (energy, L2) by case."""
+
+    name: str
+    command: str
+    steps: int
+    minutes: float
+    parameters: int
+    errors: dict[str, tuple[float, float]]
+
+
+def command(overrides: dict[str, str], minutes: float) -> str:
+    """The command that makes a row's run."""
+    parts = [f"--set {k}={v}" if " " not in v and '"' not in v else f"--set '{k}={v}'" for k, v in overrides.items()]
+    return " ".join(["ngs-nhcsr train --config mini", f"--minutes {minutes:g}", "--clock cpu", *parts])
+
+
+def run_row(name: str, folder: Path, data: Path, minutes: float) -> Row:
+    """Train and measure one row, or read it if it is done; a run that was cut short is made again from its start."""
+    overrides = ROWS[name]
+    slug = "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-")
+    done = folder / f"{slug}.json"
+    if done.exists():
+        stored = json.loads(done.read_text())
+        return Row(**{**stored, "errors": {k: tuple(v) for k, v in stored["errors"].items()}})
+    config = override(configs["mini"](), overrides)
+    run = folder / slug
+    best = train(config, run, data, minutes=minutes, clock="cpu", cases=CASES[:1], validate_every=1e9)
+    network = CorrectorNetwork(config.architecture)
+    network.load_state_dict(load_file(best))
+    network.eval()
+    errors = {}
+    for case in CASES:
+        energy, l2 = network_errors(network, case.problems(VALIDATION_SEEDS), case.scale)
+        errors[case.name] = (round(float(energy.median()), 4), round(float(l2.median()), 5))
+    progress = read_progress(run / "last.safetensors")
+    count = sum(p.numel() for p in network.parameters())
+    row = Row(name, command(overrides, minutes), progress["step"], minutes, count, errors)
+    (run / "config.json").write_text(to_json(config))
+    done.write_text(json.dumps(asdict(row), indent=1))
+    return row
+
+
+def run_rows(
+    folder: Path,
+    data: Path,
+    minutes: float,
+    names: Sequence[str] = (),
+    report: Callable[[Row], None] = lambda row: None,
+) -> list[Row]:
+    """All rows, or those whose name contains one of ``names``; ``report`` is told each as it is done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for name in ROWS:
+        if not names or any(n in name for n in names):
+            rows.append(run_row(name, folder, data, minutes))
+            report(rows[-1])
+    return rows
+
+
+def to_markdown(rows: Sequence[Row]) -> str:
+    """Table of errors, then the commands."""
+    cases = [c.name for c in CASES]
+    lines = ["| row | parameters | steps | " + " | ".join(cases) + " |", "|---" * (3 + len(cases)) + "|"]
+    for r in rows:
+        cells = [f"{r.errors[c][0]:.3f} / {r.errors[c][1]:.4f}" for c in cases]
+        lines.append(f"| {r.name} | {r.parameters:,} | {r.steps:,} | " + " | ".join(cells) + " |")
+    lines += ["", *(f"- {r.name}: `{r.command}`" for r in rows)]
+    return "\n".join(lines) + "\n"
