@@ -252,7 +252,7 @@ def export(
 def evaluate(
     model: Annotated[str | None, typer.Option(help="Model name; default: the best for CPUs.")] = None,
     card: Annotated[Path | None, typer.Option(help="Model card to evaluate instead.")] = None,
-    suite: Annotated[str, typer.Option(help="paper, families, scales or maps.")] = "paper",
+    suite: Annotated[str, typer.Option(help="paper, families, scales, maps or loads.")] = "paper",
     count: Annotated[int, typer.Option(help="Test problems per case.")] = 16,
     first_seed: Annotated[int, typer.Option(help="First test seed.")] = 2_000_000_000,
     save: Annotated[Path | None, typer.Option(help="Stem of the .json and .md to write.")] = None,

@@ -325,7 +325,7 @@ def test_evaluation_ranks_the_free_competitors():
         assert by[case, "network"].energy <= by[case, "network"].worst_energy
     assert len(__import__("json").loads(to_json(results))) == len(results)
     assert to_markdown(results).count("\n") == 4
-    assert set(SUITES) == {"paper", "families", "scales", "maps"}
+    assert set(SUITES) == {"paper", "families", "scales", "maps", "loads"}
 
 
 def test_pieces_join_to_the_file_or_not_at_all(tmp_path):

@@ -160,11 +160,19 @@ def mixture(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> n
 
 LOADS = ("constant", "smooth", "localised", "sign-changing")
 
+#: Loads for testing only, functions of (x, y).
+TEST_LOADS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "sin sin": lambda x, y: np.sin(np.pi * x) * np.sin(np.pi * y),
+    "sine + 0.2": lambda x, y: np.sin(2 * np.pi * x) + 0.2 + 0 * y,
+    "corner source": lambda x, y: np.exp(-50 * (x * x + y * y)),
+    "corner square": lambda x, y: 1.0 * ((x <= 0.25) & (y <= 0.25)),
+}
+
 
 def load(kind: str, nodes: Shape, rng: np.random.Generator) -> np.ndarray:
     """Nodal values of a load f on a unit-square grid with ``nodes`` (rows, columns), of order 1.
 
-    ``kind`` is one of ``LOADS``; raises ``ValueError`` otherwise.
+    ``kind`` is one of ``LOADS`` or ``TEST_LOADS``; raises ``ValueError`` otherwise.
     """
     y, x = np.linspace(0, 1, nodes[0])[:, None], np.linspace(0, 1, nodes[1])[None, :]
     if kind == "constant":
@@ -180,4 +188,6 @@ def load(kind: str, nodes: Shape, rng: np.random.Generator) -> np.ndarray:
         cy, cx = np.clip(rng.uniform(-0.2, 1.2, 2), 0, 1)
         width = 0.04 * (0.25 / 0.04) ** rng.random()
         return np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * width**2))
-    raise ValueError(f"no load called {kind!r}; there are: {', '.join(LOADS)}")
+    if kind in TEST_LOADS:
+        return TEST_LOADS[kind](x, y)
+    raise ValueError(f"no load called {kind!r}; there are: {', '.join((*LOADS, *TEST_LOADS))}")

@@ -17,6 +17,7 @@ from .problems import Recipe
 class DataSet:
     """``count`` problems of a recipe; seeds ``first_seed …``.
 
+    ``share`` says how often a step draws from it, relative to the other sets (default: by its number of cells).
     With ``refresh`` > 0 they are made on the training device, without files, and every ``refresh`` steps the oldest
     ``chunk`` of them give way to new ones: for GPUs, which solve faster than a disk reads.
     """
@@ -24,6 +25,7 @@ class DataSet:
     recipe: Recipe
     count: int
     first_seed: int = 0
+    share: float = 0.0
     refresh: int = 0
     chunk: int = 64
 
@@ -38,7 +40,8 @@ class TrainConfig:
     loss : weighted sum of registered losses, like "l1 + 0.1 scs".
     optimiser : registered name.
     scale_weights : how often a scale is drawn, relative to the others.
-    batch : problems per step at 32 coarse cells a side (more where problems are smaller).
+    batch : problems per step at 32 coarse cells a side; more where problems are smaller, one at least.
+    points : nodes per problem that a step looks at, drawn anew (for losses without derivatives); 0: all of them.
     loads : loads of every coefficient that a step looks at, drawn anew; 0: all of them.
     rate : peak learning rate, after a linear warm-up of ``warmup`` steps.
     schedule : what follows over the budget: "cosine" to zero, "steps" (halved once, the paper's) or "constant".
@@ -54,7 +57,8 @@ class TrainConfig:
     )  # fmt: skip
     loss: str = "energy"
     optimiser: str = "adamw"
-    batch: int = 4
+    batch: float = 4
+    points: int = 0
     loads: int = 0
     rate: float = 1.5e-3
     schedule: str = "cosine"
@@ -135,15 +139,18 @@ def small() -> TrainConfig:
     return TrainConfig(
         name="small",
         architecture=Architecture(upscaling=2),
-        batch=1,
+        batch=0.5,
         optimiser="muon",
         rate=2e-3,
+        # What is to be learned is local, so most steps take a small domain: four of them for the price of one large
+        # one. The smallest carry the large scales: 16 x 32 and 8 x 64 are 512 fine cells as well.
         data=(
-            DataSet(Recipe(), 768),
-            # Small domains carry the large scales: 16 x 32 and 8 x 64 are 512 fine cells as well.
-            DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16, 32)), 192, first_seed=100_000),
-            DataSet(Recipe(coarse=8, scales=(2, 4, 8, 16, 32, 64)), 192, first_seed=200_000),
+            DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16)), 640, first_seed=300_000, share=0.6),
+            DataSet(Recipe(), 768, share=0.25),
+            DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16, 32)), 192, first_seed=100_000, share=0.1),
+            DataSet(Recipe(coarse=8, scales=(2, 4, 8, 16, 32, 64)), 192, first_seed=200_000, share=0.05),
         ),
+        scale_weights=((2, 0.1), (4, 0.15), (8, 0.2), (16, 0.55), (32, 0.5), (64, 0.4)),
     )
 
 

@@ -19,7 +19,7 @@ from ..networks.nhcsr import CorrectorNetwork
 from ..solvers.coarse import coarse_solve
 from ..solvers.multigrid import Multigrid
 from ..solvers.q1 import mass_apply
-from .coefficients import load
+from .coefficients import LOADS, TEST_LOADS, load
 from .losses import relative_errors
 from .maps import MAPS
 from .validation import TEST_SEEDS, Case, network_errors
@@ -43,11 +43,11 @@ SUITES: dict[str, tuple[Case, ...]] = {
         for contrast in (10.0, 100.0)
     ),
     "maps": tuple(Case(f"map {name}", family=f"map {name}", count=1) for name in MAPS),
+    "loads": (Case("f = 1"), *(Case(f"f {kind}", load=kind) for kind in (*LOADS[1:], *TEST_LOADS))),
     "scales": (
         *(Case(f"random 1:10, scale {s}", scale=s) for s in (2, 4, 8, 16)),
         *(Case(f"random 1:10, scale {s}", scale=s, count=c) for s, c in ((32, 6), (64, 2))),
         *(Case(f"random 1:10, N = {N}", coarse=N) for N in (8, 16, 24, 48, 64)),
-        *(Case(f"random 1:10, f {kind}", load=kind) for kind in ("smooth", "localised", "sign-changing")),
     ),
 }  # fmt: skip
 

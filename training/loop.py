@@ -10,9 +10,11 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 from tqdm import tqdm
 
 from ..networks.nhcsr import CorrectorNetwork
+from ..networks.positions import Points
 from . import state as checkpoint
 from .config import TrainConfig, to_json
 from .losses import combine, finite
@@ -119,9 +121,8 @@ def train(
                 U, F, target = U[:, some], F[:, some], target[:, some]
             for group in optimiser.param_groups:
                 group["lr"] = config.rate * rate_factor(done, state.step - first_step, config.warmup, config.schedule)
-            n = target.shape[-1] - 1
-            field = network(U, A.double(), (n, n), load=F).float().flatten(0, 1)
-            loss = loss_function(field, target.flatten(0, 1), A.repeat_interleave(U.shape[1], 0), rng)
+            field, target = _predict(network, U, A.double(), F, target, config.points, rng)
+            loss = loss_function(field, target, A.repeat_interleave(U.shape[1], 0), rng)
             if not finite(loss):
                 raise ArithmeticError(
                     f"loss is not finite at step {state.step} (seed {config.seed}, scale {scale}); the last good "
@@ -150,13 +151,26 @@ def train(
 
 
 def _choose(pools: list[Pool], config: TrainConfig, done: float, rng: torch.Generator) -> tuple[Pool, int]:
-    """Pool in proportion to its cells, then one of its scales; cumulatively, larger scales join one after the other."""
-    weights = torch.tensor([float(p.cells) for p in pools])
+    """Pool by its share, then one of its scales; cumulatively, larger scales join one after the other."""
+    weights = torch.tensor([p.share for p in pools])
     pool = pools[int(torch.multinomial(weights, 1, generator=rng))]
     options = [(s, w) for s, w in config.scale_weights if s in pool.recipe.scales]
     if config.cumulative:
         options = options[: 1 + math.floor(min(2 * done, 1.0) * (len(options) - 1))]
     return pool, options[int(torch.multinomial(torch.tensor([w for _, w in options]), 1, generator=rng))][0]
+
+
+def _predict(
+    network: CorrectorNetwork, U: Tensor, A: Tensor, F: Tensor, target: Tensor, points: int, rng: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Prediction and target, one entry per load: all nodes (B K, n+1, n+1), or random inner ones (B K, 1, points)."""
+    n = target.shape[-1] - 1
+    if not points:
+        return network(U, A, (n, n), load=F).float().flatten(0, 1), target.flatten(0, 1)
+    at = torch.randint(1, n, (2, points), generator=rng)
+    encoding = network.encode(U, A, n / A.shape[-1], load=F)
+    field = network.decode(encoding, Points(at.T.double() / n)).float()
+    return field.flatten(0, 1).unsqueeze(1), target[..., at[0], at[1]].flatten(0, 1).unsqueeze(1)
 
 
 def _append(path: Path, row: dict[str, float]) -> None:

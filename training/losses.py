@@ -70,15 +70,19 @@ def l1_loss(prediction: Tensor, target: Tensor, A: Tensor, rng: torch.Generator)
     return ((prediction - target) / scale).abs().mean()
 
 
+def _interior(v: Tensor) -> Tensor:
+    return v if v.shape[-2] == 1 else v[..., 1:-1, 1:-1]
+
+
 def _samples(v: Tensor, index: Tensor) -> Tensor:
-    """Values (B, M, K) of interior nodes, with the mean of the field removed."""
-    inner = v[..., 1:-1, 1:-1].flatten(1)
+    """Values (B, M, K) of interior nodes (or of the points of (B, 1, P)), with the mean of the field removed."""
+    inner = _interior(v).flatten(1)
     return (inner - inner.mean(1, keepdim=True))[:, index]
 
 
 def _draw(prediction: Tensor, rng: torch.Generator) -> Tensor:
     """Random node numbers (REPEATS, POINTS) of the interior."""
-    count = (prediction.shape[-2] - 2) * (prediction.shape[-1] - 2)
+    count = _interior(prediction)[0].numel()
     return torch.randint(count, (REPEATS, min(POINTS, count)), generator=rng).to(prediction.device)
 
 

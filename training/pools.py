@@ -17,7 +17,7 @@ class Pool:
     """Problems of one data set; batches are a function of the generator alone."""
 
     def __init__(self, data: DataSet, problems: Problems):
-        self.recipe, self.problems = data.recipe, problems
+        self._data, self.recipe, self.problems = data, data.recipe, problems
 
     @staticmethod
     def from_shards(data: DataSet, folder: Path, workers: int, progress: bool) -> Pool:
@@ -28,9 +28,9 @@ class Pool:
         return Pool(data, joined([read_shard(p, data.recipe) for p in paths]))
 
     @property
-    def cells(self) -> int:
-        """Coefficient cells in the pool: how much there is to learn from it."""
-        return self.problems.A.numel()
+    def share(self) -> float:
+        """How often a step draws from this pool, relative to others; by default how much there is to learn from it."""
+        return self._data.share or float(self.problems.A.numel())
 
     def advance(self, step: int) -> None:
         """Bring the pool to the state it has at a step; nothing to do for a fixed one."""

@@ -116,7 +116,7 @@ class CorrectorNetwork(nn.Module):
             base, per = U, 1
         else:
             mask = (ft.boundary_factor(Nodes(coarse), coarse, sides) > 0).to(U.device) if free is None else free
-            base, per = self.upscaling(features, U, A, mask, size, load), self.upscaling.per
+            base, per = self.upscaling(features, U, A, mask, size, ratio, load), self.upscaling.per
         if self.architecture.output == "residual":
             terms = ft.amplitude(base).expand_as(base).unsqueeze(-3)
         else:

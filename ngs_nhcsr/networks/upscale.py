@@ -12,6 +12,7 @@ lifted from the coarse load A_H U; in either case its restriction to the coarse 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -65,14 +66,21 @@ class Upscaling(nn.Module):
     def __init__(self, channels: int, per: int = 1, hidden: int = 32):
         super().__init__()
         self.per = per
-        self.head = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.GELU(), nn.Conv2d(hidden, 3, 1))
+        self.head = nn.Sequential(nn.Conv2d(channels + 2, hidden, 1), nn.GELU(), nn.Conv2d(hidden, 3, 1))
         nn.init.zeros_(self.head[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.head[-1].bias)  # type: ignore[arg-type]
 
-    def effective(self, features: Tensor, A: Tensor, cells: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        """κ_xx, κ_yy, κ_xy (B, N, M), positive definite; the geometric mean where the network says nothing."""
+    def effective(
+        self, features: Tensor, A: Tensor, cells: tuple[int, int], ratio: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """κ_xx, κ_yy, κ_xy (B, N, M), positive definite; the geometric mean where the network says nothing.
+
+        The head is told the scale a second time: u_h is the stiffer the coarser h = ε / ``ratio``, everywhere alike.
+        """
         log_mean = F.adaptive_avg_pool2d(A.double().log().unsqueeze(1), cells).squeeze(1)
         pooled = F.adaptive_avg_pool2d(features, cells)
+        scale = pooled.new_tensor([math.log2(ratio) / 4, 1 / ratio]).view(1, 2, 1, 1)
+        pooled = torch.cat([pooled, scale.expand(len(pooled), 2, *cells)], 1)
         cx, cy, cxy = (LOG_BOUND * torch.tanh(self.head(pooled).double() / LOG_BOUND)).unbind(1)
         kxx, kyy = (log_mean + cx).exp(), (log_mean + cy).exp()
         return kxx, kyy, 0.9 * (kxx * kyy).sqrt() * torch.tanh(cxy)
@@ -84,12 +92,13 @@ class Upscaling(nn.Module):
         A: Tensor,
         free: Tensor,
         size: tuple[float, float],
+        ratio: float,
         load: Tensor | None = None,
     ) -> Tensor:
         """U* (B, K, per N + 1, per M + 1) in float64, equal to U on the Dirichlet nodes."""
         coarse = (U.shape[-2] - 1, U.shape[-1] - 1)
         cells = (self.per * coarse[0], self.per * coarse[1])
-        elements = tensor_elements(*self.effective(features, A, cells), size[0] / cells[0], size[1] / cells[1])
+        elements = tensor_elements(*self.effective(features, A, cells, ratio), size[0] / cells[0], size[1] / cells[1])
         moments = _stencil(galerkin_elements(A.double(), coarse, size)).apply(U)
         start = bilinear(U, Nodes(cells))
         fixed = bilinear((~free).double(), Nodes(cells)) > 1 - 1e-9

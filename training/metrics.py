@@ -1,0 +1,58 @@
+"""What the papers report about a field and a network: image errors, structural similarity, cost of one correction."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..networks.nhcsr import CorrectorNetwork
+from .losses import relative_errors
+
+
+def field_metrics(v: Tensor, target: Tensor, A: Tensor) -> dict[str, float]:
+    """Errors of nodal values v (1, n+1, n+1) against ``target``, both divided by max |target|.
+
+    "MSE" and "MAE" are means over nodes, "SSIM" (scikit-image, 7 x 7 window) of the normalised fields, "L2" and
+    "energy" relative norms.
+    """
+    from skimage.metrics import structural_similarity
+
+    peak = target.abs().max()
+    a, b = (v / peak)[0].numpy(), (target / peak)[0].numpy()
+    energy, l2 = relative_errors(v, target, A)
+    return {
+        "MSE": float(np.mean((a - b) ** 2)),
+        "MAE": float(np.mean(np.abs(a - b))),
+        "SSIM": float(structural_similarity(a, b, data_range=float(b.max() - b.min()))),
+        "L2": float(l2),
+        "energy": float(energy),
+    }
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Parameters; multiply-adds in 1e9 (convolutions and matrix products) and seconds of one correction."""
+
+    parameters: int
+    gmac: float
+    seconds: float
+
+
+@torch.inference_mode()
+def cost(network: CorrectorNetwork, U: Tensor, A: Tensor, load: Tensor, n: int) -> Cost:
+    """Cost of one correction (B = 1) to n x n cells; the time is the median of three runs."""
+    with FlopCounterMode(display=False) as counter:
+        network(U, A, (n, n), load=load)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        network(U, A, (n, n), load=load)
+        times.append(time.perf_counter() - start)
+    parameters = sum(p.numel() for p in network.parameters())
+    return Cost(parameters, counter.get_total_flops() / 2e9, statistics.median(times))
