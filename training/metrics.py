@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..networks.nhcsr import CorrectorNetwork
 from .losses import relative_errors
 
 
@@ -45,7 +44,7 @@ class Cost:
 
 
 @torch.inference_mode()
-def cost(network: CorrectorNetwork, U: Tensor, A: Tensor, load: Tensor, n: int) -> Cost:
+def cost(network: nn.Module, U: Tensor, A: Tensor, load: Tensor, n: int) -> Cost:
     """Cost of one correction (B = 1) to n x n cells; the time is the median of three runs."""
     with FlopCounterMode(display=False) as counter:
         network(U, A, (n, n), load=load)

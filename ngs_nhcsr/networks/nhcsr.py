@@ -14,6 +14,7 @@ from .encoders import encoders
 from .positions import Nodes, Query, bilinear
 from .upscale import Upscaling
 
+INPUTS = ("coefficient", "coefficient+solution", "solution")
 OUTPUT_TERMS = {"residual": 1, "first-order": 3, "second-order": 6}
 
 
@@ -24,8 +25,8 @@ class Architecture:
     Attributes
     ----------
     encoder, decoder : registered names, with keyword options.
-    inputs : "coefficient", or "coefficient+solution" as in the paper. The former makes the map from U exactly linear
-        and lets one encoding serve many loads.
+    inputs : "coefficient", "coefficient+solution" as in the paper, or for comparison "solution". The first makes the
+        map from U exactly linear and lets one encoding serve many loads.
     output : "residual": u = PU + |U| o; "first-order": u = U(1 + o₀) + H∂U·o, the form of first-order
         homogenisation; "second-order" adds H²∂²U.
     upscaling : solve the coarse problem again with a learned effective coefficient (``upscale.py``), on a grid with
@@ -69,8 +70,8 @@ class CorrectorNetwork(nn.Module):
         self.architecture = a = architecture
         if a.output not in OUTPUT_TERMS:
             raise ValueError(f"output must be one of {', '.join(OUTPUT_TERMS)}, not {a.output!r}")
-        if a.inputs not in ("coefficient", "coefficient+solution"):
-            raise ValueError(f"inputs must be 'coefficient' or 'coefficient+solution', not {a.inputs!r}")
+        if a.inputs not in INPUTS:
+            raise ValueError(f"inputs must be one of {', '.join(INPUTS)}, not {a.inputs!r}")
         channels = ft.COEFFICIENT_CHANNELS + (ft.SOLUTION_CHANNELS if "solution" in a.inputs else 0)
         self.encoder = encoders[a.encoder](channels, **a.encoder_options)
         self.decoder = decoders[a.decoder](self.encoder.channels, OUTPUT_TERMS[a.output], **a.decoder_options)
@@ -110,6 +111,8 @@ class CorrectorNetwork(nn.Module):
         maps = ft.coefficient_maps(A, coarse, sides, ratio)
         if "solution" in self.architecture.inputs:
             maps = torch.cat([maps, ft.solution_maps(U[:, 0], cells)], 1)
+        if "coefficient" not in self.architecture.inputs:
+            maps[:, 0] = 0  # log a
         dtype = next(self.parameters()).dtype
         features = self.encoder(maps.to(dtype))
         if self.upscaling is None:

@@ -4,7 +4,9 @@ To add one, write a module with a class that has an attribute ``channels`` and d
 ``@encoders.register("name")``, then import it below.
 """
 
+from . import edsr as _edsr  # noqa: F401
 from . import rdn as _rdn  # noqa: F401
+from . import swinir as _swinir  # noqa: F401
 from . import unet as _unet  # noqa: F401
 from ._registry import encoders
 

@@ -1,0 +1,80 @@
+r"""FRL (frequency-aware representation, arXiv 2512.05132) around any decoder: a RECONSTRUCTION from second-hand notes.
+
+The paper was not available. The notes give the encoding :math:`\sin(2π k x / k_\mathrm{Nyq})` of the query grid, fed
+to the network along with training at several resolutions and a spectral loss (``"spectral"`` among the losses). Two
+readings of x are possible: the grid index (``reading="index"``: the same physical frequency gets the same code at
+every resolution) or the coordinate in 0 … 1 (``reading="coordinate"``: a frequency relative to the grid's).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..dense import Linear, zero_linear
+from ..local import CHUNK
+from ..positions import Query
+from ._registry import decoders
+
+
+@decoders.register("frl")
+class FRL(nn.Module):
+    """A decoder of ``hidden`` fields and a head that reads them with the normalised-frequency encoding.
+
+    Parameters
+    ----------
+    channels, outputs : of the features and of the decoded field.
+    decoder, decoder_options : the wrapped one.
+    hidden : fields it decodes. width : of the head's hidden layer.
+    octaves : frequencies 1, 2 … 2^(octaves-1) per side of the domain; those above the grid's Nyquist are silent.
+    reading : "index" or "coordinate".
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        outputs: int,
+        decoder: str = "liif",
+        decoder_options: dict[str, Any] | None = None,
+        hidden: int = 16,
+        width: int = 64,
+        octaves: int = 8,
+        reading: str = "index",
+    ):
+        super().__init__()
+        if reading not in ("index", "coordinate"):
+            raise ValueError(f"reading must be 'index' or 'coordinate', not {reading!r}")
+        if decoder == "frl":
+            raise ValueError("the wrapped decoder cannot be 'frl' itself")
+        self.reading, self.octaves = reading, octaves
+        self.decoder = decoders[decoder](channels, hidden, **(decoder_options or {}))
+        _start_away_from_zero(self.decoder)
+        self.head = nn.Sequential(Linear(hidden + 4 * octaves, width), nn.GELU(), zero_linear(width, outputs))
+
+    def encode(self, t: Tensor, cells: float) -> Tensor:
+        """Positions (P,) in 0 … 1 on an axis with that many fine cells -> (P, 2 octaves): sines and k / k_Nyq."""
+        k = 2.0 ** torch.arange(self.octaves, dtype=torch.float64, device=t.device)
+        normalised = 2 * k / cells
+        audible = normalised <= 1
+        x = t * cells if self.reading == "index" else t
+        waves = torch.sin(2 * torch.pi * normalised * x.unsqueeze(-1)) * audible
+        return torch.cat([waves, (normalised * audible).expand_as(waves)], -1)
+
+    def forward(self, features: Tensor, query: Query, ratio: float) -> Tensor:
+        """Evaluate at a query; see the package docstring."""
+        cells = (ratio * features.shape[-2], ratio * features.shape[-1])
+        fields = self.decoder(features, query, ratio).movedim(1, -1)  # (B, *shape, hidden)
+        at = query.locate((1, 1), centred=False)
+        codes = [self.encode(t.frac.to(features.device), n) for t, n in zip((at.y, at.x), cells, strict=True)]
+        inputs = torch.cat([fields, *(c.to(fields).expand(*fields.shape[:-1], -1) for c in codes)], -1)
+        values = torch.cat([self.head(part) for part in inputs.flatten(0, -2).split(CHUNK)])
+        return values.unflatten(0, fields.shape[:-1]).movedim(-1, 1)
+
+
+def _start_away_from_zero(decoder: nn.Module) -> None:
+    """Draw last layers that start at zero as usual: the wrapper's own head starts at zero, and two would not learn."""
+    for m in decoder.modules():
+        if isinstance(m, nn.Linear | nn.Conv2d) and not m.weight.is_meta and not m.weight.any():
+            m.reset_parameters()
