@@ -1,10 +1,11 @@
-"""Command line: ``ngs-nhcsr demo | compare | models | generate | train | export | evaluate | doctor``.
+"""Command line ``ngs-nhcsr``: demo, compare, models, evaluate, doctor, and all that makes models and tables.
 
 Exit codes: 0 done, 1 wrong input, 2 a result that cannot be trusted.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import platform
@@ -114,8 +115,6 @@ def compare(
 @app.command()
 def models(as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False) -> None:
     """List the shipped models with their contracts and validation errors."""
-    import dataclasses
-
     from .models import _shipped, read_card
 
     cards = [read_card(path) for path in _shipped().values()]
@@ -218,6 +217,53 @@ def ablation(
     typer.echo(to_markdown(rows))
     if save is not None:
         save.write_text(to_markdown(rows))
+
+
+@app.command()
+def reproduce(
+    table: Annotated[str, typer.Argument(help="table1, table2, table3 or conditional; or figures, of table1's rows.")],
+    protocol: Annotated[str, typer.Option(help="mini (CPU) or full (GPU).")] = "mini",
+    runs: Annotated[Path, typer.Option(help="Folder of the cells' runs; finished cells are kept.")] = Path(
+        "runs/reproduce"
+    ),
+    data: Annotated[Path, typer.Option(help="Folder of the shards; missing ones are made.")] = Path("data"),
+    only: Annotated[list[str] | None, typer.Option(help="Only rows whose name contains this; may be repeated.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+    save: Annotated[Path | None, typer.Option(help="Stem of the .md and .json to write; folder of figures.")] = None,
+) -> None:
+    """Train and measure every row of a table of the NH-CSR paper, or draw its figures; goes on where it was stopped."""
+    import torch
+
+    from .training.reproduce import PROTOCOLS, TABLES, run_table, to_markdown
+
+    if table not in (*TABLES, "figures") or protocol not in PROTOCOLS:
+        raise typer.BadParameter(f"tables: {', '.join(TABLES)} or figures; protocols: {', '.join(PROTOCOLS)}")
+    torch.set_num_threads(1)
+    if table == "figures":
+        from .training.figures import draw_figures
+
+        logging.getLogger("ngs_nhcsr").setLevel(logging.INFO)  # which rows are left out
+        folder = runs / f"{protocol}-table1"
+        for path in draw_figures(
+            PROTOCOLS[protocol], folder, save or runs / f"{protocol}-figures", only=only or (), device=device
+        ):
+            typer.echo(path)
+        return
+    cells = run_table(
+        table,
+        PROTOCOLS[protocol],
+        runs / f"{protocol}-{table}",
+        data,
+        only=only or (),
+        device=device,
+        report=lambda cell: console.print(
+            cell.row, cell.seed, {k: round(v["energy"], 4) for k, v in cell.metrics.items()}
+        ),
+    )
+    typer.echo(to_markdown(cells))
+    if save is not None:
+        save.with_suffix(".md").write_text(to_markdown(cells))
+        save.with_suffix(".json").write_text(json.dumps([dataclasses.asdict(c) for c in cells], indent=1) + "\n")
 
 
 @app.command()

@@ -244,7 +244,7 @@ class Corrector:
         ----------
         problem : as read by ``problem.read_problem``, or made from arrays.
         scale, refine, refine_to : see :func:`correct`.
-        lap : called with "network", "guard" and "refine" when these are done.
+        lap : called with "network", "guard", and "refine" or "estimate" when these are done.
         """
         from .networks.positions import Nodes
 

@@ -65,7 +65,13 @@ class Problem:
         return (self.A.shape[0] // self.grid.cells[0], self.A.shape[1] // self.grid.cells[1])
 
     @property
-    def told_load(self) -> np.ndarray | None:
+    def load_vector(f: np.ndarray, cells: tuple[int, int], size: tuple[float, float]) -> np.ndarray:
+    """Load vector on the grid with ``cells`` of nodal values ``f``: exact where that grid and f's are nested."""
+    finer = (f.shape[0] - 1) % cells[0] == 0 and (f.shape[1] - 1) % cells[1] == 0
+    return restrict(mass_apply(f, size), cells) if finer else mass_apply(prolongate(f, cells), size)
+
+
+def told_load(self) -> np.ndarray | None:
         """The load as the network is told it; ``None`` if it is not known."""
         if self.reading.f is None or not self.decided:
             return None
@@ -75,15 +81,12 @@ class Problem:
         """Load vector on the grid with ``cells``; ``None`` if the load is not known."""
         if self.reading.f is None:
             return None
-        return mass_apply(prolongate(self.reading.f, cells), self.grid.size)
+        return load_vector(self.reading.f, cells, self.grid.size)
 
 
 def told_load(f: np.ndarray, coarse: tuple[int, int], size: tuple[float, float]) -> np.ndarray:
     """Load vector of nodal values ``f`` on the grid with ``NETWORK_LOAD_CELLS`` cells per coarse cell."""
-    cells = (NETWORK_LOAD_CELLS * coarse[0], NETWORK_LOAD_CELLS * coarse[1])
-    if (f.shape[0] - 1) % cells[0] == 0 and (f.shape[1] - 1) % cells[1] == 0:
-        return restrict(mass_apply(f, size), cells)
-    return mass_apply(prolongate(f, cells), size)
+    return load_vector(f, (NETWORK_LOAD_CELLS * coarse[0], NETWORK_LOAD_CELLS * coarse[1]), size)
 
 
 def read_problem(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from ..errors import GridMismatch, InvalidProblem
@@ -45,26 +46,48 @@ def cell_means(A: np.ndarray, N: Cells, mean: str) -> np.ndarray:
     raise InvalidProblem(f"mean must be one of {', '.join(MEANS)}, not {mean!r}.")
 
 
-def solve_free(K: Any, F: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """Solve ``K U = F`` at the free nodes, U = 0 at the others.
+class FreeSystem:
+    """Sparse system at the free nodes with given values at the others; factorised at the first solve, picklable.
 
     Parameters
     ----------
     K : sparse (nodes, nodes), nodes row-major.
-    F : (Ny+1, Nx+1) load vector.
     free : (Ny+1, Nx+1) boolean.
+
+    Examples
+    --------
+    >>> FreeSystem(stiffness(np.ones((1, 1)), (2, 2)), np.pad([[True]], 1)).solve(np.ones((3, 3)))[1, 1].round(12)
+    np.float64(0.375)
     """
-    inside = free.ravel()
-    U = np.zeros(free.size)
-    if inside.any():
-        U[inside] = splu(K.tocsr()[inside][:, inside].tocsc()).solve(F.ravel()[inside])
-    return U.reshape(free.shape)
+
+    def __init__(self, K: Any, free: np.ndarray):
+        self.K, self.free = sp.csr_matrix(K), free
+        self._factor: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_factor": None}  # SuperLU objects cannot be pickled
+
+    def solve(self, F: np.ndarray, boundary: np.ndarray | None = None) -> np.ndarray:
+        """Nodal values (Ny+1, Nx+1) for a load vector of that shape; ``boundary`` (same) holds the given values."""
+        inside = self.free.ravel()
+        U = np.zeros(inside.size) if boundary is None else np.where(inside, 0.0, boundary.ravel())
+        if inside.any():
+            if self._factor is None:
+                self._factor = splu(self.K[inside][:, inside].tocsc())
+            load = F.ravel() if boundary is None else F.ravel() - self.K @ U
+            U[inside] = self._factor.solve(load[inside])
+        return U.reshape(self.free.shape)
 
 
 def coarse_solve(
-    A: np.ndarray, N: Cells, f: Load = 1.0, mean: str = "galerkin", size: tuple[float, float] = (1.0, 1.0)
+    A: np.ndarray,
+    N: Cells,
+    f: Load = 1.0,
+    mean: str = "galerkin",
+    size: tuple[float, float] = (1.0, 1.0),
+    g: Load = 0.0,
 ) -> np.ndarray:
-    """Q1 solution (ny+1, nx+1) of −div(a∇u) = f on the coarse grid, zero boundary values.
+    """Q1 solution (ny+1, nx+1) of −div(a∇u) = f on the coarse grid, u = g on the boundary.
 
     Parameters
     ----------
@@ -74,6 +97,7 @@ def coarse_solve(
     mean : "galerkin" (a integrated exactly; any raster), or the mean that replaces a in every coarse cell:
         "arithmetic" (no more than the mean survives, unlike "galerkin"), "harmonic", "geometric".
     size : (Ly, Lx) of the rectangle.
+    g : number, callable g(x, y), or coarse nodal values of which those on the boundary count.
 
     Raises
     ------
@@ -89,4 +113,4 @@ def coarse_solve(
     free = np.zeros((cells[0] + 1, cells[1] + 1), bool)
     free[1:-1, 1:-1] = True
     F = mass_apply(nodal_values(f, cells, size), size)
-    return solve_free(stiffness(values, cells, size), F, free)
+    return FreeSystem(stiffness(values, cells, size), free).solve(F, nodal_values(g, cells, size))

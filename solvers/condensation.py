@@ -60,10 +60,13 @@ class Condensed:
     ----------
     matrix : (Ny, Nx, q, q) the matrices M.
     extension : (Ny, Nx, q, interior nodes) the transposes of W.
+    weights : (Ny, Nx, 4) the constraint rows of a cell at its own hats: row i of hat j is ``weights[i]`` for i = j,
+        else 0.
     """
 
     matrix: np.ndarray
     extension: np.ndarray
+    weights: np.ndarray
 
     def drop_multipliers(self, free: np.ndarray) -> None:
         """Remove the constraints at coarse nodes not ``free`` (Ny+1, Nx+1): their rows become zero."""
@@ -74,6 +77,7 @@ class Condensed:
             self.matrix[cells, base + corner, :] = 0.0
             self.matrix[cells, :, base + corner] = 0.0
             self.extension[cells, base + corner] = 0.0
+            self.weights[cells, corner] = 0.0
 
 
 def _element_map(r: tuple[int, int], h: tuple[float, float], rows: np.ndarray, cols: np.ndarray) -> sp.csr_matrix:
@@ -104,13 +108,16 @@ def _coupling_maps(r: tuple[int, int], h: tuple[float, float]) -> tuple[sp.csr_m
     )
 
 
-def condense(a: np.ndarray, h: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+def condense(
+    a: np.ndarray, h: tuple[float, float], constraints: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Condense a list of coarse cells.
 
     Parameters
     ----------
     a : (cells, ry, rx) fine cell values of the coefficient.
     h : fine cell sides (hy, hx).
+    constraints : (cells, 4, fine nodes of a cell) the rows C; default: the local L2 projection.
 
     Returns
     -------
@@ -127,7 +134,9 @@ def condense(a: np.ndarray, h: tuple[float, float]) -> tuple[np.ndarray, np.ndar
     ((1, 20, 20), (1, 20, 9), True)
     """
     r = (a.shape[1], a.shape[2])
-    layout, C = CellLayout(r), local_projection(r)
+    layout = CellLayout(r)
+    C = local_projection(r)[None] if constraints is None else constraints
+    C = np.broadcast_to(C, (len(a), *C.shape[1:]))
     B, q = len(layout.boundary), len(layout.boundary) + 4
     to_coupling, to_boundary = _coupling_maps(r, h)
     matrix = np.zeros((len(a), q, q))
@@ -136,13 +145,13 @@ def condense(a: np.ndarray, h: tuple[float, float]) -> tuple[np.ndarray, np.ndar
         values = a[start : start + CHUNK].reshape(-1, r[0] * r[1]).T
         coupling = np.empty((values.shape[1], q, len(layout.interior)))
         coupling[:, :B] = (to_coupling @ values).T.reshape(-1, B, len(layout.interior))
-        coupling[:, B:] = C[:, layout.interior]
+        coupling[:, B:] = C[start : start + CHUNK, :, layout.interior]
         matrix[start : start + CHUNK, :B, :B] = (to_boundary @ values).T.reshape(-1, B, B)
         for k, R in enumerate(coupling, start):
             extension[k] = -DirichletWindow(a[k], h).solve(R)
             matrix[k] += R @ extension[k].T
-    matrix[:, B:, :B] += C[:, layout.boundary]
-    matrix[:, :B, B:] += C[:, layout.boundary].T
+    matrix[:, B:, :B] += C[:, :, layout.boundary]
+    matrix[:, :B, B:] += C[:, :, layout.boundary].transpose(0, 2, 1)
     return matrix, extension
 
 

@@ -30,6 +30,19 @@ def nodal_values(f: Load, cells: tuple[int, int], size: tuple[float, float] = (1
     return values
 
 
+def boundary_values(g: Load, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
+    """Boundary data as nodal values (ny+1, nx+1), zero inside.
+
+    Examples
+    --------
+    >>> boundary_values(2.0, (2, 2))[:2].tolist()
+    [[2.0, 2.0, 2.0], [2.0, 0.0, 2.0]]
+    """
+    values = nodal_values(g, cells, size).copy()
+    values[1:-1, 1:-1] = 0.0
+    return values
+
+
 def fine_solve(
     A: np.ndarray,
     cells: tuple[int, int] | int,
@@ -38,8 +51,9 @@ def fine_solve(
     method: str = "auto",
     size: tuple[float, float] = (1.0, 1.0),
     tolerance: float = 1e-8,
+    g: Load = 0.0,
 ) -> np.ndarray:
-    """Q1 solution u_h (ny+1, nx+1) of −div(a∇u) = f with zero boundary values, a integrated exactly.
+    """Q1 solution u_h (ny+1, nx+1) of −div(a∇u) = f, u = g on the boundary; a integrated exactly.
 
     Parameters
     ----------
@@ -49,6 +63,7 @@ def fine_solve(
     method : "direct" (SuperLU), "multigrid", "ngsolve" (sparsecholesky; cells must be multiples of the raster's),
         or "auto".
     tolerance : of the multigrid iteration.
+    g : number, callable g(x, y), or nodal values of which those on the boundary count.
 
     Raises
     ------
@@ -64,14 +79,16 @@ def fine_solve(
     ny, nx = (cells, cells) if isinstance(cells, int) else cells
     if method == "auto":
         method = "multigrid" if (ny + 1) * (nx + 1) > MULTIGRID_FROM else "direct"
-    b = mass_apply(nodal_values(f, (ny, nx), size), size)
-    if method == "direct":
-        return _direct(A, (ny, nx), b, size)
-    if method == "multigrid":
-        return _multigrid(A, (ny, nx), b, size, tolerance)
+    values, lift = nodal_values(f, (ny, nx), size), boundary_values(g, (ny, nx), size)
     if method == "ngsolve":
-        return _ngsolve(A, (ny, nx), nodal_values(f, (ny, nx), size), size)
-    raise InvalidProblem(f'method must be "auto", "direct", "multigrid" or "ngsolve", not {method!r}.')
+        return _ngsolve(A, (ny, nx), values, size, lift)
+    if method not in ("direct", "multigrid"):
+        raise InvalidProblem(f'method must be "auto", "direct", "multigrid" or "ngsolve", not {method!r}.')
+    b = mass_apply(values, size)
+    if lift.any():
+        b -= (stiffness(A, (ny, nx), size) @ lift.ravel()).reshape(b.shape)
+    inner = _direct(A, (ny, nx), b, size) if method == "direct" else _multigrid(A, (ny, nx), b, size, tolerance)
+    return inner + lift
 
 
 def _direct(A: np.ndarray, cells: tuple[int, int], b: np.ndarray, size: tuple[float, float]) -> np.ndarray:
@@ -102,7 +119,9 @@ def _multigrid(
     return u[0].numpy()
 
 
-def _ngsolve(A: np.ndarray, cells: tuple[int, int], f: np.ndarray, size: tuple[float, float]) -> np.ndarray:
+def _ngsolve(
+    A: np.ndarray, cells: tuple[int, int], f: np.ndarray, size: tuple[float, float], lift: np.ndarray
+) -> np.ndarray:
     import ngsolve as ngs
 
     from ..grid import TensorGrid
@@ -119,5 +138,7 @@ def _ngsolve(A: np.ndarray, cells: tuple[int, int], f: np.ndarray, size: tuple[f
     with ngs.TaskManager():
         matrix = ngs.BilinearForm(a * ngs.grad(u) * ngs.grad(v) * ngs.dx).Assemble()
         vector = ngs.LinearForm(load * v * ngs.dx(bonus_intorder=1)).Assemble()
-        out.vec.data = matrix.mat.Inverse(fes.FreeDofs(), "sparsecholesky") * vector.vec
+        out.vec.FV().NumPy()[:] = lift.ravel()
+        vector.vec.data -= matrix.mat * out.vec
+        out.vec.data += matrix.mat.Inverse(fes.FreeDofs(), "sparsecholesky") * vector.vec
     return out.vec.FV().NumPy().reshape(ny + 1, nx + 1).copy()

@@ -9,38 +9,34 @@ error is O(H) for every bounded coefficient once k ~ log(1/H).
 
 from __future__ import annotations
 
-import logging
 from typing import cast
 
 import numpy as np
 import scipy.sparse as sp
-from tqdm import tqdm
 
 from ..errors import GridMismatch, InvalidProblem
 from ..grid import restrict
-from .coarse import solve_free
+from .coarse import FreeSystem
 from .condensation import CellLayout, Condensed, bubbles, condense
 from .fine import Load, nodal_values
+from .lod_boundary import split_boundary
 from .lod_cost import Estimate, estimate
-from .lod_loads import cell_loads, condensed_loads, hat_loads, mass_loads
+from .lod_loads import condensed_loads, hat_loads, mass_loads
+from .lod_response import bilinear_corners, boundary_response, load_response
 from .lod_space import coarse_matrix, corrected_hats, fine_basis, fine_field, gather_cells
 from .nesting import Cells, Nesting, cell_pair
-from .patch_pool import solve_rows
-from .patches import RowTask
+from .patch_pool import solve_patches
 from .q1 import mass_apply
-from .quasi_interpolation import local_projection
+from .quasi_interpolation import weighted_projection
 from .threads import one_blas_thread
-from .windows import bilinear_hats, stiffness_apply
-
-log = logging.getLogger(__name__)
+from .windows import stiffness_apply
 
 VARIANTS = ("galerkin", "petrov-galerkin")
-#: Loads this close (relative) to bilinear on every coarse cell need no patch problems of their own.
-BILINEAR = 1e-12
+INTERPOLATIONS = ("plain", "weighted")
 
 
 class LOD:
-    """LOD for −div(a∇u) = f with zero boundary values.
+    """LOD for −div(a∇u) = f, u = g on the boundary.
 
     Parameters
     ----------
@@ -55,6 +51,9 @@ class LOD:
     workers : processes of the offline part; None or 1 for none. More need the ``if __name__ == "__main__":``
         guard in a script, and OMP_NUM_THREADS=1 in the environment, else every process starts all threads.
     size : (Ly, Lx) of the rectangle.
+    interpolation : "plain" or "weighted" by the coefficient. Weighted correctors decay along channels of high
+        contrast, where plain ones do not; take ``rhs_correctors`` with it, since more of the solution lies in
+        the kernel of I_H. For isolated inclusions plain is better.
 
     Attributes
     ----------
@@ -83,10 +82,15 @@ class LOD:
         rhs_correctors: bool = False,
         workers: int | None = None,
         size: tuple[float, float] = (1.0, 1.0),
+        interpolation: str = "plain",
     ):
         self.nesting = Nesting(cell_pair(N, "N"), cell_pair(n, "n"), size)
-        if variant not in VARIANTS:
-            raise InvalidProblem(f"variant must be one of {', '.join(VARIANTS)}, not {variant!r}.")
+        for name, value, known in (
+            ("variant", variant, VARIANTS),
+            ("interpolation", interpolation, INTERPOLATIONS),
+        ):
+            if value not in known:
+                raise InvalidProblem(f"{name} must be one of {', '.join(known)}, not {value!r}.")
         if layers < 1:
             raise InvalidProblem(f"layers must be at least 1, not {layers}; patches of one cell hold no corrector.")
         if min(self.nesting.N) < 2 or min(self.nesting.ratio) < 2:
@@ -96,11 +100,12 @@ class LOD:
             )
         self.layers = min(layers, max(self.nesting.N) - 1)  # more layers reach no further cell
         self.variant, self.rhs_correctors, self.workers = variant, rhs_correctors, workers
+        self.interpolation = interpolation
         self._a = self.nesting.fine_coefficient(A)
         self._cells: Condensed | None = None  # None until the offline part is complete
         self._basis: sp.csc_matrix | None = None
         self._correctors = self._bubbles = np.empty(0)
-        self.K = sp.csr_matrix((self.nesting.free.size,) * 2)
+        self._system = FreeSystem(sp.csr_matrix((self.nesting.free.size,) * 2), self.nesting.free)
 
     @one_blas_thread
     def assemble(self, progress: bool = False) -> LOD:
@@ -116,7 +121,7 @@ class LOD:
         """
         (Ny, Nx), k = self.nesting.N, self.layers
         q, inner = self._vector_sizes()
-        cells = Condensed(np.zeros((Ny, Nx, q, q)), np.zeros((Ny, Nx, q, inner)))
+        cells = Condensed(np.zeros((Ny, Nx, q, q)), np.zeros((Ny, Nx, q, inner)), np.zeros((Ny, Nx, 4)))
         loads = 8 if self.rhs_correctors else 4
         self._correctors = np.zeros((Ny, Nx, loads, 2 * k + 1, 2 * k + 1, q))
         self._bubbles = np.zeros((Ny, Nx, loads - 4, inner))
@@ -162,39 +167,52 @@ class LOD:
             self._basis = fine_basis(corrected_hats(self._correctors, self.nesting), cells, self.nesting)
         return self._basis
 
-    def solve(self, f: Load = 1.0) -> np.ndarray:
+    @property
+    def K(self) -> sp.csr_matrix:
+        """Matrix of the variant, sparse (coarse nodes, coarse nodes); zero before ``assemble``."""
+        return self._system.K
+
+    def solve(self, f: Load = 1.0, g: Load = 0.0) -> np.ndarray:
         """Fine nodal array (ny+1, nx+1) of the LOD solution.
 
         Parameters
         ----------
         f : number, callable f(x, y), or fine nodal values.
+        g : boundary data, likewise; of nodal values those on the boundary count. Data that are linear on every
+            coarse edge cost nothing, others a patch problem per coarse cell at the boundary.
+
+        Raises
+        ------
+        InvalidProblem, SolverFailure
         """
-        values, response = self._read(f)
-        return self._reconstruct(self._solve_coarse(values, response), response)
+        boundary, response = self._responses(f, g)
+        return self._reconstruct(self._solve_coarse(f, boundary, response), response)
 
-    def solve_coarse(self, f: Load = 1.0) -> np.ndarray:
-        """Coarse nodal array U (Ny+1, Nx+1), the coefficients of the corrected basis."""
-        return self._solve_coarse(*self._read(f))
+    def solve_coarse(self, f: Load = 1.0, g: Load = 0.0) -> np.ndarray:
+        """Coarse nodal array U (Ny+1, Nx+1), the coefficients of the corrected basis; arguments as of ``solve``."""
+        return self._solve_coarse(f, *self._responses(f, g))
 
-    def reconstruct(self, U: np.ndarray, f: Load | None = None) -> np.ndarray:
+    def reconstruct(self, U: np.ndarray, f: Load | None = None, g: Load | None = None) -> np.ndarray:
         """Fine nodal array (ny+1, nx+1) of coefficients ``U``.
 
         Parameters
         ----------
-        U : (Ny+1, Nx+1) coefficients of the corrected basis.
+        U : (Ny+1, Nx+1) coefficients of the corrected basis, boundary nodes included.
         f : adds the corrector of this right-hand side.
+        g : adds the part of these boundary data that is not linear on the coarse edges.
 
         Raises
         ------
         InvalidProblem
-            If ``f`` is given without ``rhs_correctors``, or ``U`` has another shape.
+            If ``f`` is given without ``rhs_correctors``, or an array has another shape.
+        SolverFailure
         """
         if f is not None and not self.rhs_correctors:
             raise InvalidProblem("reconstruct(U, f) needs LOD(..., rhs_correctors=True); leave f out.")
         U = np.asarray(U, dtype=float)
         if U.shape != self.nesting.free.shape:
             raise InvalidProblem(f"U has shape {U.shape}; the coarse nodes are {self.nesting.free.shape}.")
-        return self._reconstruct(U, None if f is None else self._read(f)[1])
+        return self._reconstruct(U, self._responses(f, g)[1])
 
     def estimate(self) -> Estimate:
         """Predicted peak memory (bytes) and seconds of ``assemble`` on one core, before running it.
@@ -226,9 +244,9 @@ class LOD:
         loads = hat_loads(cells, nesting)
         if self.rhs_correctors:
             loads = np.concatenate([loads, condensed_loads(cells, mass_loads(nesting), nesting)], -1)
-        self._correct(self._correctors, cells, loads, affected, progress)
+        solve_patches(self._correctors, cells, loads, affected, nesting.ratio, self.workers, progress)
         psi = corrected_hats(self._correctors, nesting)
-        self.K = coarse_matrix(psi, cells, nesting, petrov)
+        self._system = FreeSystem(coarse_matrix(psi, cells, nesting, petrov), nesting.free)
         self._basis = None if petrov else fine_basis(psi, cells, nesting)
         self._cells = cells
 
@@ -236,60 +254,47 @@ class LOD:
         """Condense the ``wanted`` coarse cells (Ny, Nx)."""
         nesting = self.nesting
         a = nesting.blocks(self._a)[wanted]
-        cells.matrix[wanted], cells.extension[wanted] = condense(a, nesting.spacing)
+        rows, cells.weights[wanted] = weighted_projection(a) if self.interpolation == "weighted" else (None, 1.0)
+        cells.matrix[wanted], cells.extension[wanted] = condense(a, nesting.spacing, rows)
         cells.drop_multipliers(nesting.free)
         if self.rhs_correctors:
             loads = mass_loads(nesting)[:, CellLayout(nesting.ratio).interior]
             self._bubbles[wanted] = bubbles(a, nesting.spacing, np.broadcast_to(loads, (len(a), *loads.shape)))
 
-    def _correct(
-        self, out: np.ndarray, cells: Condensed, loads: np.ndarray, wanted: np.ndarray, progress: bool = False
-    ) -> None:
-        """Solve the ``wanted`` patches (Ny, Nx) for condensed loads (Ny, Nx, q, p) into ``out``."""
-        k, r = self.layers, self.nesting.ratio
-        rows = [y for y in range(len(wanted)) if wanted[y].any()]
-        columns = {y: tuple(int(x) for x in np.flatnonzero(wanted[y])) for y in rows}
-        tasks = (RowTask(columns[y], cells.matrix[max(0, y - k) : y + k + 1], loads[y], min(y, k), k, r) for y in rows)
-        with tqdm(total=len(rows), desc="LOD patches", unit="row", disable=not progress) as bar:
-            for y, result in zip(rows, solve_rows(tasks, self.workers), strict=True):
-                out[y, list(columns[y])] = result
-                bar.update()
-        log.info("%d patches of %d layers solved", int(wanted.sum()), k)
+    def _online(self, loads: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """Correctors (Ny, Nx, 1, 2k+1, 2k+1, q) for condensed loads (Ny, Nx, q, 1) of the ``wanted`` cells."""
+        out = np.zeros((*self.nesting.N, 1, *self._correctors.shape[3:]))
+        solve_patches(out, self._assembled(), loads, wanted, self.nesting.ratio, self.workers)
+        return out
 
-    def _read(self, f: Load) -> tuple[np.ndarray, np.ndarray | None]:
-        """Nodal values of the load and, if wanted, its corrector on the fine grid."""
-        values = nodal_values(f, self.nesting.n, self.nesting.size)
-        return values, self._response(values) if self.rhs_correctors else None
-
-    def _response(self, f: np.ndarray) -> np.ndarray:
-        """Sum over T of the correctors for (f, v)_T, fine nodal array."""
+    def _responses(self, f: Load | None, g: Load | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Boundary values at the coarse nodes; fine nodal array of what f and g add to the coarse space."""
         cells, nesting = self._assembled(), self.nesting
-        fields = nesting.node_blocks(f)
-        corners = np.einsum("yxn,cn->yxc", fields.reshape(*nesting.N, -1), local_projection(nesting.ratio))
-        rest = fields - np.einsum("yxc,cij->yxij", corners, bilinear_hats(nesting.ratio))
-        if np.abs(rest).max() <= BILINEAR * max(float(np.abs(f).max()), np.finfo(float).tiny):
-            inner = np.einsum("yxci,yxc->yxi", self._bubbles, corners)
-            return fine_field(gather_cells(self._correctors[:, :, 4:], corners), inner, cells, nesting)
-        log.info("the load is not bilinear on coarse cells: one more pass over the patches")
-        loads = cell_loads(fields, nesting)[:, :, None]
-        out = np.zeros((*nesting.N, 1, *self._correctors.shape[3:]))
-        self._correct(out, cells, condensed_loads(cells, loads, nesting), np.ones(nesting.N, bool))
-        interior = loads[..., CellLayout(nesting.ratio).interior].reshape(-1, 1, cells.extension.shape[-1])
-        a = nesting.blocks(self._a).reshape(-1, *nesting.ratio)
-        inner = bubbles(a, nesting.spacing, interior).reshape(*nesting.N, -1)
-        return fine_field(gather_cells(out, np.ones((*nesting.N, 1))), inner, cells, nesting)
+        boundary, rest = split_boundary(0.0 if g is None else g, nesting)
+        parts = []
+        if rest.any():
+            parts.append(boundary_response(rest, cells, nesting, self._online))
+        if f is not None and self.rhs_correctors:
+            values = nodal_values(f, nesting.n, nesting.size)
+            corners = bilinear_corners(values, nesting)
+            if corners is None:
+                parts.append(load_response(values, self._a, cells, nesting, self._online))
+            else:
+                inner = np.einsum("yxci,yxc->yxi", self._bubbles, corners)
+                parts.append(fine_field(gather_cells(self._correctors[:, :, 4:], corners), inner, cells, nesting))
+        return boundary, sum(parts[1:], parts[0]) if parts else None
 
-    def _solve_coarse(self, f: np.ndarray, response: np.ndarray | None) -> np.ndarray:
-        self._assembled()
-        b = mass_apply(f, self.nesting.size)
+    def _solve_coarse(self, f: Load, boundary: np.ndarray, response: np.ndarray | None) -> np.ndarray:
+        b = mass_apply(nodal_values(f, self.nesting.n, self.nesting.size), self.nesting.size)
         if response is not None:
             b = b - stiffness_apply(self._a, response, self.nesting.spacing)
         if self.variant == "galerkin":
             F = (self.basis.T @ b.ravel()).reshape(self.nesting.free.shape)
         else:
             F = restrict(b, self.nesting.N)
-        return solve_free(self.K, F, self.nesting.free)
+        return self._system.solve(F, boundary)
 
     def _reconstruct(self, U: np.ndarray, response: np.ndarray | None) -> np.ndarray:
+        self._assembled()
         u = (self.basis @ U.ravel()).reshape(self._a.shape[0] + 1, self._a.shape[1] + 1)
         return u if response is None else u + response

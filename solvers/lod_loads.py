@@ -7,18 +7,15 @@ import numpy as np
 from .condensation import CellLayout, Condensed
 from .nesting import Nesting
 from .q1 import mass_apply
-from .windows import CORNERS, bilinear_hats
+from .windows import bilinear_hats
 
 
 def hat_loads(cells: Condensed, nesting: Nesting) -> np.ndarray:
     r"""Condensed loads of :math:`a(\phi_j, \cdot)_T` for the four hats of every cell, (Ny, Nx, q, 4)."""
-    Ny, Nx = nesting.N
     hats = CellLayout(nesting.ratio).hats
-    base = hats.shape[1]
+    base, corners = hats.shape[1], np.arange(4)
     loads = cells.matrix[..., :base] @ hats.T
-    for corner, (i, j) in enumerate(CORNERS):
-        # The local projection of a hat is a unit vector; constraints at Dirichlet nodes were dropped.
-        loads[:, :, base + corner, corner] -= nesting.free[i : i + Ny, j : j + Nx]
+    loads[:, :, base + corners, corners] -= cells.weights
     return loads
 
 

@@ -71,7 +71,7 @@ def coarse_matrix(psi: np.ndarray, cells: Condensed, nesting: Nesting, petrov: b
             M = cells.matrix[Ty, Tx]
             if petrov:
                 test = np.array([(Ty + i) * (Nx + 1) + Tx + j for i, j in CORNERS])
-                local = (hats @ M[:base]) @ V.T - V[:, base:].T
+                local = (hats @ M[:base]) @ V.T - cells.weights[Ty, Tx][:, None] * V[:, base:].T
             else:
                 test = nodes
                 local = V[:, :base] @ M[:base, :base] @ V[:, :base].T

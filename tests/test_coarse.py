@@ -150,3 +150,14 @@ def test_roughness_and_nodal_load_on_known_data():
     assert roughness(F, free) < 1e-12
     np.testing.assert_allclose(nodal_load(F, grid, free), 1.0)
     assert roughness(np.random.default_rng(0).standard_normal(grid.shape), free) > 0.5
+
+
+def test_a_load_finer_than_the_mesh_loses_nothing():
+    """A point source between the nodes of the mesh still has its integral."""
+    from ngs_nhcsr.problem import load_vector
+
+    f = np.zeros((17, 17))
+    f[7, 9] = 1.0
+    total = load_vector(f, (16, 16), (1.0, 1.0)).sum()
+    for n in (8, 4, 32):
+        assert load_vector(f, (n, n), (1.0, 1.0)).sum() == pytest.approx(total)

@@ -1,9 +1,13 @@
 """Every failure case that concerns the correction path; numbers as in docs/failures.md."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 import warnings
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -333,6 +337,24 @@ def test_40_scaled_loads(case, factor):
     np.testing.assert_allclose(two, factor * one, rtol=1e-6, atol=abs(factor) * 1e-9)
 
 
+class Distributed(GridFunction):
+    """A GridFunction whose space has nothing but a mesh over four ranks: whatever else is asked of it raises."""
+
+    space = SimpleNamespace(mesh=SimpleNamespace(comm=SimpleNamespace(size=4)))  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_41_distributed_mesh_is_refused_before_anything_collective(case, scale):
+    corrector = Corrector()
+    u = Distributed(case[0].space)
+    with pytest.raises(InvalidProblem, match="4 MPI ranks"):
+        corrector(u, case[1], scale)
+    with pytest.raises(InvalidProblem, match="Gather"):
+        correct(u, voxel(case[1]), scale)
+    with pytest.raises(InvalidProblem, match="MPI"):
+        corrector.evaluate(np.zeros((1, 2)), u, case[1])
+
+
 def test_42_inside_task_manager_and_from_threads(case):
     from concurrent.futures import ThreadPoolExecutor
 
@@ -349,6 +371,23 @@ def test_42_inside_task_manager_and_from_threads(case):
 def test_53_missing_device(device):
     with pytest.raises(DeviceError, match="cpu"):
         Corrector(device=device)
+
+
+def test_54_device_out_of_memory_names_the_remedy(case, monkeypatch):
+    corrector = Corrector()
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(corrector.model.network, "decode", full)
+    with pytest.raises(
+        DeviceError, match=r'cpu ran out of memory at scale 4 of 8 x 8 .*device="cpu" or a smaller scale'
+    ):
+        corrector(case[0], case[1], 4)
+    with pytest.raises(DeviceError, match="smaller scale"):
+        corrector.evaluate(np.array([[0.5, 0.5]]), case[0], case[1])
+    monkeypatch.undo()
+    assert corrector(case[0], case[1], 4).status.trusted  # nothing is left behind
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
@@ -400,3 +439,77 @@ def test_22_23_triangles_are_accepted_on_rectangles(random_medium):
     result = correct(u, a, 4, full=True, on_untrusted="return")
     assert result.status in (Status.ACCEPTED, Status.OUT_OF_CONTRACT)
     assert result.energy < result.coarse_energy
+
+
+def killed(code, folder, trials, progress, check):
+    """Start ``code`` on ``folder``, kill it at a random moment after it made ``progress``, ``check``; again."""
+    rng = np.random.default_rng(58)
+    for trial in range(trials):
+        before = progress()
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, str(folder), str(Path(__file__).parent)], stderr=subprocess.PIPE, text=True
+        )
+        deadline = time.monotonic() + 120
+        while progress() == before and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.5))
+        process.send_signal(signal.SIGKILL)
+        _, errors = process.communicate()
+        assert process.returncode == -signal.SIGKILL, (trial, errors)
+        check(trial)
+
+
+@pytest.mark.slow
+def test_58_training_killed_twenty_times_always_goes_on(tmp_path):
+    """A checkpoint after every step, so that kills fall into writing as well."""
+    from safetensors.torch import load_file
+    from test_training import CASE, TINY
+
+    from ngs_nhcsr.training.config import from_json
+    from ngs_nhcsr.training.loop import train
+    from ngs_nhcsr.training.state import read_config, read_progress
+
+    code = (
+        "import sys; from pathlib import Path\nimport torch; torch.set_num_threads(1)\n"
+        "sys.path.insert(0, sys.argv[2])\nfrom test_training import TINY, CASE\n"
+        "from ngs_nhcsr.training.loop import train\nfolder = Path(sys.argv[1])\n"
+        "train(TINY, folder / 'run', folder / 'data', minutes=5, cases=CASE, validate_every=0)\n"
+    )
+    last, steps = tmp_path / "run" / "last.safetensors", [0]
+
+    def check(trial):
+        assert read_progress(last)["step"] > steps[-1], trial
+        steps.append(read_progress(last)["step"])
+        assert from_json(read_config(last)) == TINY
+        for path in (last, tmp_path / "run" / "best.safetensors"):
+            assert all(bool(torch.isfinite(v).all()) for v in load_file(path).values())
+
+    killed(code, tmp_path, 20, lambda: last.stat().st_mtime_ns if last.exists() else 0, check)
+    train(TINY, tmp_path / "run", tmp_path / "data", steps=1, cases=CASE)
+    assert read_progress(last)["step"] == steps[-1] + 1
+
+
+@pytest.mark.slow
+def test_58_generation_killed_twenty_times_leaves_whole_shards(tmp_path):
+    from ngs_nhcsr.training.problems import Recipe
+    from ngs_nhcsr.training.shards import generate, read_shard
+
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from ngs_nhcsr.training.problems import Recipe\nfrom ngs_nhcsr.training.shards import generate\n"
+        "generate(Path(sys.argv[1]), Recipe(coarse=4, scales=(2, 4)), 8000, per_shard=2)\n"
+    )
+    recipe, known = Recipe(coarse=4, scales=(2, 4)), {}
+
+    def shards():
+        return sorted(tmp_path.glob("*.safetensors"))
+
+    def check(trial):
+        for path in shards():
+            stamp = path.stat().st_mtime_ns
+            assert known.setdefault(path, stamp) == stamp, "a finished shard was written again"
+            assert torch.isfinite(read_shard(path, recipe).A).all(), trial
+
+    killed(code, tmp_path, 20, lambda: len(shards()), check)
+    count = len(shards())
+    assert len(generate(tmp_path, recipe, 2 * count + 4, per_shard=2)) == count + 2

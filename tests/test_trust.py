@@ -1,13 +1,19 @@
-"""Refinement and guaranteed bounds of a correction."""
+"""Refinement, estimates, flags and guaranteed bounds of a correction."""
+
+import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
 
-from ngs_nhcsr import Corrector, InvalidProblem, correct
+from ngs_nhcsr import Corrector, InvalidProblem, NhcsrWarning, Status, UntrustedResult, correct
+from ngs_nhcsr.corrector import report
 from ngs_nhcsr.grid import prolongate
+from ngs_nhcsr.guard import LARGE_ERROR
+from ngs_nhcsr.refine import estimate_error, refine
 from ngs_nhcsr.solvers.fine import fine_solve
-from ngs_nhcsr.solvers.q1 import energy_norm, relative_errors
+from ngs_nhcsr.solvers.q1 import energy_norm, mass_apply, relative_errors
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +73,142 @@ def test_no_bound_without_a_load(case, random_medium):
 def test_senseless_refinement(case, options):
     with pytest.raises(InvalidProblem, match="refine"):
         correct(case[1], voxel(case[0]), 4, **options)
+
+
+def example(name):
+    """An example of this repository as a module."""
+    folder = Path(__file__).parent.parent / "examples"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        return importlib.import_module(name)
+
+
+def spoilt(monkeypatch, case, share):
+    """Corrector whose network returns the coarse solution moved by ``share`` of the way to u_h."""
+    A, u, reference = case
+    corrector = Corrector()
+    coarse = prolongate(corrector(u, voxel(A), 2).problem.U, (256, 256))
+    monkeypatch.setattr(Corrector, "_predict", lambda *_: coarse + share * (reference - coarse))
+    return corrector, (1 - share) * relative_errors(coarse, reference, A)["energy"]
+
+
+def test_error_estimate_is_near_the_error_and_the_refinements_where_there_is_one(case):
+    A, u, reference = case
+    corrector = Corrector()
+    for steps in (0, 1, 2):
+        result = corrector(u, voxel(A), 16, refine=steps)
+        error = relative_errors(result.values, reference, A)["energy"]
+        assert 0.9 * error <= result.error_estimate <= 1.05 * error
+        if steps:
+            assert result.error_estimate == result.refinement.after
+
+
+def test_large_errors_are_flagged_and_refinement_takes_the_flag_away(case, monkeypatch):
+    A, u, _ = case
+    corrector, error = spoilt(monkeypatch, case, 0.3)
+    assert error > LARGE_ERROR
+    result = corrector(u, voxel(A), 16)
+    assert result.status is Status.INACCURATE
+    assert result.energy < result.coarse_energy
+    assert result.error_estimate == pytest.approx(error, rel=0.05)
+    with pytest.raises(UntrustedResult, match=r"INACCURATE: .*refine=2.*estimated at"):
+        report(result, "raise")
+    with pytest.warns(NhcsrWarning, match="INACCURATE"):
+        report(result, "warn")
+    refined = corrector(u, voxel(A), 16, refine=2)
+    assert refined.status is Status.ACCEPTED
+    assert refined.error_estimate < 0.1
+
+
+def test_small_errors_are_not_flagged(case, monkeypatch):
+    corrector, error = spoilt(monkeypatch, case, 0.8)
+    assert error < 0.2
+    assert corrector(case[1], voxel(case[0]), 16).status is Status.ACCEPTED
+
+
+def test_estimate_of_rejected_fields_is_made_when_asked_for(case, monkeypatch):
+    A, u, reference = case
+    corrector, error = spoilt(monkeypatch, case, -0.1)
+    result = corrector(u, voxel(A), 16)
+    assert result.status is Status.DAMPED or result.status is Status.REJECTED
+    assert result.estimate is None
+    true = relative_errors(result.values, reference, A)["energy"]
+    assert true < error
+    assert result.error_estimate == pytest.approx(true, rel=0.1)
+
+
+def test_no_estimate_without_a_load(case, random_medium):
+    with pytest.raises(InvalidProblem, match="needs the load"):
+        _ = Corrector()(case[1], random_medium((64, 64), seed=99), 4).error_estimate
+    with pytest.raises(InvalidProblem, match="needs the load"):
+        _ = Corrector()(case[1], voxel(case[0]), 1).error_estimate
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e-20, 1e20])
+@pytest.mark.parametrize("contrast", [10.0, 1e5])
+def test_estimate_in_either_precision_and_any_units(random_medium, factor, contrast):
+    A, free = random_medium((16, 16), contrast=contrast), np.pad(np.ones((7, 7), bool), 1)
+    b = mass_apply(np.ones((65, 65)))
+    u = fine_solve(A, 64, method="direct")
+    v = prolongate(fine_solve(A, 16, method="direct"), (64, 64))
+    error = relative_errors(v, u, A)["energy"]
+    estimate = estimate_error(factor * v, A / factor, b, free, (1.0, 1.0))
+    assert 0.85 * error <= estimate <= 1.15 * error
+    assert estimate_error(0 * v, A / factor, 0 * b, free, (1.0, 1.0)) == 0
+
+
+def test_boundary_values_without_a_load_are_refined_to_a_tolerance(random_medium):
+    """The energy is that of the boundary values; the load, which is zero, is no measure of it."""
+    A, b = random_medium((16, 16)), np.zeros((65, 65))
+    free, inside = np.pad(np.ones((7, 7), bool), 1), np.pad(np.ones((63, 63), bool), 1)
+    start = np.add.outer(np.linspace(0, 1, 65) ** 2, np.linspace(0, 1, 65))
+    exact = refine(start, A, b, free, (1.0, 1.0), steps=30).field
+    np.testing.assert_array_equal(exact[~inside], start[~inside])
+    error = relative_errors(start, exact, A)["energy"]
+    result = refine(start, A, b, free, (1.0, 1.0), tolerance=1e-4)
+    assert result.converged
+    assert result.steps < 15
+    assert 0.9 * error <= result.before <= 1.001 * error
+    assert relative_errors(result.field, exact, A)["energy"] < 2e-4
+    assert estimate_error(start, A, b, free, (1.0, 1.0)) == pytest.approx(error, rel=0.1)
+
+
+def check_stress(seeds, largest):
+    stress = example("guard_stress")
+    corrector = Corrector(device="cpu")
+    trials = [t for t in (stress.run(corrector, s, largest) for s in seeds) if t is not None]
+    lines, fine = stress.summary(trials)
+    assert fine, lines
+    large = [t for t in trials if t.error > LARGE_ERROR]
+    assert sum(not t.status.trusted for t in large) >= 0.99 * len(large), lines
+    small = [t for t in trials if t.error < stress.SMALL_ERROR]
+    assert sum(t.status is Status.INACCURATE for t in small) <= 0.05 * len(small), lines
+    assert len(large) > len(trials) / 5
+    return lines
+
+
+def test_problems_far_from_training_are_guarded_and_flagged():
+    check_stress(range(20), 48)
+
+
+@pytest.mark.slow
+def test_two_hundred_problems_far_from_training_are_guarded_and_flagged():
+    check_stress(range(1000, 1200), 256)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "limit"), [("iid 1:10", 1.5), ("iid 1:100", 2.5), ("checkerboard 1:10", 1.5)])
+def test_bounds_hold_for_all_methods_on_the_reference_cases(name, limit):
+    rows, _, _ = example("error_bounds").measure(name, 32, 512, Corrector(device="cpu"))
+    for method, _, _, _, index in rows:
+        assert 1 <= index <= limit, method
+
+
+@pytest.mark.slow
+def test_refinement_of_the_reference_media():
+    table = example("refine_table")
+    for contrast, limits in ((10.0, {1: 0.02, 2: 0.004}), (100.0, {3: 0.10})):
+        errors, _ = table.measure(contrast, 32, 512, 2, Corrector(device="cpu"))
+        for steps, limit in limits.items():
+            assert errors["network"][steps] <= limit
+            assert errors["network"][steps] < min(errors["coarse solution"][steps], errors["zero"][steps])

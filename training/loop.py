@@ -9,7 +9,6 @@ import os
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -102,7 +101,7 @@ def train(
         _append(folder / "log.csv", row)
         if not cases or score < state.best:
             state.best = score
-            save_file({k: v.detach().cpu().contiguous() for k, v in state.average.items()}, best)
+            checkpoint.write_tensors(best, state.average)
         checkpoint.save(last, state, to_json(config))
         bar.set_postfix_str(f"loss {smooth:.3f}, energy {score:.3f}")
 

@@ -36,8 +36,19 @@ class State:
     origin: str = ""
 
 
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file beside ``path`` and move it there, so that a crash leaves the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, temporary, metadata=metadata)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def save(path: Path, state: State, config: str) -> None:
-    """Write a checkpoint beside ``path`` and move it there, so that a crash leaves the old one."""
+    """Write a checkpoint; a crash leaves the old one."""
     tensors: dict[str, Tensor] = {f"weights/{k}": v for k, v in state.network.state_dict().items()}
     tensors |= {f"average/{k}": v for k, v in state.average.items()}
     names = {id(p): n for n, p in state.network.named_parameters()}
@@ -52,17 +63,7 @@ def save(path: Path, state: State, config: str) -> None:
         "best": state.best,
         "origin": state.origin,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        save_file(
-            {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()},
-            temporary,
-            metadata={"config": config, "progress": json.dumps(progress)},
-        )
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_tensors(path, tensors, {"config": config, "progress": json.dumps(progress)})
 
 
 def read_config(path: Path) -> str:

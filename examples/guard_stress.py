@@ -1,0 +1,209 @@
+"""Can a bad field slip through? Random problems far outside the training distribution, each against its fine solution.
+
+    python examples/guard_stress.py --count 1000 --largest 512
+
+Contrasts up to 1e6, white noise, checkerboards and stripes laid against the mesh, threads one cell wide, point sources
+and noisy loads, rectangles, mixed boundaries and boundary values, 7 to 100 coarse cells a side. A third of the problems
+keeps to what the model's card allows, so that its own flag is tested and not only the contract's. Problems are made as
+arrays and go through `Corrector.correct_problem`, which is all of `correct` but the reading from NGSolve and the
+writing back: building a thousand pairs of meshes would take most of the time.
+
+Ends with exit code 1 if a guarded field is worse than the coarse solution, or not finite.
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import splu
+
+from ngs_nhcsr import Corrector, Status
+from ngs_nhcsr.coarse import Reading, galerkin_solve
+from ngs_nhcsr.grid import TensorGrid, prolongate, restrict
+from ngs_nhcsr.guard import LARGE_ERROR
+from ngs_nhcsr.problem import LOAD_CELLS, Problem
+from ngs_nhcsr.raster import CoarseField, Raster
+from ngs_nhcsr.refine import estimate_error
+from ngs_nhcsr.solvers.multigrid import Multigrid
+from ngs_nhcsr.solvers.q1 import energy_norm, mass_apply, stiffness
+from ngs_nhcsr.training.coefficients import LOADS, families, load
+
+FIRST_SEED = 5_000_000_000
+#: A field below this relative energy error that is flagged by its estimate is a false alarm.
+SMALL_ERROR = 0.2
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one problem gave; errors are relative energy errors against the fine solution."""
+
+    seed: int
+    label: str
+    inside: bool
+    status: Status
+    finite: bool
+    error: float
+    coarse_error: float
+    estimate: float
+
+
+def medium(kind, shape, contrast, per, rng):
+    """Coefficient cells in [1, contrast] of a random or an adversarial kind."""
+    y, x = np.indices(shape)
+    if kind == "white noise":
+        return contrast ** rng.random(shape)
+    if kind == "spikes":
+        return np.where(rng.random(shape) < 0.02, contrast, 1.0)
+    if kind == "chessboard":  # squares of one cell, of half a coarse cell, or of a whole one
+        side = int(rng.choice([1, max(1, per // 2), per]))
+        return np.where((y // side + x // side) % 2 == 0, contrast, 1.0)
+    if kind == "mesh stripes":  # conducting along, or insulating across, every coarse grid line
+        line = (x if rng.random() < 0.5 else y) % per == int(rng.integers(per))
+        return np.where(line ^ bool(rng.random() < 0.5), contrast, 1.0)
+    if kind == "thread":
+        path = np.clip(np.cumsum(rng.integers(-1, 2, shape[0])) + shape[1] // 2, 0, shape[1] - 1)
+        return np.where(np.abs(x - path[:, None]) < 1, contrast, 1.0)
+    return families[kind](shape, rng, contrast)
+
+
+def source(kind, nodes, rng):
+    """Nodal values of a load."""
+    f = np.zeros(nodes)
+    if kind in ("point", "dipole"):
+        for sign in (1.0, -1.0)[: 1 + (kind == "dipole")]:
+            # On even nodes, which a fine mesh of scale 2 has too.
+            f[tuple(2 * int(rng.integers(2, n // 2 - 1)) for n in nodes)] = sign
+        return f
+    if kind == "noise":
+        return rng.standard_normal(nodes)
+    if kind == "alternating":
+        return np.where(np.indices(nodes).sum(0) % 2, 1.0, -1.0) + 0.1
+    return load(kind, nodes, rng)
+
+
+MEDIA = ("white noise", "spikes", "chessboard", "mesh stripes", "thread", *families.names())
+SOURCES = ("point", "dipole", "noise", "alternating", *LOADS)
+
+
+def draw(seed, largest, contract):
+    """A problem, its scale, its name, and whether it was drawn to lie inside the contract."""
+    rng = np.random.default_rng(FIRST_SEED + seed)
+    inside = rng.random() < 1 / 3
+    ny = round(7 * (100 / 7) ** rng.random())
+    ny = min(max(ny, contract.coarse[0]) if inside else ny, largest // 2)
+    nx = ny if rng.random() < 0.7 else min(largest // 2, max(8, int(ny * rng.uniform(0.5, 2))))
+    scales = (2, 4, 8, 16, 32) if inside else (2, 3, 4, 5, 6, 8, 12, 16, 32)
+    scale = int(rng.choice([s for s in scales if s * max(ny, nx) <= largest]))
+    per = 4 if inside or rng.random() < 0.5 else int(rng.choice([1, 2, 3, 8]))
+    kind, about = MEDIA[int(rng.integers(len(MEDIA)))], SOURCES[int(rng.integers(len(SOURCES)))]
+    contrast = float(2 * 100 ** rng.random() if inside else 10 ** rng.uniform(0.3, 6))
+    A = medium(kind, (per * ny, per * nx), contrast, per, rng) * 10.0 ** (0 if inside else rng.integers(-6, 7))
+    size = (ny / nx, 1.0) if inside or rng.random() < 0.7 else tuple(rng.uniform(0.2, 5.0, 2).tolist())
+    grid = TensorGrid((ny, nx), (0.0, 0.0), size)
+    free = np.pad(np.ones((ny - 1, nx - 1), bool), 1)
+    U = np.zeros(grid.shape)
+    boundary = "zero" if inside else str(rng.choice(["zero", "zero", "zero", "values", "mixed"]))
+    if boundary == "values":
+        y, x = np.linspace(0, 1, ny + 1)[:, None], np.linspace(0, 1, nx + 1)[None, :]
+        U = np.where(free, 0.0, np.sin(3 * x) + x * y - y)
+    elif boundary == "mixed":
+        free[[0, -1], 1:-1] = True
+    f = source(about, (LOAD_CELLS * ny + 1, LOAD_CELLS * nx + 1), rng) * 10.0 ** (0 if inside else rng.integers(-3, 4))
+    F = np.where(free, restrict(mass_apply(f, size), grid.cells), 0.0)
+    U = galerkin_solve(A, grid, F, free, U)
+    problem = Problem(CoarseField(grid, U, free, None), Raster(A), Reading(U, F, f, "given f", {}))
+    name = f"{kind} 1:{A.max() / A.min():.3g}, {about}, {ny} x {nx} * {scale}, {per} cells per coarse, {boundary}"
+    return problem, scale, name
+
+
+def fine_solution(problem, cells, b):
+    """u_h for the boundary values of the problem: multigrid, or a factorisation where that does not converge."""
+    grid, A = problem.grid, problem.A
+    free = prolongate(problem.field.free.astype(float), cells) > 0
+    start = np.where(free, 0.0, prolongate(problem.U, cells))
+    mg = Multigrid(torch.from_numpy(A)[None], cells, grid.size, torch.from_numpy(free))
+    u, info = mg.solve(torch.from_numpy(b)[None], torch.from_numpy(start)[None], tolerance=1e-9, max_iterations=150)
+    if info.converged:
+        return u[0].numpy()
+    K, inside = stiffness(A, cells, grid.size), free.ravel()
+    out = start.ravel().copy()
+    matrix = K[inside][:, inside].tocsc()
+    factor = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    out[inside] = factor.solve((b.ravel() - K @ start.ravel())[inside])
+    return out.reshape(start.shape)
+
+
+def run(corrector, seed, largest):
+    """Correct one problem and measure it; ``None`` if its solution is zero."""
+    problem, scale, name = draw(seed, largest, corrector.model.card.contract)
+    grid, A = problem.grid, problem.A
+    cells = grid.refined(scale).cells
+    b = np.asarray(problem.load(cells))
+    out = corrector.correct_problem(problem, scale)
+    u = fine_solution(problem, cells, b)
+    norm = energy_norm(u, A, grid.size)
+    if norm == 0:
+        return None
+    error, coarse = (energy_norm(v - u, A, grid.size) / norm for v in (out.values, prolongate(problem.U, cells)))
+    estimate = out.estimate
+    if estimate is None:
+        estimate = estimate_error(out.values, A, b, problem.field.free, grid.size)
+    inside = not any("outside the contract" in note for note in out.notes)
+    finite = bool(np.isfinite(out.values).all())
+    return Trial(seed, name, inside, out.status, finite, error, coarse, estimate)
+
+
+def share(part, whole):
+    """Two counts as text."""
+    return f"{part} of {whole}" + f" ({part / whole:.1%})" * (whole > 0)
+
+
+def summary(trials):
+    """Lines of the report, and whether nothing was violated."""
+    worse = [t for t in trials if not t.error <= t.coarse_error * (1 + 1e-6) + 1e-7]
+    broken = [t for t in trials if not t.finite]
+    lines = [f"{len(trials)} problems; worse than the coarse solution: {len(worse)}; not finite: {len(broken)}"]
+    for name, group in (
+        ("outside the contract", [t for t in trials if not t.inside]),
+        ("inside the contract", [t for t in trials if t.inside]),
+    ):
+        large = [t for t in group if t.error > LARGE_ERROR]
+        small = [t for t in group if t.error < SMALL_ERROR]
+        flagged = sum(not t.status.trusted for t in large)
+        alarms = sum(t.status is Status.INACCURATE for t in small)
+        counts = {s.name: sum(t.status is s for t in group) for s in Status}
+        lines.append(f"{name}: {len(group)}; " + ", ".join(f"{k} {v}" for k, v in counts.items() if v))
+        lines.append(f"  energy error above {LARGE_ERROR:.0%} and flagged: {share(flagged, len(large))}")
+        lines.append(f"  below {SMALL_ERROR:.0%} and called inaccurate: {share(alarms, len(small))}")
+        if group:
+            q = np.quantile([t.estimate / t.error for t in group if t.error > 1e-6], [0, 0.01, 0.5, 0.99, 1])
+            lines.append("  estimate / error: least, 1 %, median, 99 %, greatest " + " ".join(f"{v:.2f}" for v in q))
+        lines += [f"  MISSED {t.error:.3f}, estimate {t.estimate:.3f}: {t.label}" for t in large if t.status.trusted]
+    lines += [f"WORSE {t.error:.6f} > {t.coarse_error:.6f}: seed {t.seed}, {t.label}" for t in worse + broken]
+    return lines, not (worse or broken)
+
+
+def main():
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=12, help="number of problems")
+    parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument("--largest", type=int, default=96, help="most fine cells a side")
+    options = parser.parse_args()
+    corrector = Corrector(device="cpu")
+    trials = []
+    for seed in range(options.first, options.first + options.count):
+        # Every tenth problem may be as large as allowed, the others a quarter of that in area or less.
+        largest = options.largest if seed % 10 == 0 else max(32, options.largest // 2)
+        trial = run(corrector, seed, largest)
+        if trial is not None:
+            trials.append(trial)
+    lines, fine = summary(trials)
+    print("\n".join(lines))
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""What ``refine=k`` gives, from the network's field, from the coarse solution and from zero, and what a cycle costs.
+
+    python examples/refine_table.py --full
+
+Medians over fresh media of the relative energy error against u_h, f = 1. Without --full: one small medium each.
+"""
+
+import argparse
+import time
+
+import numpy as np
+from error_bounds import array_problem
+
+from ngs_nhcsr import Corrector
+from ngs_nhcsr.grid import prolongate
+from ngs_nhcsr.refine import refine
+from ngs_nhcsr.solvers.fine import fine_solve
+from ngs_nhcsr.solvers.q1 import mass_apply, relative_errors
+
+STEPS = (0, 1, 2, 3)
+FIRST_SEED = 5_100_000_000
+
+
+def measure(contrast, N, n, count, corrector):
+    """Median errors {start: [one per number of steps]}, and seconds {steps: (wall, CPU)} at n x n cells."""
+    errors = {start: {k: [] for k in STEPS} for start in ("network", "coarse solution", "zero")}
+    seconds = {k: [] for k in STEPS}
+    for seed in range(count):
+        A = np.where(np.random.default_rng(FIRST_SEED + seed).random((4 * N, 4 * N)) < 0.5, 1.0, contrast)
+        problem = array_problem(A, N)
+        b, free, size = mass_apply(np.ones((n + 1, n + 1))), problem.field.free, problem.grid.size
+        reference = fine_solve(A, n, tolerance=1e-10)
+        coarse = prolongate(problem.U, (n, n))
+        starts = {
+            "network": corrector.correct_problem(problem, n // N).values,
+            "coarse solution": coarse,
+            "zero": np.zeros_like(coarse),
+        }
+        for name, start in starts.items():
+            for k in STEPS:
+                wall, cpu = time.perf_counter(), time.process_time()
+                v = refine(start, A, b, free, size, steps=k).field if k else start
+                seconds[k].append((time.perf_counter() - wall, time.process_time() - cpu))
+                errors[name][k].append(relative_errors(v, reference, A)["energy"])
+    medians = {name: [float(np.median(e)) for e in by.values()] for name, by in errors.items()}
+    return medians, {k: np.median(s, axis=0) for k, s in seconds.items()}
+
+
+def main():
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="five media, H = 1/32, h = 1/512")
+    full = parser.parse_args().full
+    N, n, count = (32, 512, 5) if full else (8, 64, 1)
+    corrector = Corrector(device="cpu")
+    print(f"iid cells, H = 1/{N}, h = 1/{n}: relative energy error against u_h after k cycles, median of {count}\n")
+    print("| contrast | start | " + " | ".join(f"k = {k}" for k in STEPS) + " |\n|---|---|" + "---:|" * len(STEPS))
+    for contrast in (10.0, 100.0):
+        errors, seconds = measure(contrast, N, n, count, corrector)
+        for name, row in errors.items():
+            print(f"| {contrast:g} | {name} | " + " | ".join(f"{e:.4f}" for e in row) + " |")
+    wall, cpu = (seconds[3] - seconds[1]) / 2
+    print(f"\nfirst cycle with set-up and estimate {seconds[1][0]:.3f} s ({seconds[1][1]:.3f} s CPU)")
+    print(f"each further {wall:.3f} s ({cpu:.3f} s CPU)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Ablation and paper tables: every row can be built, cells are resumable, figures are those of the fields."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ngs_nhcsr.networks.nhcsr import CorrectorNetwork
+from ngs_nhcsr.training import ablation
+from ngs_nhcsr.training.config import configs, override
+from ngs_nhcsr.training.metrics import cost, field_metrics
+from ngs_nhcsr.training.reproduce import PROTOCOLS, TABLES, Interpolation, run_table, to_markdown
+
+TINY = replace(
+    PROTOCOLS["mini"], coarse=4, trained=(2, 4), beyond=(8,), problems=4, steps=1, points=30, seeds=(0, 1), tests=1
+)
+
+
+@pytest.mark.parametrize("row", list(ablation.ROWS))
+def test_every_row_of_the_ablation_is_a_network(row):
+    config = override(configs["mini"](), ablation.ROWS[row])
+    with torch.device("meta"):
+        assert sum(p.numel() for p in CorrectorNetwork(config.architecture).parameters()) > 0
+    assert "--config mini" in ablation.command(ablation.ROWS[row], 3)
+
+
+@pytest.mark.parametrize("table", list(TABLES))
+@pytest.mark.parametrize("protocol", list(PROTOCOLS))
+def test_every_row_of_the_papers_tables_is_a_network(table, protocol):
+    for variant in TABLES[table].values():
+        if variant.decoder != "none":
+            with torch.device("meta"):
+                CorrectorNetwork(PROTOCOLS[protocol].config(variant, 0).architecture)
+
+
+def test_a_table_goes_on_where_it_was_stopped(tmp_path):
+    only = ("bicubic", "LIIF", "NH-CSR")
+    told = []
+    first = run_table("table1", TINY, tmp_path / "t", tmp_path / "data", only=only[:2], report=told.append)
+    assert [c.row for c in first] == ["bicubic interpolation of U", "LIIF", "IPE-LIIF", "FRL (LIIF)"] * 2
+    stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "t").glob("*.json")}
+    assert len(stamps) == 8
+    cells = run_table("table1", TINY, tmp_path / "t", tmp_path / "data", only=only)
+    assert len(cells) == 10
+    assert all(p.stat().st_mtime_ns == t for p, t in stamps.items())
+    text = to_markdown(cells)
+    assert text.count("| NH-CSR |") == 6
+    assert "±" in text
+    assert set(json.loads(next(iter(stamps)).read_text())["metrics"]) == {"2x", "4x", "8x", "maps", "soil"}
+
+
+def test_metrics_of_a_field():
+    rng = np.random.default_rng(0)
+    target = torch.zeros(1, 17, 17, dtype=torch.float64)
+    target[:, 1:-1, 1:-1] = torch.from_numpy(rng.random((15, 15)))
+    A = torch.ones(1, 4, 4, dtype=torch.float64)
+    same = field_metrics(target, target, A)
+    assert (same["MSE"], same["MAE"], same["SSIM"]) == (0, 0, 1)
+    twice = field_metrics(2 * target, target, A)
+    assert twice["energy"] == pytest.approx(1)
+    assert twice["L2"] == pytest.approx(1)
+    assert twice["MAE"] == pytest.approx(float((target / target.max()).mean()))
+
+
+def test_cost_counts_the_multiply_adds_of_convolutions():
+    class One(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 5, 3, padding=1)
+
+        def forward(self, U, A, cells, load=None):
+            return self.conv(torch.zeros(1, 3, 20, 20))
+
+    price = cost(One(), torch.zeros(1), torch.zeros(1), torch.zeros(1), 20)
+    assert price.parameters == 5 * 28
+    assert price.gmac == pytest.approx(400 * 5 * 27 / 1e9)
+
+
+def test_interpolation_is_exact_for_cubics():
+    t = np.linspace(0, 1, 9)
+    U = torch.from_numpy(np.add.outer(t**3, -2 * t**2))[None, None]
+    s = np.linspace(0, 1, 33)
+    np.testing.assert_allclose(
+        Interpolation()(U, torch.ones(1), (32, 32))[0, 0].numpy(), np.add.outer(s**3, -2 * s**2), atol=1e-12
+    )

@@ -1,0 +1,440 @@
+"""The NH-CSR paper's figures by one command, from the trained rows of its first table and one test problem.
+
+``draw_figures`` loads what is trained, solves the problem on all meshes, evaluates every row at every scale, and
+writes the pictures (``DRAWINGS``) and the table of errors between resolutions.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ..errors import DependencyMissing
+from ..networks.decoders.nhcsr import NHCSRDecoder
+from ..networks.nhcsr import CorrectorNetwork
+from ..networks.positions import Nodes, bilinear
+from .coefficients import families
+from .config import from_json
+from .problems import solve_ladder
+from .reproduce import TABLES, UNTRAINED, Interpolation, Protocol
+from .spectra import (
+    Spectrum,
+    fourier_power,
+    fourier_spectrum,
+    mod255,
+    resolution_errors,
+    resolution_table,
+    sine_spectrum,
+)
+from .state import read_config, read_progress
+from .validation import TEST_SEEDS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
+
+ROWS = TABLES["table1"]
+#: Rows with a picture of their own where there is room for few, unless rows are chosen by name.
+SHOWN = ("bicubic interpolation of U", "LIIF", "LTE", "NH-CSR", "nhcsr-light's recipe")
+CONTRAST = 10.0
+#: Side of the mod-255 pictures.
+PIXELS = 512
+#: Between a row and its number of steps in the labels of runs that are not finished.
+AFTER = " after "
+#: Colour, line and width of the rows that matter; the others share colours in pairs, in the order of the table.
+STYLES: dict[str, tuple[str, str, float]] = {
+    "NH-CSR": ("#d62728", "-", 2.2),
+    "nhcsr-light's recipe": ("#1f77b4", "-", 2.2),
+    "bicubic interpolation of U": ("#7f7f7f", ":", 1.8),
+}
+COLOURS = ("#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#bcbd22", "#17becf")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One test problem and what every row makes of it.
+
+    Attributes
+    ----------
+    A, U, F : (1, m, m), (1, 1, N+1, N+1), (1, 1, 2N+1, 2N+1), as in ``problems.Problems``.
+    truths : u_h (n+1, n+1) by scale. reference : u on a mesh twice finer than that of the largest scale.
+    networks, fields : by row; fields (n+1, n+1) by scale.
+    """
+
+    protocol: Protocol
+    A: Tensor
+    U: Tensor
+    F: Tensor
+    truths: dict[int, Tensor]
+    reference: Tensor
+    networks: dict[str, nn.Module]
+    fields: dict[str, dict[int, Tensor]]
+    shown: tuple[str, ...]
+
+    @property
+    def last(self) -> int:
+        """Largest trained scale."""
+        return self.protocol.trained[-1]
+
+    def error(self, row: str, scale: int) -> Tensor:
+        """(v - u_h) / max |u_h|, (n+1, n+1)."""
+        return (self.fields[row][scale] - self.truths[scale]) / self.truths[scale].abs().max()
+
+
+def style(row: str) -> dict[str, Any]:
+    """Line style of a row, the same in every figure.
+
+    Examples
+    --------
+    >>> style("NH-CSR")["color"], style("LIIF")["color"] == style("IPE-LIIF")["color"]
+    ('#d62728', True)
+    """
+    row = row.split(AFTER)[0]
+    others = [r for r in ROWS if r not in STYLES]
+    index = others.index(row) if row in others else 0
+    colour, line, width = STYLES.get(row, (COLOURS[index // 2 % len(COLOURS)], ("-", "--")[index % 2], 1.1))
+    return {"color": colour, "linestyle": line, "linewidth": width}
+
+
+def trained_rows(protocol: Protocol, folder: Path, only: Sequence[str] = ()) -> dict[str, nn.Module]:
+    """Networks of the rows whose weights lie in the table's folder, of the first seed that has them.
+
+    Rows without weights are left out and logged; runs that have not yet made the protocol's steps say so in their name.
+    """
+    found: dict[str, nn.Module] = {}
+    for row, variant in ROWS.items():
+        if only and not any(o in row for o in only):
+            continue
+        if variant.decoder == UNTRAINED:
+            found[row] = Interpolation()
+            continue
+        slug = "".join(c if c.isalnum() else "-" for c in row.lower())  # as reproduce.run_cell names its runs
+        runs = [folder / f"{slug}-{seed}" for seed in protocol.seeds]
+        run = next((r for r in runs if all((r / f"{f}.safetensors").exists() for f in ("best", "last"))), None)
+        if run is None:
+            log.info("%s is not trained yet: left out", row)
+            continue
+        network = CorrectorNetwork(from_json(read_config(run / "last.safetensors")).architecture)
+        network.load_state_dict(load_file(run / "best.safetensors"))
+        step = read_progress(run / "last.safetensors")["step"]
+        found[row if step >= protocol.steps else f"{row}{AFTER}{step} steps"] = network.eval()
+    return found
+
+
+@torch.inference_mode()
+def gather(
+    protocol: Protocol, networks: dict[str, nn.Module], shown: Sequence[str] = SHOWN, device: str = "cpu"
+) -> Evidence:
+    """Solve the first random test problem of the protocol on all its meshes and evaluate the rows on it."""
+    scales = (*protocol.trained, *protocol.beyond)
+    cells, n = 4 * protocol.coarse, 2 * protocol.coarse * scales[-1]
+    medium = families["iid"]((cells, cells), np.random.default_rng(TEST_SEEDS), CONTRAST)
+    # One load for all scales: every mesh sees the restriction of that of the finest.
+    p = solve_ladder(
+        torch.from_numpy(medium[None]).to(device),
+        torch.ones(1, 1, n + 1, n + 1, dtype=torch.float64, device=device),
+        protocol.coarse,
+        (*scales, 2 * scales[-1]),
+        1e-6,
+    )
+    targets = {s: t[0, 0].cpu() for s, t in p.targets.items()}
+    fields: dict[str, dict[int, Tensor]] = {}
+    for row, network in networks.items():
+        log.info("evaluating %s", row)
+        place = device if any(True for _ in network.parameters()) else "cpu"
+        network.to(place)
+        U, A, F = (t.to(place) for t in (p.U, p.A, p.F))
+        sides = {s: protocol.coarse * s for s in scales}
+        fields[row] = {s: network(U, A, (m, m), load=F)[0, 0].cpu() for s, m in sides.items()}
+        network.to("cpu")
+    reference = targets.pop(2 * scales[-1])
+    few = tuple(r for r in networks if r.split(AFTER)[0] in shown) or tuple(networks)
+    return Evidence(protocol, p.A.cpu(), p.U.cpu(), p.F.cpu(), targets, reference, networks, fields, few)
+
+
+def draw_figures(
+    protocol: Protocol, folder: Path, save: Path, *, only: Sequence[str] = (), device: str = "cpu"
+) -> list[Path]:
+    """Draw everything from the runs of table 1 in ``folder``; returns the files written to the folder ``save``.
+
+    Raises
+    ------
+    ValueError : no row is trained, or none has a name that contains one of ``only``.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise DependencyMissing("the figures need matplotlib: pip install 'ngs-nhcsr[viz]'.") from error
+    networks = trained_rows(protocol, folder, only)
+    if not networks:
+        raise ValueError(f"no trained row of table1 in {folder}; train them with: ngs-nhcsr reproduce table1")
+    evidence = gather(protocol, networks, tuple(ROWS) if only else SHOWN, device)
+    save.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, draw in DRAWINGS.items():
+        figure = draw(evidence)
+        if figure is not None:
+            written.append(save / f"{name}.png")
+            figure.savefig(written[-1], dpi=110)
+    errors = between_resolutions(evidence)
+    for suffix, text in ((".json", json.dumps(errors, indent=1) + "\n"), (".md", to_markdown(errors, evidence))):
+        written.append(save / f"resolution{suffix}")
+        written[-1].write_text(text, encoding="utf-8")
+    return written
+
+
+def _figure(width: float, height: float, title: str) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def _wave_axis(axes: Any, marks: dict[str, int], most: float) -> None:
+    """Logarithmic wave numbers up to ``most``, with vertical lines at what meshes resolve."""
+    axes.set(xscale="log", yscale="log", xlim=(1, most), xlabel="wave number k, half-waves per side")
+    axes.grid(True, which="major", alpha=0.3)
+    for text, k in marks.items():
+        axes.axvline(k, color="#999999", linewidth=0.8, zorder=0)
+        axes.text(k, 0.95, f"{text} ", transform=axes.get_xaxis_transform(), ha="right", fontsize=9, color="#555555")
+
+
+def draw_spectra(e: Evidence) -> Figure:
+    """RAPSD of the fields and of their errors, at the largest trained scale and at the largest of all."""
+    scales = (e.last, max(e.truths))
+    figure = _figure(12, 9, "Radially averaged power spectral density (sine modes), one test problem")
+    grid = figure.subplots(2, 2, squeeze=False)
+    marks = {"H": e.protocol.coarse, "ε": e.A.shape[-1]}
+
+    def line(axes: Any, spectrum: Spectrum, n: int, label: str, **look: Any) -> None:
+        s = spectrum.grouped()
+        visible = s.k <= n  # beyond, rings are cut by the corners of the square of modes
+        axes.plot(s.k[visible], np.maximum(s.power[visible], 1e-300), label=label, **look)
+
+    for column, scale in zip(grid.T, scales, strict=True):
+        n = e.protocol.coarse * scale
+        peak = e.truths[scale].abs().max()
+        truth = sine_spectrum(e.truths[scale] / peak)
+        for axes, name in zip(column, ("field", "error"), strict=True):
+            line(axes, truth, n, "u_h", color="black", linewidth=1.6, zorder=4)
+            _wave_axis(axes, marks, n)
+            # Interpolated fields hold next to nothing at large k; without limits they would squeeze all the others.
+            visible = truth.power[truth.k <= n]
+            axes.set_ylim(visible.min() / 1e3, visible.max() * 5)
+            kind = "trained" if scale in e.protocol.trained else "not trained"
+            axes.set_title(f"{name}s at {scale}x ({kind})", fontsize=10)
+            axes.set_ylabel(f"power of the {name} / max |u_h|²")
+        for row in e.fields:
+            line(column[0], sine_spectrum(e.fields[row][scale] / peak), n, row, **style(row))
+            line(column[1], sine_spectrum(e.error(row, scale)), n, row, **style(row))
+    _legend(figure, grid[0, 0])
+    return figure
+
+
+def draw_residuals(e: Evidence) -> Figure:
+    """Error fields of the shown rows at every scale; each scale has its colours, made for the networks' errors."""
+    from matplotlib.ticker import MaxNLocator
+
+    scales = tuple(e.truths)
+    height = 2.3 * len(e.shown) + 1.4
+    figure = _figure(2.3 * len(scales) + 0.4, height, "Error (v − u_h) / max |u_h| on one test problem")
+    grid = figure.subplots(len(e.shown), len(scales), squeeze=False)
+    learned = [r for r in e.shown if not isinstance(e.networks[r], Interpolation)] or e.shown
+    for scale, column in zip(scales, grid.T, strict=True):
+        errors = {r: e.error(r, scale).numpy() for r in e.shown}
+        limit = max(float(np.quantile(np.abs(errors[r]), 0.995)) for r in learned)
+        for row, axes in zip(e.shown, column, strict=True):
+            image = axes.imshow(
+                errors[row], origin="lower", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest"
+            )
+            axes.set(xticks=[], yticks=[])
+            axes.set_xlabel(f"rms {np.sqrt(np.mean(errors[row] ** 2)):.2g}", fontsize=8, labelpad=2)
+        column[0].set_title(f"{scale}x" + ("" if scale in e.protocol.trained else ", not trained"), fontsize=10)
+        bar = figure.colorbar(image, ax=column, location="bottom", extend="both", pad=0.01, aspect=16)
+        bar.ax.tick_params(labelsize=8)
+        bar.locator = MaxNLocator(3, symmetric=True)
+        bar.update_ticks()
+    for row, axes in zip(e.shown, grid[:, 0], strict=True):
+        axes.set_ylabel(_wrapped(row), fontsize=9)
+    return figure
+
+
+def _wrapped(row: str) -> str:
+    return "\n".join(textwrap.wrap(row, 18))
+
+
+def draw_slices(e: Evidence) -> Figure:
+    """Fields and errors of the shown rows along a horizontal and a vertical line, at the largest trained scale."""
+    scale = e.last
+    n = e.protocol.coarse * scale
+    at = n // 2 + scale // 2  # through the middle of coarse cells: on their edges there is least to correct
+    t = np.linspace(0, 1, n + 1)
+    peak = float(e.truths[scale].abs().max())
+    figure = _figure(13, 7.5, f"Slices at {scale}x, on one test problem")
+    grid = figure.subplots(2, 2, sharex="col", squeeze=False)
+    for column, (name, cut) in zip(
+        grid.T, (("x", lambda v: v[at].numpy()), ("y", lambda v: v[:, at].numpy())), strict=True
+    ):
+        column[0].set_title(("horizontal, y" if name == "x" else "vertical, x") + f" = {at / n:.3f}", fontsize=10)
+        column[0].plot(t, cut(e.truths[scale]) / peak, color="black", linewidth=1.6, label="u_h", zorder=1)
+        column[1].axhline(0, color="black", linewidth=0.8)
+        for row in e.shown:
+            column[0].plot(t, cut(e.fields[row][scale]) / peak, label=row, **style(row) | {"linewidth": 1.1})
+            column[1].plot(t, cut(e.error(row, scale)), label=row, **style(row) | {"linewidth": 1.1})
+        column[0].set_ylabel("v / max |u_h|")
+        column[1].set(xlabel=name, ylabel="(v − u_h) / max |u_h|", xlim=(0, 1))
+        for axes in column:
+            axes.grid(True, alpha=0.3)
+    _legend(figure, grid[0, 0])
+    return figure
+
+
+def draw_mod255(e: Evidence) -> Figure:
+    """The paper's view: 0 … 255 over the range of u_h, times 8 and 64, modulo 255, in the colours jet.
+
+    Between the nodes the fields are bilinear, and are drawn so: 64 colour cycles over a few nodes would look like
+    noise. For the same reason the larger factor gets the middle of the domain only.
+    """
+    scale = e.last
+    n = e.protocol.coarse * scale
+    truth = e.truths[scale]
+    columns = {"u_h": truth, **{r: e.fields[r][scale] for r in e.shown}}
+    figure = _figure(
+        2.5 * len(columns) + 0.5, 6.0, f"Fields at {scale}x, the range of u_h mapped to 0 … 255, × factor, modulo 255"
+    )
+    grid = figure.subplots(2, len(columns), squeeze=False)
+    views = (("× 8", 8, slice(None)), ("× 64, middle, side 1/4", 64, slice(3 * n // 8, 5 * n // 8 + 1)))
+    for (title, factor, part), line in zip(views, grid, strict=True):
+        for v, axes in zip(columns.values(), line, strict=True):
+            view = mod255(bilinear(v[part, part], Nodes((PIXELS, PIXELS))), truth, factor)
+            axes.imshow(view, origin="lower", cmap="jet", vmin=0, vmax=255, interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+        line[0].set_ylabel(title, fontsize=10)
+    for name, axes in zip(columns, grid[0], strict=True):
+        axes.set_title(_wrapped(name), fontsize=10)
+    return figure
+
+
+def branch_fields(network: nn.Module, e: Evidence, scale: int) -> list[Tensor]:
+    """Coarse- and fine-branch fields (dim, n+1, n+1) of a network with the NH-CSR decoder; otherwise empty."""
+    if not isinstance(network, CorrectorNetwork) or not isinstance(network.decoder, NHCSRDecoder):
+        return []
+    n = e.protocol.coarse * scale
+    ratio = n / e.A.shape[-1]
+    features = network.encode(e.U, e.A, ratio, load=e.F).features
+    return [f[0] for f in network.decoder.branches(network.decoder.maps(features), Nodes((n, n)), ratio)]
+
+
+@torch.inference_mode()
+def draw_branches(e: Evidence) -> Figure | None:
+    """Fourier magnitude of the outputs of the coarse and the fine branch of NH-CSR, mean over channels."""
+    found = [branch_fields(v, e, e.last) for v in e.networks.values()]
+    powers = [fourier_power(f) for f in next((f for f in found if len(f) == 2), [])]
+    if not powers:
+        log.info("no trained row has an NH-CSR decoder with two branches: their spectra are left out")
+        return None
+    n, cells = powers[0].shape[-1], e.A.shape[-1]
+    figure = _figure(14, 4.6, f"Fourier magnitude of NH-CSR's branch outputs on the {n} x {n} mesh, rms over channels")
+    images = [0.5 * np.log10(np.maximum(p, 1e-300)) for p in powers]
+    high = max(i.max() for i in images)
+    low = max(min(float(np.quantile(i, 0.02)) for i in images), high - 6)
+    grid = figure.subplots(1, 3, width_ratios=(1, 1, 1.25))
+    image = None
+    for axes, picture, name in zip(grid, images, ("coarse branch", "fine branch"), strict=False):
+        image = axes.imshow(
+            picture, origin="lower", cmap="magma", vmin=low, vmax=high, extent=(-n, n, -n, n), interpolation="nearest"
+        )
+        axes.set_title(name, fontsize=10)
+        axes.set(xlabel="kx, half-waves per side", ylabel="ky")
+    figure.colorbar(image, ax=grid[:2], shrink=0.85, label="log₁₀ magnitude", location="left")
+    for power, name, colour in zip(powers, ("coarse", "fine"), ("#1f77b4", "#d62728"), strict=True):
+        s = fourier_spectrum(power)
+        visible = (s.k > 0) & (s.k <= n)
+        grid[2].plot(s.k[visible], np.sqrt(s.power[visible]), color=colour, label=f"{name} branch")
+    _wave_axis(grid[2], {"H": e.protocol.coarse, "ε": cells, "ε/2": 2 * cells}, n)
+    grid[2].set(xlim=(2, n), ylabel="magnitude, radial mean")
+    grid[2].legend(fontsize=9)
+    return figure
+
+
+def between_resolutions(e: Evidence) -> dict[str, Any]:
+    """Errors of every row against the solution on the finer mesh, with what they were measured on.
+
+    The reference is a Q1 solution too, so the errors of u_h on the finest meshes are a little too small.
+    """
+    rows = {"u_h of the same mesh": e.truths, **e.fields}
+    return {
+        "problem": f"iid 1:{CONTRAST:g}, f = 1, seed {TEST_SEEDS}",
+        "coarse cells": e.protocol.coarse,
+        "reference cells": e.reference.shape[-1] - 1,
+        "trained scales": e.protocol.trained,
+        "rows": {row: resolution_errors(fields, e.reference, e.A) for row, fields in rows.items()},
+    }
+
+
+def _ratios(e: Evidence) -> list[str]:
+    """Largest scale over the largest trained and over the smallest."""
+    return list(dict.fromkeys(f"{max(e.truths)}/{s}" for s in (e.last, min(e.truths)) if s < max(e.truths)))
+
+
+def to_markdown(errors: dict[str, Any], e: Evidence) -> str:
+    """Tables of :func:`between_resolutions`, energy and L2."""
+    n, N = errors["reference cells"], errors["coarse cells"]
+    return (
+        f"Relative errors against u on the {n} x {n} mesh: {errors['problem']}, {N} x {N} coarse cells, trained at "
+        + ", ".join(f"{s}x" for s in errors["trained scales"])
+        + ". A ratio of 1 in the last columns: nothing gained from the finer mesh; u_h gains the most.\n\n"
+        + resolution_table(errors["rows"], _ratios(e))
+    )
+
+
+def draw_resolution(e: Evidence) -> Figure:
+    """Errors against the solution on the finer mesh, by scale; the black line is u_h of the same mesh."""
+    errors = between_resolutions(e)
+    scales, ratio = tuple(e.truths), _ratios(e)[0]
+    text = f"Error against u on the {errors['reference cells']}² mesh, one test problem"
+    figure = _figure(12, 6.5, text + f"; in brackets: energy and L2 error {ratio.replace('/', 'x over ')}x")
+    grid = figure.subplots(1, 2)
+    for axes, norm in zip(grid, ("energy", "L2"), strict=True):
+        for row, found in errors["rows"].items():
+            look = {"color": "black", "linestyle": "-.", "linewidth": 1.6} if row.startswith("u_h") else style(row)
+            label = f"{row} ({found['energy']['ratios'][ratio]:.2f}, {found['L2']['ratios'][ratio]:.2f})"
+            axes.plot(scales, [*found[norm]["errors"].values()], marker="o", markersize=4, label=label, **look)
+        axes.axvspan(scales[0] / 1.2, e.last * 1.2, color="#000000", alpha=0.05, linewidth=0)
+        axes.set(xscale="log", yscale="log", xlabel="scale H/h (shaded: trained)", ylabel=f"relative {norm} error")
+        axes.set_xlim(scales[0] / 1.2, scales[-1] * 1.2)
+        axes.set_xticks(scales, [f"{s}x" for s in scales])
+        axes.set_xticks([], minor=True)
+        axes.grid(True, which="both", alpha=0.3)
+    _legend(figure, grid[0])
+    return figure
+
+
+def _legend(figure: Figure, axes: Any) -> None:
+    """One legend below all panels."""
+    handles, labels = axes.get_legend_handles_labels()
+    columns = 3 if max(map(len, labels)) > 30 else 5
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=9, frameon=False)
+
+
+#: Name of the file -> what draws it; None: there is nothing to draw.
+DRAWINGS: dict[str, Callable[[Evidence], Figure | None]] = {
+    "spectra": draw_spectra,
+    "residuals": draw_residuals,
+    "slices": draw_slices,
+    "mod255": draw_mod255,
+    "branches": draw_branches,
+    "resolution": draw_resolution,
+}
