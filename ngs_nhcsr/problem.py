@@ -65,13 +65,7 @@ class Problem:
         return (self.A.shape[0] // self.grid.cells[0], self.A.shape[1] // self.grid.cells[1])
 
     @property
-    def load_vector(f: np.ndarray, cells: tuple[int, int], size: tuple[float, float]) -> np.ndarray:
-    """Load vector on the grid with ``cells`` of nodal values ``f``: exact where that grid and f's are nested."""
-    finer = (f.shape[0] - 1) % cells[0] == 0 and (f.shape[1] - 1) % cells[1] == 0
-    return restrict(mass_apply(f, size), cells) if finer else mass_apply(prolongate(f, cells), size)
-
-
-def told_load(self) -> np.ndarray | None:
+    def told_load(self) -> np.ndarray | None:
         """The load as the network is told it; ``None`` if it is not known."""
         if self.reading.f is None or not self.decided:
             return None
@@ -82,6 +76,12 @@ def told_load(self) -> np.ndarray | None:
         if self.reading.f is None:
             return None
         return load_vector(self.reading.f, cells, self.grid.size)
+
+
+def load_vector(f: np.ndarray, cells: tuple[int, int], size: tuple[float, float]) -> np.ndarray:
+    """Load vector on the grid with ``cells`` of nodal values ``f``: exact where that grid and f's are nested."""
+    finer = (f.shape[0] - 1) % cells[0] == 0 and (f.shape[1] - 1) % cells[1] == 0
+    return restrict(mass_apply(f, size), cells) if finer else mass_apply(prolongate(f, cells), size)
 
 
 def told_load(f: np.ndarray, coarse: tuple[int, int], size: tuple[float, float]) -> np.ndarray:

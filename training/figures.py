@@ -351,7 +351,7 @@ def draw_branches(e: Evidence) -> Figure | None:
     high = max(i.max() for i in images)
     low = max(min(float(np.quantile(i, 0.02)) for i in images), high - 6)
     grid = figure.subplots(1, 3, width_ratios=(1, 1, 1.25))
-    image = None
+    image: Any = None
     for axes, picture, name in zip(grid, images, ("coarse branch", "fine branch"), strict=False):
         image = axes.imshow(
             picture, origin="lower", cmap="magma", vmin=low, vmax=high, extent=(-n, n, -n, n), interpolation="nearest"
