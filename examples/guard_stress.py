@@ -157,7 +157,7 @@ def run(corrector, seed, largest):
 
 def share(part, whole):
     """Two counts as text."""
-    return f"{part} of {whole}" + f" ({part / whole:.1%})" * (whole > 0)
+    return f"{part} of {whole} ({part / whole:.1%})" if whole else "none"
 
 
 def summary(trials):

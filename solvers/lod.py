@@ -85,10 +85,7 @@ class LOD:
         interpolation: str = "plain",
     ):
         self.nesting = Nesting(cell_pair(N, "N"), cell_pair(n, "n"), size)
-        for name, value, known in (
-            ("variant", variant, VARIANTS),
-            ("interpolation", interpolation, INTERPOLATIONS),
-        ):
+        for name, value, known in (("variant", variant, VARIANTS), ("interpolation", interpolation, INTERPOLATIONS)):
             if value not in known:
                 raise InvalidProblem(f"{name} must be one of {', '.join(known)}, not {value!r}.")
         if layers < 1:

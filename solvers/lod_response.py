@@ -77,7 +77,7 @@ def boundary_response(rest: np.ndarray, cells: Condensed, nesting: Nesting, solv
     # G is a-harmonic in the cell, so its interior loads nothing and the multipliers' rows stay zero.
     loads = np.zeros((*total.shape, 1))
     loads[:, :, :base] = cells.matrix[:, :, :base, :base] @ edges[..., None]
-    wanted = edges.any(-1)
+    wanted = np.asarray(edges.any(-1))
     log.info("the boundary data are not linear on coarse edges: %d patch problems", int(wanted.sum()))
     total -= gather_cells(solve(loads, wanted), np.ones((*nesting.N, 1)))
     return fine_field(total, np.zeros((*nesting.N, cells.extension.shape[-1])), cells, nesting)

@@ -14,13 +14,14 @@ import scipy.sparse as sp
 
 from ..errors import GridMismatch, InvalidProblem
 from ..grid import restrict
-from .coarse import solve_free
+from .coarse import FreeSystem
 from .fine import Load, nodal_values
+from .lod_boundary import split_boundary
 from .lod_loads import cell_loads
-from .msfem_local import cell_functions, element_matrices
+from .msfem_local import cell_functions, element_matrices, harmonic_lift
 from .nesting import Cells, Nesting, cell_pair
 from .q1 import mass_apply, stiffness
-from .windows import CORNERS, bilinear_hats
+from .windows import CORNERS, bilinear_hats, stiffness_apply
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ VARIANTS = ("galerkin", "petrov-galerkin", "averaged")
 
 
 class MsFEM:
-    """MsFEM for −div(a∇u) = f with zero boundary values; everything but the load is computed at construction.
+    """MsFEM for −div(a∇u) = f, u = g on the boundary; everything but the data is computed at construction.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ class MsFEM:
             raise InvalidProblem(f"variant must be one of {', '.join(VARIANTS)}, not {variant!r}.")
         self.nesting = Nesting(cell_pair(N, "N"), cell_pair(n, "n"), size)
         self.oversampling, self.variant = oversampling, variant
-        a = self.nesting.fine_coefficient(A)
+        self._a = a = self.nesting.fine_coefficient(A)
         margin = _margin(oversampling, self.nesting.ratio)
         Ny, Nx = self.nesting.N
         cells = [(y, x) for y in range(Ny) for x in range(Nx)]
@@ -80,38 +81,67 @@ class MsFEM:
         self._functions = np.stack([cell_functions(a, self.nesting, cell, margin) for cell in cells])
         self._corners = _corner_nodes(self.nesting)
         self.basis = self._average()
-        self.K = self._matrix(a)
+        self._system = FreeSystem(self._matrix(a), self.nesting.free)
         log.info("MsFEM basis of %d cells with oversampling %g", len(cells), oversampling)
 
-    def solve(self, f: Load = 1.0) -> np.ndarray:
+    @property
+    def K(self) -> sp.csr_matrix:
+        """Matrix of the variant, sparse (coarse nodes, coarse nodes)."""
+        return self._system.K
+
+    def solve(self, f: Load = 1.0, g: Load = 0.0) -> np.ndarray:
         """Fine nodal array (ny+1, nx+1), conforming.
 
         Parameters
         ----------
         f : number, callable f(x, y), or fine nodal values.
-        """
-        return self.reconstruct(self.solve_coarse(f))
+        g : boundary data, likewise; of nodal values those on the boundary count. What is not linear on the coarse
+            edges enters by its a-harmonic extension to the coarse cells at the boundary.
 
-    def solve_coarse(self, f: Load = 1.0) -> np.ndarray:
-        """Coarse nodal array U (Ny+1, Nx+1), the coefficients of the basis."""
-        values = nodal_values(f, self.nesting.n, self.nesting.size)
-        return solve_free(self.K, self._load(values), self.nesting.free)
+        Raises
+        ------
+        InvalidProblem
+        """
+        boundary, lift = self._boundary(g)
+        u = self.reconstruct(self._solve_coarse(f, boundary, lift))
+        return u if lift is None else u + lift
+
+    def solve_coarse(self, f: Load = 1.0, g: Load = 0.0) -> np.ndarray:
+        """Coarse nodal array U (Ny+1, Nx+1), the coefficients of the basis; arguments as of ``solve``."""
+        return self._solve_coarse(f, *self._boundary(g))
 
     def reconstruct(self, U: np.ndarray) -> np.ndarray:
         """Fine nodal array (ny+1, nx+1) of coefficients ``U`` (Ny+1, Nx+1)."""
         ny, nx = self.nesting.n
         return (self.basis @ np.asarray(U, dtype=float).ravel()).reshape(ny + 1, nx + 1)
 
-    def _load(self, f: np.ndarray) -> np.ndarray:
-        shape = self.nesting.free.shape
-        if self.variant == "petrov-galerkin":
-            return restrict(mass_apply(f, self.nesting.size), self.nesting.N)
-        if self.variant == "averaged":
-            return (self.basis.T @ mass_apply(f, self.nesting.size).ravel()).reshape(shape)
-        fields = self.nesting.node_blocks(f)
-        loads = cell_loads(fields, self.nesting).reshape(len(self._functions), -1)
-        local = np.einsum("tqn,tn->tq", self._functions.reshape(*self._functions.shape[:2], -1), loads)
-        return np.bincount(self._corners.ravel(), local.ravel(), minlength=self.nesting.free.size).reshape(shape)
+    def _boundary(self, g: Load) -> tuple[np.ndarray, np.ndarray | None]:
+        """Boundary values at the coarse nodes, and the extension (ny+1, nx+1) of what they leave over."""
+        coarse, rest = split_boundary(g, self.nesting)
+        return coarse, harmonic_lift(rest, self._a, self.nesting) if rest.any() else None
+
+    def _solve_coarse(self, f: Load, boundary: np.ndarray, lift: np.ndarray | None) -> np.ndarray:
+        values = nodal_values(f, self.nesting.n, self.nesting.size)
+        return self._system.solve(self._load(values, lift), boundary)
+
+    def _load(self, f: np.ndarray, lift: np.ndarray | None) -> np.ndarray:
+        shape, h = self.nesting.free.shape, self.nesting.spacing
+        if self.variant == "galerkin":  # the functions jump between cells, so the load is a sum over cells
+            fields = self.nesting.node_blocks(f)
+            loads = cell_loads(fields, self.nesting).reshape(len(self._functions), -1)
+            if lift is not None:
+                flux = stiffness_apply(self.nesting.blocks(self._a), self.nesting.node_blocks(lift), h)
+                loads -= flux.reshape(loads.shape)
+            local = np.einsum("tqn,tn->tq", self._functions.reshape(*self._functions.shape[:2], -1), loads)
+            return np.bincount(self._corners.ravel(), local.ravel(), minlength=self.nesting.free.size).reshape(shape)
+        b = mass_apply(f, self.nesting.size)
+        if lift is not None:
+            b -= stiffness_apply(self._a, lift, h)
+        return (
+            restrict(b, self.nesting.N)
+            if self.variant == "petrov-galerkin"
+            else (self.basis.T @ b.ravel()).reshape(shape)
+        )
 
     def _matrix(self, a: np.ndarray) -> sp.csr_matrix:
         if self.variant == "averaged":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import SolverFailure
+from .lod_boundary import edge_vectors
 from .nesting import Nesting
 from .windows import CORNERS, DirichletWindow, bilinear_hats, reference_stiffness, stiffness_apply
 
@@ -73,6 +74,34 @@ def cell_functions(a: np.ndarray, nesting: Nesting, cell: tuple[int, int], margi
             "margin or oversampling=0."
         )
     return np.linalg.solve(values, local.reshape(4, -1)).reshape(4, ry + 1, rx + 1)
+
+
+def harmonic_lift(rest: np.ndarray, a: np.ndarray, nesting: Nesting) -> np.ndarray:
+    """Extension of boundary data to the coarse cells at the boundary: a-harmonic there, zero in all others.
+
+    Parameters
+    ----------
+    rest : (ny+1, nx+1) data that vanish at the coarse nodes and inside.
+    a : (ny, nx) coefficient on the fine cells.
+
+    Returns
+    -------
+    (ny+1, nx+1)
+
+    Raises
+    ------
+    SolverFailure
+    """
+    lift, (ry, rx) = rest.copy(), nesting.ratio
+    blocks = nesting.blocks(a)
+    for y, x in np.argwhere(edge_vectors(rest, nesting).any(-1)):
+        field = lift[y * ry : (y + 1) * ry + 1, x * rx : (x + 1) * rx + 1]  # a view
+        load = stiffness_apply(blocks[y, x], field, nesting.spacing)[1:-1, 1:-1]
+        if load.size:
+            field[1:-1, 1:-1] -= (
+                DirichletWindow(blocks[y, x], nesting.spacing).solve(load.reshape(1, -1)).reshape(load.shape)
+            )
+    return lift
 
 
 def element_matrices(trial: np.ndarray, test: np.ndarray, a: np.ndarray, h: tuple[float, float]) -> np.ndarray:

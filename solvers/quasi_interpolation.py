@@ -19,6 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .nesting import Cells, Nesting, cell_pair
+from .q1 import element_mass
 from .windows import CORNERS, bilinear_hats
 
 
@@ -70,8 +71,7 @@ def _weighted_mass_map(r: tuple[int, int]) -> sp.csr_matrix:
     """Linear map from the cell values of a window to the mass matrix between its hats and its fine nodes."""
     nodes = np.arange((r[0] + 1) * (r[1] + 1)).reshape(r[0] + 1, r[1] + 1)
     local = np.stack([nodes[i : i + r[0], j : j + r[1]].ravel() for i, j in CORNERS])  # (4, cells)
-    line = np.array([[2.0, 1.0], [1.0, 2.0]]) / 6
-    mass = np.kron(line, line) / (r[0] * r[1])
+    mass = element_mass(1 / r[0], 1 / r[1])
     hats = bilinear_hats(r).reshape(4, -1)
     values = np.einsum("hic,ij->hjc", hats[:, local], mass)
     rows = np.arange(4)[:, None, None] * nodes.size + local

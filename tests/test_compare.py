@@ -11,7 +11,7 @@ from conftest import quads, solve_on, voxel
 
 import ngs_nhcsr
 from ngs_nhcsr import InvalidProblem, SolverFailure, compare
-from ngs_nhcsr.comparison import Method, _registry, measure, methods
+from ngs_nhcsr.comparison import Method, _registry, draw_panels, measure, methods, side_by_side
 from ngs_nhcsr.comparison.measure import PeakMemory, break_even
 from ngs_nhcsr.comparison.picture import _overlap
 
@@ -67,6 +67,8 @@ def test_errors_are_ordered_as_theory_says(result):
         ("lod2", "lod1"),
         ("lod2-pg", "lod1-pg"),
         ("lod2-rhs", "lod2"),
+        ("lod3-rhs", "lod2-rhs"),
+        ("lod2-weighted", "lod2"),
         ("msfem-linear", "prolongation"),
         ("nhcsr", "prolongation"),
         ("nhcsr+1", "nhcsr"),
@@ -182,8 +184,8 @@ def test_memory_is_seen():
 
 def test_unknown_names_and_wrong_problems(problem):
     u, a, kappa, _ = problem
-    with pytest.raises(InvalidProblem, match=r"no method called 'lod3'.*lod2-rhs"):
-        compare(u, a, 4, methods=("lod3",))
+    with pytest.raises(InvalidProblem, match=r"no method called 'lod9'.*lod2-rhs"):
+        compare(u, a, 4, methods=("lod9",))
     with pytest.raises(InvalidProblem, match="empty"):
         compare(u, a, 4, methods=())
     with pytest.raises(InvalidProblem, match="scale > 1"):
@@ -240,6 +242,43 @@ def test_plot(result, tmp_path):
     boxes = [t.get_window_extent().extents for t in axes.texts if t.arrow_patch is None]
     shared = [_overlap(tuple(p), tuple(q)) for k, p in enumerate(boxes) for q in boxes[:k]]
     assert max(shared) < 4  # square pixels
+
+
+def test_side_by_side(result):
+    rows = (result["lod2"], result["multigrid"])
+    one = dataclasses.replace(result, rows=rows)
+    slow = dataclasses.replace(rows[0], online=rows[0].online + 1, offline=rows[0].offline + 2, break_even=math.inf)
+    failed = dataclasses.replace(rows[1], message="broke", energy_error=None, l2_error=None, online=None, offline=None)
+    lines = side_by_side([one, dataclasses.replace(one, rows=(slow, failed))]).splitlines()
+    assert [len(line.strip("|").split("|")) for line in lines] == [6] * 4
+    assert lines[2].startswith("| `lod2` LOD, k = 2 | ")
+    energy = float(lines[2].split("|")[2].split("/")[0])
+    assert energy == pytest.approx(rows[0].energy_error, rel=0.01)
+    assert float(lines[2].split("|")[4]) == pytest.approx(rows[0].offline + 1, rel=0.1)
+    assert lines[2].endswith("/ never |")
+    assert "| failed |" in lines[3]
+    with pytest.raises(InvalidProblem, match="same methods"):
+        side_by_side([one, dataclasses.replace(one, rows=rows[:1])])
+    with pytest.raises(InvalidProblem, match="same methods"):
+        side_by_side([])
+
+
+def test_panels_share_their_axes(result, tmp_path):
+    worse = dataclasses.replace(result["lod2"], energy_error=7.0, online=1e3)
+    other = dataclasses.replace(result, rows=(worse, result["multigrid"]))
+    figure = draw_panels([result, other], tmp_path / "panels.png")
+    assert (tmp_path / "panels.png").stat().st_size > 20_000
+    first, second = figure.axes
+    assert first.get_xlim() == second.get_xlim()
+    assert first.get_ylim() == second.get_ylim()
+    assert first.get_ylim()[1] > 7 > first.get_ylim()[0]
+    assert first.get_xlim()[1] > 1e3
+    broken = dataclasses.replace(worse, energy_error=83.0)
+    (axes,) = draw_panels([dataclasses.replace(other, rows=(broken, result["multigrid"]))]).axes
+    assert axes.get_ylim()[1] < 20  # 83 is drawn at the edge
+    assert "lod2 (error 83, drawn at the edge)" in [t.get_text() for t in axes.texts]
+    with pytest.raises(InvalidProblem, match="no comparison"):
+        draw_panels([])
 
 
 def test_command(tmp_path):

@@ -108,7 +108,8 @@ def train(
     budget.restart()
     next_validation = 60 * validate_every
     with stop_requested() as stop:
-        while not team.decides(budget.used(state.step - first_step) >= 1 or stop(), device):
+        # The leader's clock ends the run: the others did not validate and began earlier.
+        while not team.decides((team.leads and budget.used(state.step - first_step) >= 1) or stop(), device):
             rng = torch.Generator().manual_seed(config.seed * 1_000_003 + state.step)
             done = budget.used(state.step - first_step)
             pool, scale = _choose(pools, config, done, rng)

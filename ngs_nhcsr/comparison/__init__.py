@@ -15,6 +15,8 @@ from . import fine as _fine  # noqa: F401
 
 # isort: on
 from ._registry import Method, methods
+from .picture import draw_panels
+from .report import side_by_side
 from .run import Comparison, Row, compare
 
-__all__ = ["Comparison", "Method", "Row", "compare", "methods"]
+__all__ = ["Comparison", "Method", "Row", "compare", "draw_panels", "methods", "side_by_side"]

@@ -9,10 +9,20 @@ from ._registry import Method, methods
 from .context import Context
 
 
-def _method(name: str, label: str, layers: int, variant: str, rhs_correctors: bool = False) -> Method:
+def _method(
+    name: str, label: str, layers: int, variant: str, rhs_correctors: bool = False, interpolation: str = "plain"
+) -> Method:
     def offline(context: Context) -> LOD:
-        lod = LOD(context.A, context.coarse, context.cells, layers, variant, rhs_correctors, size=context.size)
-        lod.assemble()
+        lod = LOD(
+            context.A,
+            context.coarse,
+            context.cells,
+            layers,
+            variant,
+            rhs_correctors,
+            size=context.size,
+            interpolation=interpolation,
+        ).assemble()
         _ = lod.basis  # Petrov-Galerkin makes it on first use only, but keeps it for every load
         return lod
 
@@ -25,4 +35,8 @@ def _method(name: str, label: str, layers: int, variant: str, rhs_correctors: bo
 for _k in (1, 2):
     methods.add(_method(f"lod{_k}", f"LOD, k = {_k}", _k, "galerkin"))
     methods.add(_method(f"lod{_k}-pg", f"LOD, k = {_k}, Petrov-Galerkin", _k, "petrov-galerkin"))
-methods.add(_method("lod2-rhs", "LOD, k = 2, with correctors of the load", 2, "galerkin", True))
+for _k in (2, 3):
+    methods.add(_method(f"lod{_k}-rhs", f"LOD, k = {_k}, with correctors of the load", _k, "galerkin", True))
+methods.add(
+    _method("lod2-weighted", "LOD, k = 2, weighted, with correctors of the load", 2, "galerkin", True, "weighted")
+)

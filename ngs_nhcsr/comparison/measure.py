@@ -151,7 +151,7 @@ def _process_peak() -> float | None:
 
 def _release_memory() -> None:
     """Give freed memory back, else the next method reuses the last one's and seems to need none."""
-    gc.collect()
+    gc.collect(1)  # what a method leaves is young; all of torch and NGSolve would take 0.1 s
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError, TypeError):  # not glibc

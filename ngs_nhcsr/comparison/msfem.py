@@ -20,5 +20,6 @@ def _method(name: str, label: str, oversampling: int, variant: str) -> Method:
 
 
 methods.add(_method("msfem-linear", "MsFEM, linear boundary data", 0, "galerkin"))
+methods.add(_method("msfem-galerkin", "MsFEM, oversampling 1", 1, "galerkin"))
 methods.add(_method("msfem-pg", "MsFEM, oversampling 1, Petrov-Galerkin", 1, "petrov-galerkin"))
 methods.add(_method("msfem-averaged", "MsFEM, oversampling 1, averaged", 1, "averaged"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
     from .run import Comparison
 
-#: Errors below this are drawn at the lower edge: fine solves would squeeze everything else into a corner.
-EXACT = 1e-4
+#: Errors below and above are drawn at the edges: fine solves and breakdowns would squeeze everything else.
+EXACT, USELESS = 1e-4, 10.0
 #: Marker and colour by the beginning of a method's name; the first that fits.
 STYLES: tuple[tuple[str, str, str], ...] = (
     ("nhcsr", "*", "#d62728"),
@@ -36,8 +37,41 @@ FONT = 8.5
 Box = tuple[float, float, float, float]
 
 
-def draw(result: Comparison, path: str | Path | None = None, axes: Any = None) -> Figure:
-    """See ``Comparison.plot``."""
+def draw_panels(results: Sequence[Comparison], path: str | Path | None = None) -> Figure:
+    """Time-accuracy pictures of several comparisons below each other, on the same axes.
+
+    Parameters
+    ----------
+    results : from top to bottom.
+    path : where to save the picture; the ending decides the format.
+
+    Raises
+    ------
+    DependencyMissing, InvalidProblem
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise DependencyMissing("the picture needs matplotlib: pip install 'ngs-nhcsr[viz]'.") from error
+    if not results:
+        raise InvalidProblem("there is no comparison to draw.")
+    figure = Figure(figsize=(10, 5.6 * len(results)), layout="constrained")
+    panels = figure.subplots(len(results), 1, squeeze=False)[:, 0]
+    rows = [row for result in results for row in result.rows if row.seconds is not None]
+    for axes, result in zip(panels, results, strict=True):
+        draw(result, axes=axes, scope=rows)
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure
+
+
+def draw(
+    result: Comparison,
+    path: str | Path | None = None,
+    axes: Any = None,
+    scope: Sequence[Row] = (),
+) -> Figure:
+    """See ``Comparison.plot``; the axes reach as far as the rows of the comparison and of ``scope``."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -51,7 +85,7 @@ def draw(result: Comparison, path: str | Path | None = None, axes: Any = None) -
     figure = axes.figure
     if not hasattr(figure.canvas, "get_renderer"):  # a bare Figure; without a renderer texts have no extent
         FigureCanvasAgg(figure)
-    points = _markers(axes, rows)
+    points = _markers(axes, rows, scope or rows)
     axes.set_title(result.title, fontsize=10)
     axes.set_xlabel("seconds: offline + one load")
     axes.set_ylabel("relative energy error against the reference" + " (u_h)" * ("u_h" in result.reference))
@@ -74,26 +108,34 @@ def style(name: str) -> tuple[str, str]:
     return next((marker, colour) for start, marker, colour in STYLES if name.startswith(start))
 
 
-def _markers(axes: Any, rows: list[Row]) -> np.ndarray:
-    """Draw the markers; points (P, 2) as (seconds, error) in data coordinates."""
-    errors = np.array([r.energy_error for r in rows], dtype=float)
-    seconds = np.array([r.seconds for r in rows], dtype=float)
-    shown = errors[errors >= EXACT]
+def _numbers(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds and energy errors, as far as they are drawn, of the rows that have both."""
+    pairs = [(r.seconds, r.energy_error) for r in rows if r.seconds is not None and r.energy_error is not None]
+    seconds, errors = np.array(pairs, dtype=float).T
+    return seconds, np.minimum(errors, USELESS)
+
+
+def _markers(axes: Any, rows: list[Row], scope: Sequence[Row]) -> np.ndarray:
+    """Draw the markers; points (P, 2) as (seconds, error) in data coordinates. ``scope`` decides the limits."""
+    every_second, every_error = _numbers(scope)
+    shown = every_error[every_error >= EXACT]
     floor = (float(shown.min()) if shown.size else EXACT) / 2
+    seconds, errors = _numbers(rows)
     points = np.stack([seconds, np.where(errors >= EXACT, errors, floor)], 1)
     axes.set(xscale="log", yscale="log")
     for row, (x, y) in zip(rows, points, strict=True):
         marker, colour = style(row.name)
         size = 13 if marker == "*" else 8
         axes.plot(x, y, marker, color=colour, markersize=size, markeredgecolor="white", markeredgewidth=0.6, zorder=3)
-    axes.set_xlim(seconds.min() / 6, seconds.max() * 4)
-    axes.set_ylim(floor / 1.6, points[:, 1].max() * 1.6)
+    axes.set_xlim(every_second.min() / 6, every_second.max() * 4)
+    axes.set_ylim(floor / 1.6, max(float(every_error.max()), floor) * 1.6)
     return points
 
 
 def _text(row: Row) -> str:
-    exact = row.energy_error is not None and row.energy_error < EXACT
-    return f"{row.name} (error {row.energy_error:.0e}, drawn at the edge)" if exact else row.name
+    if row.energy_error is None or EXACT <= row.energy_error <= USELESS:
+        return row.name
+    return f"{row.name} (error {row.energy_error:.2g}, drawn at the edge)"
 
 
 def _labels(axes: Any, rows: list[Row], points: np.ndarray) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+
+from ..errors import InvalidProblem
 
 if TYPE_CHECKING:
     from .run import Comparison
@@ -88,13 +92,43 @@ def rich_table(result: Comparison) -> Table:
 
 def markdown(result: Comparison) -> str:
     """Markdown with one line before and one after the table."""
-
-    def line(texts: tuple[str, ...]) -> str:
-        return "| " + " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in texts) + " |"
-
     rule = "|---|" + "---:|" * (len(COLUMNS) - 1)
-    rows = [line(cells(row)) for row in result.rows]
-    return "\n".join([f"**{result.title}**", "", line(COLUMNS), rule, *rows, "", caption(result)]) + "\n"
+    rows = [_line(cells(row)) for row in result.rows]
+    return "\n".join([f"**{result.title}**", "", _line(COLUMNS), rule, *rows, "", caption(result)]) + "\n"
+
+
+def side_by_side(results: Sequence[Comparison]) -> str:
+    """One Markdown table of several comparisons: a row per method, a column of errors per comparison.
+
+    Parameters
+    ----------
+    results : of the same methods, in the order of the columns. Errors are "energy / L2"; offline seconds the median,
+        since they hardly depend on the contrast; online seconds and loads one number per comparison if they differ.
+
+    Raises
+    ------
+    InvalidProblem
+        If there is none, or the methods differ.
+    """
+    names = [tuple(row.name for row in result.rows) for result in results]
+    if not names or len(set(names)) > 1:
+        raise InvalidProblem(f"a common table needs comparisons of the same methods, not {names}.")
+    contrasts = [result.title.split(",")[0] for result in results]
+    head = ("method", *contrasts, "offline s", "online s", "break-even loads")
+    lines = [_line(head), "|---|" + "---:|" * (len(head) - 1)]
+    for rows in zip(*(result.rows for result in results), strict=True):
+        texts = [cells(row) for row in rows]
+        errors = ["failed" if row.message else f"{text[2]} / {text[1]}" for row, text in zip(rows, texts, strict=True)]
+        offline = [row.offline for row in rows if row.offline is not None]
+        seconds = _seconds(statistics.median(offline) if offline else None)
+        online, loads = (" / ".join(dict.fromkeys(text[k] for text in texts)) for k in (4, 5))
+        lines.append(_line((f"`{rows[0].name}` {rows[0].label}", *errors, seconds, online, loads)))
+    return "\n".join(lines) + "\n"
+
+
+def _line(texts: Sequence[str]) -> str:
+    """One row of a Markdown table."""
+    return "| " + " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in texts) + " |"
 
 
 def json_text(result: Comparison) -> str:

@@ -247,7 +247,7 @@ def _check_zero_boundary(problem: Problem) -> None:
             wrong.append(f"{side} (values up to {float(np.abs(U[at]).max()):.3g})")
     if wrong:
         raise InvalidProblem(
-            f"LOD and MsFEM need zero Dirichlet values on all sides, which u_coarse has not on: {', '.join(wrong)}. "
+            f"the comparison needs zero Dirichlet values on all sides, which u_coarse has not on: {', '.join(wrong)}. "
             "Compare on a problem with zero boundary values, or use correct(), which takes any Dirichlet data."
         )
 
