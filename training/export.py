@@ -42,6 +42,7 @@ def contract_of(config: TrainConfig) -> Contract:
 def export_run(run: Path, to: Path, *, hardware: str, count: int = 16) -> ModelCard:
     """Write the model card ``to`` and its weights from ``run``; see ``models.export_model``."""
     config = from_json(read_config(run / "last.safetensors"))
+    to.parent.mkdir(parents=True, exist_ok=True)
     progress = read_progress(run / "last.safetensors")
     weights = load_file(run / "best.safetensors")
     network = CorrectorNetwork(config.architecture)

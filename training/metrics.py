@@ -28,7 +28,7 @@ def field_metrics(v: Tensor, target: Tensor, A: Tensor) -> dict[str, float]:
     return {
         "MSE": float(np.mean((a - b) ** 2)),
         "MAE": float(np.mean(np.abs(a - b))),
-        "SSIM": float(structural_similarity(a, b, data_range=float(b.max() - b.min()))),
+        "SSIM": float(np.asarray(structural_similarity(a, b, data_range=float(b.max() - b.min())))),
         "L2": float(l2),
         "energy": float(energy),
     }

@@ -69,11 +69,11 @@ class Muon(torch.optim.Optimizer):
                         state["square"] = torch.zeros_like(p)
                 state["step"] += 1
                 p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(self._direction(p, state, group["momentum"]), alpha=-group["lr"])
+                p.add_(self._direction(p, p.grad, state, group["momentum"]), alpha=-group["lr"])
 
     @staticmethod
-    def _direction(p: Tensor, state: dict[str, Tensor], momentum: float) -> Tensor:
-        g, mean = p.grad, state["mean"]
+    def _direction(p: Tensor, g: Tensor, state: dict[str, Tensor], momentum: float) -> Tensor:
+        mean = state["mean"]
         if p.dim() < 2:
             t = float(state["step"])
             mean.lerp_(g, 0.1)

@@ -144,4 +144,5 @@ def in_single(p: Problems) -> Problems:
 def joined(parts: list[Problems]) -> Problems:
     """One batch out of several."""
     targets = {s: torch.cat([p.targets[s] for p in parts]) for s in parts[0].targets}
-    return Problems(*(torch.cat([getattr(p, k) for p in parts]) for k in ("A", "U", "F")), targets)
+    A, U, F = (torch.cat([getattr(p, k) for p in parts]) for k in ("A", "U", "F"))
+    return Problems(A, U, F, targets)

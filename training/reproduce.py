@@ -186,7 +186,7 @@ class Interpolation(nn.Module):
     def forward(self, U: Tensor, A: Tensor, cells: tuple[int, int], **options: Any) -> Tensor:
         """Nodal values (B, K, ny+1, nx+1) on the fine grid; U (B, K, N+1, M+1)."""
         coarse, fine = ([np.linspace(0, 1, n) for n in shape] for shape in (U.shape[-2:], (cells[0] + 1, cells[1] + 1)))
-        fields = [RectBivariateSpline(*coarse, u)(*fine) for u in U.flatten(0, 1).numpy()]
+        fields = [RectBivariateSpline(coarse[0], coarse[1], u)(fine[0], fine[1]) for u in U.flatten(0, 1).numpy()]
         return torch.from_numpy(np.stack(fields)).unflatten(0, U.shape[:2])
 
 

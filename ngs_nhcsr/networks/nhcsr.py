@@ -107,7 +107,8 @@ class CorrectorNetwork(nn.Module):
         load = None if load is None else load.double().reshape(*U.shape[:2], *load.shape[-2:])
         if "solution" in self.architecture.inputs:  # every solution needs features of its own
             A = A.repeat_interleave(U.shape[1], 0)
-            U, load = (None if v is None else v.flatten(0, 1).unsqueeze(1) for v in (U, load))
+            U = U.flatten(0, 1).unsqueeze(1)
+            load = None if load is None else load.flatten(0, 1).unsqueeze(1)
         maps = ft.coefficient_maps(A, coarse, sides, ratio)
         if "solution" in self.architecture.inputs:
             maps = torch.cat([maps, ft.solution_maps(U[:, 0], cells)], 1)
