@@ -393,7 +393,7 @@ def correct(
     model, device, symmetrize : see :class:`Corrector`.
     refine, refine_to : multigrid-CG steps on the fine mesh after the network: a number of them, or until the
         estimated relative energy error against u_h is below ``refine_to``. One step takes the energy error at contrast
-        10 from 0.08 to 0.009.
+        10 from 0.05 to 0.004.
     full : return the :class:`Correction` (status, timings, notes) instead of the GridFunction.
     on_untrusted : what to do when the status is not ACCEPTED: "raise" ``UntrustedResult``, "warn" (``NhcsrWarning``)
         or "return" silently.

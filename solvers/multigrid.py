@@ -217,6 +217,8 @@ class Multigrid:
         b : load vectors; entries of Dirichlet nodes are ignored.
         x : start values; their entries at Dirichlet nodes are the boundary values. Default zero.
         tolerance : stop when ``sqrt(r·Br)`` (about the energy error) fell by this factor, relative to the load.
+            With 0 just ``max_iterations`` steps are taken, and the residual before the last one is reported, relative
+            to the start's.
         max_iterations : give up after so many steps; ``info.converged`` then says so.
         depth : level of the hierarchy to solve on (0 = finest).
         """
@@ -233,7 +235,9 @@ class Multigrid:
         r = (b - Ax) * free
         z = self._precondition(r, depth)
         rz = dot(r, z)
-        reference = dot(b * free, self._precondition(b * free, depth)) if x.any() else rz
+        counted = tolerance == 0  # a number of steps: no residual is needed to stop, which saves two cycles
+        relative_to_load = bool(x.any()) and not counted
+        reference = dot(b * free, self._precondition(b * free, depth)) if relative_to_load else rz
         if (x * ~free).any():  # boundary values carry energy that the load does not know of
             reference = torch.maximum(reference, dot(x, Ax))
         reference = torch.maximum(reference, torch.full_like(reference, 1e-300))
@@ -245,6 +249,9 @@ class Multigrid:
             alpha = torch.where(pAp > 0, rz / pAp.clamp_min(1e-300), torch.zeros_like(pAp))
             x = x + alpha * p
             drop = drop + alpha * rz
+            if counted and k + 1 == max_iterations:
+                k += 1
+                break
             r_next = r - alpha * Ap
             z = self._precondition(r_next, depth)
             rz_next = dot(r_next, z)
