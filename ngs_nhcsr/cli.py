@@ -243,16 +243,15 @@ def reproduce(
         from .training.figures import draw_figures
 
         logging.getLogger("ngs_nhcsr").setLevel(logging.INFO)  # which rows are left out
-        folder = runs / f"{protocol}-table1"
         for path in draw_figures(
-            PROTOCOLS[protocol], folder, save or runs / f"{protocol}-figures", only=only or (), device=device
+            PROTOCOLS[protocol], runs / protocol, save or runs / f"{protocol}-figures", only=only or (), device=device
         ):
             typer.echo(path)
         return
     cells = run_table(
         table,
         PROTOCOLS[protocol],
-        runs / f"{protocol}-{table}",
+        runs / protocol,
         data,
         only=only or (),
         device=device,
@@ -301,6 +300,7 @@ def evaluate(
     suite: Annotated[str, typer.Option(help="paper, families, scales, maps or loads.")] = "paper",
     count: Annotated[int, typer.Option(help="Test problems per case.")] = 16,
     first_seed: Annotated[int, typer.Option(help="First test seed.")] = 2_000_000_000,
+    symmetrize: Annotated[bool, typer.Option(help="Also the mean over the symmetries of the square.")] = False,
     save: Annotated[Path | None, typer.Option(help="Stem of the .json and .md to write.")] = None,
 ) -> None:
     """Median and worst errors of a model on fresh test seeds, beside free competitors."""
@@ -311,7 +311,7 @@ def evaluate(
     if suite not in SUITES:
         raise typer.BadParameter(f"no suite {suite!r}; there are: {', '.join(SUITES)}")
     network = load_model(card or model or "nhcsr-light", "cpu").network
-    results = measure(network, SUITES[suite], count=count, first_seed=first_seed, progress=True)
+    results = measure(network, SUITES[suite], count=count, first_seed=first_seed, symmetrize=symmetrize, progress=True)
     text = to_markdown(results)
     typer.echo("energy / L2 error against u_h, median (worst)\n\n" + text)
     if save is not None:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 #: The load f is sampled at the nodes of a grid with this many cells per coarse cell.
 LOAD_CELLS = 4
 #: The network is told the load vector on a grid with this many cells per coarse cell, as in training.
-NETWORK_LOAD_CELLS = 2
+NETWORK_LOAD_CELLS = 4
 
 
 @dataclass(frozen=True)

@@ -136,10 +136,23 @@ class Multigrid:
             level.prepare(cycle_dtype, monotone=monotone)
             self.levels.append(level)
             ny, nx, free = ny // 2, nx // 2, free[::2, ::2]
-        K = galerkin_elements(A, (ny, nx), size)
+        self._coarsen(galerkin_elements(A, (ny, nx), size), free)
+
+    @classmethod
+    def of_elements(
+        cls, K: Tensor, free: Tensor, cycle_dtype: torch.dtype = torch.float32, smoothing: int = 2
+    ) -> Multigrid:
+        """Hierarchy of an operator given by its element matrices K (B, 10, ny, nx), in order ``SYMMETRIC_PAIRS``."""
+        mg = cls.__new__(cls)
+        mg.cycle_dtype, mg.smoothing, mg.levels = cycle_dtype, smoothing, []
+        mg._coarsen(K, free)
+        return mg
+
+    def _coarsen(self, K: Tensor, free: Tensor) -> None:
+        """Add the level of these element matrices and all coarser ones."""
         while True:
             level = Level(Stencil.from_elements(K), free)
-            level.prepare(cycle_dtype)
+            level.prepare(self.cycle_dtype)
             self.levels.append(level)
             ny, nx = K.shape[-2:]
             if ny % 2 or nx % 2 or min(ny, nx) <= COARSEST:

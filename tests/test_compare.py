@@ -10,9 +10,9 @@ import pytest
 from conftest import quads, solve_on, voxel
 
 import ngs_nhcsr
-from ngs_nhcsr import InvalidProblem, SolverFailure, compare
-from ngs_nhcsr.comparison import Method, _registry, draw_panels, measure, methods, side_by_side
-from ngs_nhcsr.comparison.measure import PeakMemory, break_even
+from ngs_nhcsr import InvalidProblem, SolverFailure, compare, memory
+from ngs_nhcsr.comparison import Method, _registry, draw_panels, methods, side_by_side
+from ngs_nhcsr.comparison.measure import break_even
 from ngs_nhcsr.comparison.picture import _overlap
 
 
@@ -175,11 +175,11 @@ def test_seconds_are_those_of_the_two_parts(problem, method):
 
 
 def test_memory_is_seen():
-    if measure._resident() is None:
+    if memory._resident() is None:
         pytest.skip("the system does not tell")
-    with PeakMemory() as memory:
+    with memory.PeakMemory() as peak:
         np.ones((50, 2**17))  # 50 MiB, freed at once
-    assert 40 < memory.growth < 90
+    assert 40 < peak.growth < 90
 
 
 def test_unknown_names_and_wrong_problems(problem):

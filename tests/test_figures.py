@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from ngs_nhcsr.training import reproduce
 from ngs_nhcsr.training.figures import DRAWINGS, branch_fields, draw_figures, gather, style, trained_rows
 from ngs_nhcsr.training.losses import energy_squared, l2_squared
 from ngs_nhcsr.training.problems import solve_ladder
-from ngs_nhcsr.training.reproduce import PROTOCOLS, run_table
+from ngs_nhcsr.training.reproduce import PROTOCOLS, TABLES, cell_folder, run_table
 from ngs_nhcsr.training.spectra import fourier_power, fourier_spectrum, mod255, resolution_errors, sine_spectrum
 
 TINY = replace(
@@ -30,7 +31,7 @@ TINY = replace(
 def runs(tmp_path_factory):
     """A folder with two trained rows of table 1."""
     folder = tmp_path_factory.mktemp("runs")
-    run_table("table1", TINY, folder / "mini-table1", folder / "data", only=("IPE-LIIF", "NH-CSR"))
+    run_table("table1", TINY, folder / "mini", folder / "data", only=("IPE-LIIF", "NH-CSR"))
     return folder
 
 
@@ -103,7 +104,7 @@ def test_errors_between_resolutions_are_those_of_galerkin_solutions():
 
 def test_pictures_of_the_trained_rows(runs, tmp_path, caplog):
     caplog.set_level(logging.INFO, "ngs_nhcsr")
-    written = draw_figures(TINY, runs / "mini-table1", tmp_path / "figures")
+    written = draw_figures(TINY, runs / "mini", tmp_path / "figures")
     assert "SRNO is not trained yet: left out" in caplog.messages
     assert {p.stem for p in written if p.suffix == ".png"} == set(DRAWINGS)
     for path in written:
@@ -121,15 +122,18 @@ def test_pictures_of_the_trained_rows(runs, tmp_path, caplog):
 
 
 def test_unfinished_runs_say_so_and_rows_can_be_chosen(runs, tmp_path):
-    rows = trained_rows(replace(TINY, steps=5), runs / "mini-table1", ("NH-CSR", "bicubic"))
+    more = replace(TINY, steps=5)
+    finished, unfinished = (cell_folder(runs / "mini", TABLES["table1"]["NH-CSR"], p, 0) for p in (TINY, more))
+    shutil.copytree(finished, tmp_path / unfinished.name)
+    rows = trained_rows(more, tmp_path, ("NH-CSR", "bicubic"))
     assert list(rows) == ["bicubic interpolation of U", "NH-CSR after 1 steps"]
     assert style("NH-CSR after 1 steps") == style("NH-CSR")
     with pytest.raises(ValueError, match="reproduce table1"):
-        draw_figures(TINY, runs / "mini-table1", tmp_path, only=("SRNO",))
+        draw_figures(TINY, runs / "mini", tmp_path, only=("SRNO",))
 
 
 def test_branches_sum_to_what_the_decoder_reads(runs):
-    rows = trained_rows(TINY, runs / "mini-table1", ("NH-CSR",))
+    rows = trained_rows(TINY, runs / "mini", ("NH-CSR",))
     e = gather(TINY, rows)
     with torch.inference_mode():
         coarse, fine = branch_fields(rows["NH-CSR"], e, 4)

@@ -12,9 +12,17 @@ from ngs_nhcsr.networks.positions import Nodes, Points, bilinear
 from ngs_nhcsr.networks.symmetry import SIDE_ORDER, transform
 
 SMALL = {
-    "basis": Architecture(encoder_options={"widths": (8, 12), "depth": 1}, decoder_options={"rank": 5, "width": 8}),
+    "basis": Architecture(
+        encoder_options={"widths": (8, 12), "depth": 1}, decoder_options={"rank": 5, "width": 8}, upscaling=1
+    ),
     "basis, upscaled twice as fine": Architecture(
         encoder_options={"widths": (8, 12), "depth": 1}, decoder_options={"rank": 5, "width": 8}, upscaling=2
+    ),
+    "three coarse solutions": Architecture(
+        encoder_options={"widths": (8, 12), "depth": 1},
+        decoder_options={"rank": 5, "width": 8},
+        inputs="coefficient+solutions",
+        upscaling=4,
     ),
     "nhcsr": Architecture(
         encoder="rdn",
@@ -23,6 +31,7 @@ SMALL = {
         decoder_options={"dim": 8, "heads": 2, "gabor": 6, "mlp": (12,)},
         inputs="coefficient+solution",
         output="first-order",
+        upscaling=1,
     ),
 }
 
@@ -89,6 +98,13 @@ def test_scaling_of_solution_and_coefficient(name):
 
 
 @torch.inference_mode()
+def test_constants_are_added_to_the_field():
+    """With an effective problem and derivatives of its solution alone, U + c gives u + c."""
+    net, (U, A) = network(SMALL["basis, upscaled twice as fine"]), problem()
+    torch.testing.assert_close(net(U + 5, A, (24, 32)), net(U, A, (24, 32)) + 5)
+
+
+@torch.inference_mode()
 def test_coefficient_only_network_is_linear_in_the_solution():
     net, (U, A), (V, _) = network(SMALL["basis"]), problem(), problem(seed=1)
     both = net(2 * U - 3 * V, A, (24, 32))
@@ -125,7 +141,8 @@ def test_load_on_the_finer_grid_has_the_coarse_moments():
     moments = torch.rand(1, 1, 5, 7, generator=g, dtype=torch.float64)
     free = torch.zeros(5, 7, dtype=torch.bool)
     free[1:, 1:-1] = True
-    for told in (None, torch.rand(1, 1, 9, 13, generator=g, dtype=torch.float64)):
+    random = lambda n, m: torch.rand(1, 1, n + 1, m + 1, generator=g, dtype=torch.float64)  # noqa: E731
+    for told in (None, random(8, 12), random(16, 24), random(4, 6)):
         lifted = matched_load(moments, free, (8, 12), (1.0, 1.5), told)
         torch.testing.assert_close((_moments(lifted, (4, 6)) * free), moments * free)
 
@@ -138,7 +155,8 @@ def test_lifted_load_is_exact_for_a_constant():
     free = torch.zeros(5, 7, dtype=torch.bool)
     free[1:-1, 1:-1] = True
     one = lambda n, m: apply_mass(torch.ones(1, 1, n + 1, m + 1, dtype=torch.float64), (1.0, 1.5))  # noqa: E731
-    torch.testing.assert_close(matched_load(one(4, 6) * free, free, (8, 12), (1.0, 1.5), None), one(8, 12))
+    for told in (None, one(4, 6), one(8, 12), one(16, 24)):
+        torch.testing.assert_close(matched_load(one(4, 6) * free, free, (8, 12), (1.0, 1.5), told), one(8, 12))
 
 
 @torch.inference_mode()
@@ -150,10 +168,66 @@ def test_untrained_network_is_the_prolongation_of_a_coarse_solution():
 
 @torch.inference_mode()
 def test_upscaling_with_the_exact_coefficient_changes_nothing():
-    """For a constant coefficient the geometric mean is exact, so U* = U, also with Dirichlet data and free sides."""
+    """For a constant coefficient the geometric mean is exact, so a discretely harmonic U stays, whatever its sides."""
     net, (U, A) = CorrectorNetwork(SMALL["basis"]).eval(), problem()
-    encoding = net.encode(U + 0.3, torch.full_like(A, 7.0), 4.0, sides=(True, False, True, True))
-    torch.testing.assert_close(encoding.base[:, 0], U + 0.3)
+    y, x = torch.linspace(0, 1, 7, dtype=torch.float64)[:, None], torch.linspace(0, 1, 9, dtype=torch.float64)
+    U = (0.3 + x - 2 * y + 3 * x * y).expand_as(U)
+    encoding = net.encode(U, torch.full_like(A, 7.0), 4.0, sides=(True, True, True, True))
+    torch.testing.assert_close(encoding.base[:, 0], U)
+
+
+@pytest.mark.parametrize("mean", ["geometric", "harmonic"])
+def test_further_coarse_solutions_are_those_of_the_solvers(mean):
+    from ngs_nhcsr.networks.upscale import solve_with_mean
+    from ngs_nhcsr.solvers.coarse import coarse_solve
+
+    _, A = problem(8, 8, batch=1)
+    a, f = A[0].numpy(), np.random.default_rng(0).random((9, 9))
+    U = torch.from_numpy(coarse_solve(a, 8, f))[None, None]
+    free = torch.zeros(9, 9, dtype=torch.bool)
+    free[1:-1, 1:-1] = True
+    ours = solve_with_mean(mean, U, A, free, (1.0, 1.0))[0, 0]
+    np.testing.assert_allclose(ours.numpy(), coarse_solve(a, 8, f, mean=mean), atol=1e-14)
+
+
+def test_effective_problem_is_solved_to_fourth_order():
+    """Constant coefficient, u = sin(πx) sin(2πy): values at nodes converge like h⁴, those of Q1 only like h²."""
+    from ngs_nhcsr.networks.upscale import HOURGLASS, solver
+    from ngs_nhcsr.solvers.stencil import tensor_elements
+
+    def error(n, hourglass):
+        t = torch.linspace(0, 1, n + 1, dtype=torch.float64)
+        u = torch.sin(2 * torch.pi * t)[:, None] * torch.sin(torch.pi * t)
+        hat = [2 * n * (1 - np.cos(k / n)) / k**2 for k in (np.pi, 2 * np.pi)]  # ∫ sin(kx) φ_i = hat · sin(kx_i)
+        load = 5 * np.pi**2 * hat[0] * hat[1] * u[None]
+        one = torch.ones(1, n, n, dtype=torch.float64)
+        free = torch.zeros(n + 1, n + 1, dtype=torch.bool)
+        free[1:-1, 1:-1] = True
+        W = solver(tensor_elements(one, one, 0 * one, 1 / n, 1 / n, hourglass), free)(load[None])[0, 0]
+        return float((W - u).abs().max())
+
+    assert error(8, HOURGLASS) / error(16, HOURGLASS) > 14
+    assert 3.8 < error(8, 1.0) / error(16, 1.0) < 4.2
+    assert error(16, HOURGLASS) < 0.02 * error(16, 1.0)
+
+
+def test_large_effective_problems_are_solved_by_multigrid_to_the_same_answer(monkeypatch):
+    from ngs_nhcsr.networks import upscale
+
+    g = torch.Generator().manual_seed(0)
+    kxx, kyy = torch.randn(2, 2, 24, 40, generator=g, dtype=torch.float64).exp()
+    kxy = 0.5 * (kxx * kyy).sqrt()
+    elements = upscale.tensor_elements(kxx, kyy, kxy, 1 / 24, 1 / 40, upscale.HOURGLASS)
+    free = torch.zeros(25, 41, dtype=torch.bool)
+    free[1:, 1:-1] = True
+    b = torch.rand(2, 3, 25, 41, generator=g, dtype=torch.float64)
+    direct = upscale.solver(elements, free)(b)
+    monkeypatch.setattr(upscale, "DIRECT", 8)
+    iterated = upscale.solver(elements, free)(b)
+    torch.testing.assert_close(iterated, direct, rtol=0, atol=1e-8 * float(direct.abs().max()))
+    # Where multigrid gives up, the direct solver answers.
+    monkeypatch.setattr(upscale, "TOLERANCE", 1.0)
+    torch.testing.assert_close(upscale.solver(elements, free)(b), direct)
 
 
 @pytest.mark.parametrize("per", [1, 2])
@@ -169,7 +243,7 @@ def test_gradient_through_the_coarse_solve(per):
     free = torch.zeros(3, 4, dtype=torch.bool)
     free[1:-1, 1:-1] = True
     features = torch.rand(2, 3, 4, 6, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda z: up(z, U, A, free, (1.0, 1.0), 2.0), (features,), atol=1e-6)
+    assert torch.autograd.gradcheck(lambda z: up(z, U, A, free, (1.0, 1.0), 2.0, per), (features,), atol=1e-6)
 
 
 @pytest.mark.parametrize("g", range(8))

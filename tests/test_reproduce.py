@@ -2,16 +2,21 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from ngs_nhcsr.networks.nhcsr import CorrectorNetwork
 from ngs_nhcsr.training import ablation
 from ngs_nhcsr.training.config import configs, override
+from ngs_nhcsr.training.denoising import DENOISING, denoising_loss
 from ngs_nhcsr.training.metrics import cost, field_metrics
-from ngs_nhcsr.training.reproduce import PROTOCOLS, TABLES, Interpolation, run_table, to_markdown
+from ngs_nhcsr.training.reproduce import PROTOCOLS, TABLES, Interpolation, cell_folder, run_table, to_markdown
+from ngs_nhcsr.training.runs import steps_done, trained_network
+from ngs_nhcsr.training.validation import Case
 
 TINY = replace(
     PROTOCOLS["mini"], coarse=4, trained=(2, 4), beyond=(8,), problems=4, steps=1, points=30, seeds=(0, 1), tests=1
@@ -49,6 +54,57 @@ def test_a_table_goes_on_where_it_was_stopped(tmp_path):
     assert text.count("| NH-CSR |") == 6
     assert "±" in text
     assert set(json.loads(next(iter(stamps)).read_text())["metrics"]) == {"2x", "4x", "8x", "maps", "soil"}
+
+
+def test_cascades_are_trained_branch_by_branch(tmp_path):
+    protocol = replace(TINY, steps=3, seeds=(0,))
+    run = cell_folder(tmp_path / "t", TABLES["table1"]["CLIT, 3 branches"], protocol, 0)
+    run_table("table1", protocol, tmp_path / "t", tmp_path / "data", only=("CLIT, 3",))
+    stages = [run.with_name(f"{run.name}-stage{k}") for k in (1, 2)] + [run]
+    assert [steps_done(r) for r in stages] == [1, 1, 1]
+    assert [trained_network(r).architecture.decoder_options["active"] for r in stages[:2]] == [1, 2]
+    unused = [load_file(r / "best.safetensors")["decoder.branches.2.query.weight"] for r in stages[:2]]
+    assert torch.equal(*unused)
+
+
+def test_the_diffusion_model_is_trained_by_its_own_loss(tmp_path):
+    variant = TABLES["table1"]["IDM"]
+    assert variant.loss == DENOISING
+    (cell,) = run_table("table1", replace(TINY, seeds=(0,)), tmp_path / "t", tmp_path / "data", only=("IDM",))
+    assert np.isfinite(cell.metrics["2x"]["L2"])
+    other = CorrectorNetwork(
+        replace(PROTOCOLS["mini"].config(variant, 0).architecture, decoder="liif", decoder_options={})
+    )
+    with pytest.raises(ValueError, match="needs the decoder idm"):
+        denoising_loss(other, *(torch.ones(1),) * 4, torch.Generator())
+
+
+def test_the_denoised_fields_are_those_that_give_the_target():
+    """What the diffusion is told to make of the noise, put through the network's output, is u_h."""
+    case = Case("tiny", coarse=4, scale=4, count=2)
+    p = case.problems(5)
+    architecture = PROTOCOLS["mini"].config(TABLES["table1"]["IDM"], 0).architecture
+    network = CorrectorNetwork(architecture)
+    told = []
+    network.decoder.denoising_loss = lambda features, clean, ratio, rng: told.append(clean) or clean.sum()
+    target = p.targets[4]
+    denoising_loss(network, p.U, p.A, p.F, target, torch.Generator())
+    network.decoder.forward = lambda features, query, ratio: told[0]
+    field = network(p.U, p.A, (16, 16), load=p.F)
+    torch.testing.assert_close(field, target.double(), rtol=0, atol=1e-6 * float(target.abs().max()))
+
+
+def test_tables_share_cells_that_are_the_same():
+    """NH-CSR of Table I is the Gabor row of Table II and the last row of Table III, and nothing else is."""
+    protocol = PROTOCOLS["mini"]
+    folders = {row: cell_folder(Path(), v, protocol, 0) for t in TABLES.values() for row, v in t.items()}
+    same = [row for row, f in folders.items() if f == folders["NH-CSR"]]
+    assert set(same) == {
+        "NH-CSR", "NH-CSR, gabor coordinates", "multi-scale, with SCS", "NH-CSR, edsr, coefficient+solution"
+    }  # fmt: skip
+    assert len(set(folders.values())) == len(folders) - 3
+    other_seed = cell_folder(Path(), TABLES["table1"]["NH-CSR"], protocol, 1)
+    assert other_seed.name[:-2] != folders["NH-CSR"].name[:-2]
 
 
 def test_metrics_of_a_field():

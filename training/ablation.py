@@ -7,12 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from safetensors.torch import load_file
-
-from ..networks.nhcsr import CorrectorNetwork
 from .config import configs, override, to_json
 from .loop import train
-from .state import read_progress
+from .runs import slug, steps_done, trained_network
 from .validation import VALIDATION_SEEDS, Case, network_errors
 
 #: What the rows are judged by, on validation seeds (test seeds are for shipped models).
@@ -35,8 +32,10 @@ ROWS: dict[str, dict[str, str]] = {
         "architecture.encoder": "rdn",
         "architecture.encoder_options": '{"channels": 32, "blocks": 6, "layers": 4, "growth": 16}',
     },
-    "[encoder] narrower: 16, 24, 32, 48": {"architecture.encoder_options": '{"widths": [16, 24, 32, 48]}'},
-    "[encoder] wider: 48, 64, 96, 128": {"architecture.encoder_options": '{"widths": [48, 64, 96, 128]}'},
+    "[encoder] narrower: 16, 24": {"architecture.encoder_options": '{"widths": [16, 24]}'},
+    "[encoder] wider: 48, 72": {"architecture.encoder_options": '{"widths": [48, 72]}'},
+    "[encoder] no pyramid: 32": {"architecture.encoder_options": '{"widths": [32]}'},
+    "[encoder] four levels: 32, 48, 64, 96": {"architecture.encoder_options": '{"widths": [32, 48, 64, 96]}'},
     "[encoder] shallower: 1 block": {"architecture.encoder_options": '{"depth": 1}'},
     "[encoder] deeper: 5 blocks": {"architecture.encoder_options": '{"depth": 5}'},
     "[decoder] attention, window 1": {
@@ -55,9 +54,10 @@ ROWS: dict[str, dict[str, str]] = {
     "[output] residual": {"architecture.output": "residual"},
     "[output] first order": {"architecture.output": "first-order"},
     "[coarse problem] effective, on coarse cells": {"architecture.upscaling": "1"},
-    "[coarse problem] effective, on quarter cells": {"architecture.upscaling": "4"},
+    "[coarse problem] effective, on half cells": {"architecture.upscaling": "2"},
     "[coarse problem] U as it is": {"architecture.upscaling": "0"},
     "[inputs] coefficient and solution": {"architecture.inputs": "coefficient+solution"},
+    "[inputs] coefficient, solution and those for two means": {"architecture.inputs": "coefficient+solutions"},
     "[inputs] both, U as it is, residual (paper)": {
         "architecture.inputs": "coefficient+solution",
         "architecture.upscaling": "0",
@@ -91,24 +91,20 @@ def command(overrides: dict[str, str], minutes: float) -> str:
 def run_row(name: str, folder: Path, data: Path, minutes: float) -> Row:
     """Train and measure one row, or read it if it is done; a run that was cut short is made again from its start."""
     overrides = ROWS[name]
-    slug = "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-")
-    done = folder / f"{slug}.json"
+    run = folder / slug(name)
+    done = run.with_suffix(".json")
     if done.exists():
         stored = json.loads(done.read_text())
         return Row(**{**stored, "errors": {k: tuple(v) for k, v in stored["errors"].items()}})
     config = override(configs["mini"](), overrides)
-    run = folder / slug
-    best = train(config, run, data, minutes=minutes, clock="cpu", cases=CASES[:1], validate_every=1e9)
-    network = CorrectorNetwork(config.architecture)
-    network.load_state_dict(load_file(best))
-    network.eval()
+    train(config, run, data, minutes=minutes, clock="cpu", cases=CASES[:1], validate_every=1e9)
+    network = trained_network(run)
     errors = {}
     for case in CASES:
         energy, l2 = network_errors(network, case.problems(VALIDATION_SEEDS), case.scale)
         errors[case.name] = (round(float(energy.median()), 4), round(float(l2.median()), 5))
-    progress = read_progress(run / "last.safetensors")
     count = sum(p.numel() for p in network.parameters())
-    row = Row(name, command(overrides, minutes), progress["step"], minutes, count, errors)
+    row = Row(name, command(overrides, minutes), steps_done(run), minutes, count, errors)
     (run / "config.json").write_text(to_json(config))
     done.write_text(json.dumps(asdict(row), indent=1))
     return row

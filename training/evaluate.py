@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..grid import prolongate
+from ..grid import prolongate, restrict
 from ..networks.nhcsr import CorrectorNetwork
 from ..solvers.coarse import coarse_solve
 from ..solvers.multigrid import Multigrid
@@ -77,8 +77,11 @@ def _baselines(case: Case, A: Tensor, U: Tensor, target: Tensor, f: np.ndarray) 
         "best multiple of it": coarse * (coarse * target).sum() / (coarse * coarse).sum(),
         "geometric mean": torch.from_numpy(prolongate(geometric, (n, n)))[None],
     }
-    mg = Multigrid(A, (n, n))
     b = torch.from_numpy(mass_apply(f))[None]
+    m = min(A.shape[-1], n)
+    on_cells, _ = Multigrid(A, (m, m)).solve(torch.from_numpy(restrict(b[0].numpy(), (m, m)))[None])
+    fields["Q1 on the cells"] = torch.from_numpy(prolongate(on_cells[0].numpy(), (n, n)))[None]
+    mg = Multigrid(A, (n, n))
     for j in (1, 2):
         name = f"coarse + {j} cycle" + "s" * (j > 1)
         fields[name] = mg.solve(b, coarse, tolerance=0.0, max_iterations=j)[0]
@@ -98,9 +101,13 @@ def evaluate(
     count: int | None = None,
     first_seed: int = TEST_SEEDS,
     baselines: bool = True,
+    symmetrize: bool = False,
     progress: bool = False,
 ) -> list[Result]:
-    """Measure a network on cases; ``count`` limits the problems per case."""
+    """Measure a network on cases; ``count`` limits the problems per case.
+
+    ``baselines`` adds the competitors that need no training, ``symmetrize`` the mean over the square's symmetries.
+    """
     results = []
     for case in tqdm(cases, disable=not progress):
         case = replace(case, count=min(case.count, count or case.count))
@@ -112,8 +119,10 @@ def evaluate(
             for name, v in _baselines(case, A, U, target, f).items():
                 energy, l2 = relative_errors(v, target, A)
                 errors.setdefault(name, []).append((float(energy), float(l2)))
-        energies, l2s = network_errors(network, problems, case.scale)
-        errors["network"] = list(zip(energies.tolist(), l2s.tolist(), strict=True))
+        for mean in (False, True)[: 1 + symmetrize]:
+            energies, l2s = network_errors(network, problems, case.scale, symmetrize=mean)
+            name = "network" + ", mean over symmetries" * mean
+            errors[name] = list(zip(energies.tolist(), l2s.tolist(), strict=True))
         for name, pairs in errors.items():
             e, l2 = np.array(pairs).T
             medians = (float(np.median(e)), float(np.median(l2)))

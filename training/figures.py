@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import DependencyMissing
@@ -24,9 +23,9 @@ from ..networks.decoders.nhcsr import NHCSRDecoder
 from ..networks.nhcsr import CorrectorNetwork
 from ..networks.positions import Nodes, bilinear
 from .coefficients import families
-from .config import from_json
 from .problems import solve_ladder
-from .reproduce import TABLES, UNTRAINED, Interpolation, Protocol
+from .reproduce import TABLES, UNTRAINED, Interpolation, Protocol, cell_folder
+from .runs import steps_done, trained_network
 from .spectra import (
     Spectrum,
     fourier_power,
@@ -36,7 +35,6 @@ from .spectra import (
     resolution_table,
     sine_spectrum,
 )
-from .state import read_config, read_progress
 from .validation import TEST_SEEDS
 
 if TYPE_CHECKING:
@@ -119,16 +117,13 @@ def trained_rows(protocol: Protocol, folder: Path, only: Sequence[str] = ()) -> 
         if variant.decoder == UNTRAINED:
             found[row] = Interpolation()
             continue
-        slug = "".join(c if c.isalnum() else "-" for c in row.lower())  # as reproduce.run_cell names its runs
-        runs = [folder / f"{slug}-{seed}" for seed in protocol.seeds]
-        run = next((r for r in runs if all((r / f"{f}.safetensors").exists() for f in ("best", "last"))), None)
+        runs = [cell_folder(folder, variant, protocol, seed) for seed in protocol.seeds]
+        run = next((r for r in runs if steps_done(r)), None)
         if run is None:
             log.info("%s is not trained yet: left out", row)
             continue
-        network = CorrectorNetwork(from_json(read_config(run / "last.safetensors")).architecture)
-        network.load_state_dict(load_file(run / "best.safetensors"))
-        step = read_progress(run / "last.safetensors")["step"]
-        found[row if step >= protocol.steps else f"{row}{AFTER}{step} steps"] = network.eval()
+        step, enough = steps_done(run), protocol.steps // (1 + len(variant.stages))
+        found[row if step >= enough else f"{row}{AFTER}{step} steps"] = trained_network(run)
     return found
 
 

@@ -16,6 +16,7 @@ from ..networks.nhcsr import CorrectorNetwork
 from ..networks.positions import Points
 from . import state as checkpoint
 from .config import TrainConfig, to_json
+from .denoising import DENOISING, denoising_loss
 from .losses import combine, finite
 from .optimisers import optimisers
 from .pools import Pool, make_pool
@@ -80,7 +81,7 @@ def train(
         checkpoint.take_weights(start_from, state)
     pools = [make_pool(d, data_folder, device, state.step, workers, progress and team.leads) for d in config.data]
     held_out = [(c, c.problems(VALIDATION_SEEDS)) for c in cases] if team.leads else []
-    loss_function = combine(config.loss)
+    loss_function = None if config.loss == DENOISING else combine(config.loss)
     average = CorrectorNetwork(config.architecture).to(device)
     first_step, before, smooth = state.step, state.seconds, float("nan")
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,8 +122,11 @@ def train(
                 U, F, target = U[:, some], F[:, some], target[:, some]
             for group in optimiser.param_groups:
                 group["lr"] = config.rate * rate_factor(done, state.step - first_step, config.warmup, config.schedule)
-            field, target = _predict(network, U, A.double(), F, target, config.points, rng)
-            loss = loss_function(field, target, A.repeat_interleave(U.shape[1], 0), rng)
+            if loss_function is None:
+                loss = denoising_loss(network, U, A.double(), F, target, rng)
+            else:
+                field, target = _predict(network, U, A.double(), F, target, config.points, rng)
+                loss = loss_function(field, target, A.repeat_interleave(U.shape[1], 0), rng)
             if not finite(loss):
                 raise ArithmeticError(
                     f"loss is not finite at step {state.step} (seed {config.seed}, scale {scale}); the last good "

@@ -63,6 +63,12 @@ def energy_loss(prediction: Tensor, target: Tensor, A: Tensor, rng: torch.Genera
     return (energy + 2 * l2).mean()
 
 
+@losses.register("l2")
+def l2_loss(prediction: Tensor, target: Tensor, A: Tensor, rng: torch.Generator) -> Tensor:
+    """Relative L2 error, mean over the batch."""
+    return (l2_squared(prediction - target) / l2_squared(target)).clamp_min(1e-14).sqrt().mean()
+
+
 @losses.register("l1")
 def l1_loss(prediction: Tensor, target: Tensor, A: Tensor, rng: torch.Generator) -> Tensor:
     """Mean absolute error relative to the target's mean absolute value (the paper's point-wise loss, all nodes)."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..memory import PeakMemory, release_memory
 from .losses import relative_errors
 
 
@@ -36,22 +37,45 @@ def field_metrics(v: Tensor, target: Tensor, A: Tensor) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters; multiply-adds in 1e9 (convolutions and matrix products) and seconds of one correction."""
+    """Cost of one correction.
+
+    Attributes
+    ----------
+    parameters : of the network.
+    gmac : multiply-adds of convolutions and matrix products, in 1e9.
+    seconds : median of three runs.
+    memory : growth in MiB beyond the weights: of the process, or of what torch holds on a GPU; ``None`` if not told.
+    """
 
     parameters: int
     gmac: float
     seconds: float
+    memory: float | None = None
 
 
 @torch.inference_mode()
 def cost(network: nn.Module, U: Tensor, A: Tensor, load: Tensor, n: int) -> Cost:
-    """Cost of one correction (B = 1) to n x n cells; the time is the median of three runs."""
-    with FlopCounterMode(display=False) as counter:
-        network(U, A, (n, n), load=load)
-    times = []
-    for _ in range(3):
+    """Cost of one correction (B = 1) to n x n cells."""
+
+    def correct() -> float:
         start = time.perf_counter()
         network(U, A, (n, n), load=load)
-        times.append(time.perf_counter() - start)
+        if A.is_cuda:
+            torch.cuda.synchronize(A.device)
+        return time.perf_counter() - start
+
+    with FlopCounterMode(display=False) as counter:
+        network(U, A, (n, n), load=load)
+    if A.is_cuda:
+        before = torch.cuda.memory_allocated(A.device)
+        torch.cuda.reset_peak_memory_stats(A.device)
+        correct()
+        growth: float | None = (torch.cuda.max_memory_allocated(A.device) - before) / 2**20
+    else:
+        release_memory()
+        with PeakMemory() as memory:
+            correct()
+        growth = memory.growth
+    seconds = statistics.median(correct() for _ in range(3))
     parameters = sum(p.numel() for p in network.parameters())
-    return Cost(parameters, counter.get_total_flops() / 2e9, statistics.median(times))
+    return Cost(parameters, counter.get_total_flops() / 2e9, seconds, growth)

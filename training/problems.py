@@ -12,8 +12,8 @@ from ..solvers.multigrid import Multigrid
 from ..solvers.stencil import apply_mass, interpolate, restrict
 from .coefficients import families, load
 
-#: The network is told the load on a grid with this many cells per coarse cell.
-LOAD_CELLS = 2
+#: The network is told the load on a grid with this many cells per coarse cell, or on the finest mesh if that has less.
+LOAD_CELLS = 4
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _solve_rungs(mg: Multigrid, f: Tensor, coarse: int, scales: tuple[int, ...],
         solutions[cells // coarse] = x
         if depth:
             x = interpolate(x)
-    told = next(b for b in loads if b.shape[-1] - 1 == LOAD_CELLS * coarse)
+    told = next(b for b in loads if b.shape[-1] - 1 == min(LOAD_CELLS, scales[-1]) * coarse)
     return [solutions[1], told, *(solutions[s] for s in scales)]
 
 

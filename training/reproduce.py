@@ -16,21 +16,23 @@ import logging
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from scipy.interpolate import RectBivariateSpline
 from torch import Tensor, nn
 
-from ..networks.nhcsr import Architecture, CorrectorNetwork
-from .config import DataSet, TrainConfig
+from ..networks.nhcsr import Architecture
+from .config import DataSet, TrainConfig, to_json
+from .denoising import DENOISING
 from .loop import train
 from .maps import MAPS
 from .metrics import Cost, cost, field_metrics
 from .problems import Recipe
+from .runs import steps_done, trained_network
 from .validation import TEST_SEEDS, Case
 
 log = logging.getLogger(__name__)
@@ -57,13 +59,18 @@ MINI_SIZES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Variant:
-    """A row of a table: decoder with options, loss, and other fields of the architecture."""
+    """A row of a table: decoder with options, loss, and other fields of the architecture.
+
+    ``full_field``: the loss needs all nodes, not random ones. ``stages``: changes of the decoder's options in earlier
+    parts of the training, which share its steps evenly; each goes on with the weights of the one before.
+    """
 
     decoder: str
     options: dict[str, Any] = field(default_factory=dict)
     loss: str = "l1"
     architecture: dict[str, Any] = field(default_factory=dict)
     full_field: bool = False
+    stages: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,7 @@ class Protocol:
             batch=2 * self.coarse / 32,
             rate=1e-3,
             schedule="cosine",
+            cumulative=bool(variant.stages),
             seed=seed,
         )
 
@@ -125,8 +133,9 @@ PROTOCOLS = {
     ),
 }  # fmt: skip
 
-_PRODUCT = {"encoder": "unet", "encoder_options": {}, "inputs": "coefficient", "output": "second-order", "upscaling": 2}
+_PRODUCT = {"encoder": "unet", "encoder_options": {}, "inputs": "coefficient", "output": "second-order", "upscaling": 4}
 
+#: Options are given where they differ from the decoder's defaults, so that equal cells of two tables are seen as such.
 TABLES: dict[str, dict[str, Variant]] = {
     "table1": {
         "bicubic interpolation of U": Variant(UNTRAINED),
@@ -136,22 +145,22 @@ TABLES: dict[str, dict[str, Variant]] = {
         "IPE-LIIF": Variant("ipe-liif"),
         "LTE": Variant("lte"),
         "LIT": Variant("lit"),
-        "CLIT, 2 branches": Variant("clit"),
-        "CLIT, 3 branches": Variant("clit-3"),
+        "CLIT, 2 branches": Variant("clit", stages=({"active": 1},)),
+        "CLIT, 3 branches": Variant("clit-3", stages=({"active": 1}, {"active": 2})),
         "SRNO": Variant("srno"),
-        "IDM": Variant("idm"),
+        "IDM": Variant("idm", loss=DENOISING, full_field=True),
         "FRL (LIIF)": Variant("frl", loss="l1 + 0.1 spectral", full_field=True),
         "basis": Variant("basis"),
         "NH-CSR": Variant("nhcsr", loss=SCS),
         "nhcsr-light's recipe": Variant("basis", loss="energy", architecture=_PRODUCT, full_field=True),
     },
     "table2": {
-        f"NH-CSR, {name} coordinates": Variant("nhcsr", {"encoding": name}, SCS)
+        f"NH-CSR, {name} coordinates": Variant("nhcsr", {} if name == "gabor" else {"encoding": name}, SCS)
         for name in ("plain", "sinusoid", "ipe", "lte", "gabor")
     },
     "table3": {
         f"{'multi' if multi else 'single'}-scale, {'with' if scs else 'without'} SCS": Variant(
-            "nhcsr", {"multiscale": multi}, SCS if scs else "l1"
+            "nhcsr", {} if multi else {"multiscale": False}, SCS if scs else "l1"
         )
         for multi in (False, True)
         for scs in (False, True)
@@ -221,27 +230,44 @@ def measure(network: nn.Module, protocol: Protocol) -> tuple[dict[str, dict[str,
     return means, price or Cost(0, 0.0, 0.0)
 
 
+def train_row(variant: Variant, protocol: Protocol, seed: int, run: Path, data: Path, device: str = "cpu") -> Path:
+    """Train one cell, stage by stage; stages that are there are kept, one that was cut short is made again."""
+    stages = (*variant.stages, {})
+    share, start = protocol.steps // len(stages), None
+    for k, options in enumerate(stages):
+        last = k + 1 == len(stages)
+        folder = run if last else run.with_name(f"{run.name}-stage{k + 1}")
+        steps = protocol.steps - share * k if last else share
+        if steps_done(folder) < steps:
+            (folder / "last.safetensors").unlink(missing_ok=True)
+            config = protocol.config(replace(variant, options={**variant.options, **options}), seed)
+            train(config, folder, data, steps=steps, device=device, cases=(), start_from=start)
+        start = folder / "best.safetensors"
+    return run
+
+
+def cell_folder(folder: Path, variant: Variant, protocol: Protocol, seed: int) -> Path:
+    """Where the run of a cell lies. Its name stands for everything that decides it, so tables share their cells."""
+    decides = json.dumps([to_json(protocol.config(variant, seed)), variant.stages, protocol.steps])
+    return folder / f"{variant.decoder}-{sha256(decides.encode()).hexdigest()[:8]}-{seed}"
+
+
 def run_cell(
     row: str, variant: Variant, protocol: Protocol, seed: int, folder: Path, data: Path, device: str = "cpu"
 ) -> Cell:
     """Train and measure one cell, or read it if it is there."""
-    slug = "".join(c if c.isalnum() else "-" for c in row.lower()) + f"-{seed}"
-    done = folder / f"{slug}.json"
-    if done.exists():
-        stored = json.loads(done.read_text())
-        return Cell(stored["row"], stored["seed"], stored["metrics"], Cost(**stored["cost"]))
-    if variant.decoder == UNTRAINED:
-        cell = Cell(row, seed, *measure(Interpolation(), protocol))
-        done.write_text(json.dumps(asdict(cell), indent=1))
-        return cell
-    config = protocol.config(variant, seed)
-    run = folder / slug
-    best = train(config, run, data, steps=protocol.steps, device=device, cases=())
-    network = CorrectorNetwork(config.architecture)
-    network.load_state_dict(load_file(best))
-    cell = Cell(row, seed, *measure(network.eval(), protocol))
-    done.write_text(json.dumps(asdict(cell), indent=1))
-    return cell
+    run = cell_folder(folder, variant, protocol, seed)
+    done = run.with_suffix(".json")
+    if not done.exists():
+        if variant.decoder == UNTRAINED:
+            network: nn.Module = Interpolation()
+        else:
+            network = trained_network(train_row(variant, protocol, seed, run, data, device))
+        metrics, price = measure(network, protocol)
+        folder.mkdir(parents=True, exist_ok=True)
+        done.write_text(json.dumps({"metrics": metrics, "cost": asdict(price)}, indent=1))
+    stored = json.loads(done.read_text())
+    return Cell(row, seed, stored["metrics"], Cost(**stored["cost"]))
 
 
 def run_table(
@@ -255,7 +281,6 @@ def run_table(
     report: Callable[[Cell], None] = lambda cell: None,
 ) -> list[Cell]:
     """All cells of a table, seed by seed, so that an interrupted table has every row once before any row twice."""
-    folder.mkdir(parents=True, exist_ok=True)
     cells = []
     for seed in protocol.seeds:
         for row, variant in TABLES[table].items():
@@ -285,11 +310,15 @@ def to_markdown(cells: Sequence[Cell], metrics: Sequence[str] = ("energy", "L2",
     out += [
         "**cost of one correction**",
         "",
-        "| | parameters | 1e9 multiply-adds | seconds | seeds |",
-        "|---|---|---|---|---|",
+        "| | parameters | 1e9 multiply-adds | seconds | MiB | seeds |",
+        "|---|---|---|---|---|---|",
     ]
     for row in rows:
         own = [c for c in cells if c.row == row]
         c = own[0].cost
-        out.append(f"| {row} | {c.parameters:,} | {c.gmac:.3g} | {c.seconds:.3g} | {len(own)} |")
+        out.append(f"| {row} | {c.parameters:,} | {c.gmac:.3g} | {c.seconds:.3g} | {_text(c.memory)} | {len(own)} |")
     return "\n".join(out) + "\n"
+
+
+def _text(memory: float | None) -> str:
+    return "?" if memory is None else f"{memory:.0f}"

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
-from .problems import Problems, Recipe, in_single, joined, make_problems
+from .problems import LOAD_CELLS, Problems, Recipe, in_single, joined, make_problems
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,8 @@ def read_shard(path: Path, recipe: Recipe) -> Problems:
         tensors = load_file(path)
     except Exception as error:
         raise ValueError(f"{path} is damaged ({error}); delete it and generate it again") from error
-    if json.loads(stored or "null") != json.loads(json.dumps(asdict(recipe))):
+    told = min(LOAD_CELLS, recipe.scales[-1]) * recipe.coarse + 1
+    if json.loads(stored or "null") != json.loads(json.dumps(asdict(recipe))) or tensors["F"].shape[-1] != told:
         raise ValueError(f"{path} was made with another recipe; use another folder or delete it")
     return Problems(tensors["A"], tensors["U"], tensors["F"], {s: tensors[f"u{s}"] for s in recipe.scales})
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..networks.nhcsr import CorrectorNetwork
+from ..networks.symmetry import symmetries, transform
 from .coefficients import families, load
 from .losses import relative_errors
 from .problems import Problems, joined, solve_ladder
@@ -56,14 +57,23 @@ CASES = (
 
 
 @torch.inference_mode()
-def network_errors(network: CorrectorNetwork, problems: Problems, scale: int) -> tuple[Tensor, Tensor]:
-    """Relative energy and L2 errors (B,), (B,) against u_h, one problem at a time, in float64."""
+def network_errors(
+    network: CorrectorNetwork, problems: Problems, scale: int, *, symmetrize: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Relative energy and L2 errors (B,), (B,) against u_h, one problem at a time, in float64.
+
+    ``symmetrize`` takes the mean of the network's fields over the eight symmetries of the square.
+    """
     energies, l2s = [], []
     for i in range(len(problems)):
         A, U, F = (v[i : i + 1].double() for v in (problems.A, problems.U, problems.F))
         target = problems.targets[scale][i].double()
         n = target.shape[-1] - 1
-        e, l2 = relative_errors(network(U, A, (n, n), load=F)[0], target, A)
+        fields = [
+            transform(network(transform(U, g), transform(A, g), (n, n), load=transform(F, g)), g, inverse=True)
+            for g in (symmetries() if symmetrize else range(1))
+        ]
+        e, l2 = relative_errors(torch.stack(fields).mean(0)[0], target, A)
         energies.append(e)
         l2s.append(l2)
     return torch.cat(energies).cpu(), torch.cat(l2s).cpu()

@@ -7,6 +7,7 @@ of the imports is the order of the rows.
 # isort: off
 from . import interpolation as _interpolation  # noqa: F401
 from . import means as _means  # noqa: F401
+from . import cells as _cells  # noqa: F401
 from . import msfem as _msfem  # noqa: F401
 from . import lod as _lod  # noqa: F401
 from . import network as _network  # noqa: F401

@@ -16,6 +16,8 @@ Sides = tuple[bool, bool, bool, bool]
 
 COEFFICIENT_CHANNELS = 5
 SOLUTION_CHANNELS = 3
+#: Means of a on coarse cells for which further coarse solutions can be inputs.
+MEANS = ("geometric", "harmonic")
 
 
 def coefficient_maps(A: Tensor, coarse: tuple[int, int], sides: Sides, ratio: float) -> Tensor:
@@ -74,10 +76,10 @@ def gradients(U: Tensor) -> tuple[Tensor, Tensor]:
 def expansion_terms(U: Tensor, order: int, per: int = 1) -> Tensor:
     """Terms that the decoded fields multiply: U (..., N+1, M+1) -> (..., J, N+1, M+1).
 
-    U, H∂xU, H∂yU and, at order 2, the second differences; H is the spacing of the nodes times ``per``.
+    H∂xU, H∂yU and, at order 2, the second differences; H is the spacing of the nodes times ``per``.
     """
     dx, dy = (per * d for d in gradients(U))
-    terms = [U, dx, dy]
+    terms = [dx, dy]
     if order == 2:
         terms += [per * d for d in (_difference(dx, -1), _difference(dx, -2), _difference(dy, -2))]
     return torch.stack(terms, -3)
@@ -106,6 +108,7 @@ def boundary_factor(query: Query, cells: tuple[int, int], sides: Sides) -> Tenso
 
 __all__ = [
     "COEFFICIENT_CHANNELS",
+    "MEANS",
     "SIDES",
     "SOLUTION_CHANNELS",
     "Nodes",

@@ -12,10 +12,10 @@ from . import features as ft
 from .decoders import decoders
 from .encoders import encoders
 from .positions import Nodes, Query, bilinear
-from .upscale import Upscaling
+from .upscale import Upscaling, solve_with_mean
 
-INPUTS = ("coefficient", "coefficient+solution", "solution")
-OUTPUT_TERMS = {"residual": 1, "first-order": 3, "second-order": 6}
+INPUTS = ("coefficient", "coefficient+solution", "coefficient+solutions", "solution")
+OUTPUT_TERMS = {"residual": 1, "first-order": 2, "second-order": 5}
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,14 @@ class Architecture:
     Attributes
     ----------
     encoder, decoder : registered names, with keyword options.
-    inputs : "coefficient", "coefficient+solution" as in the paper, or for comparison "solution". The first makes the
-        map from U exactly linear and lets one encoding serve many loads.
-    output : "residual": u = PU + |U| o; "first-order": u = U(1 + o₀) + H∂U·o, the form of first-order
-        homogenisation; "second-order" adds H²∂²U.
+    inputs : "coefficient", "coefficient+solution" as in the paper, "coefficient+solutions" (U and those for the
+        geometric and the harmonic mean of a on coarse cells), or for comparison "solution". The first makes the map
+        from U exactly linear and lets one encoding serve many loads.
+    output : "residual": u = PU + |U| o; "first-order": u = PU + H∂U·o, the form of first-order homogenisation;
+        "second-order" adds H²∂²U. No term U o: constants must pass, and its error in the energy would grow with the
+        domain (at 64 coarse cells it doubled the whole error of a network trained at 16).
     upscaling : solve the coarse problem again with a learned effective coefficient (``upscale.py``), on a grid with
-        this many cells per coarse cell; 0: take U as it is.
+        this many cells per coarse cell, or fewer where the fine mesh has fewer; 0: take U as it is.
     """
 
     encoder: str = "unet"
@@ -39,7 +41,7 @@ class Architecture:
     decoder_options: dict[str, Any] = field(default_factory=dict)
     inputs: str = "coefficient"
     output: str = "second-order"
-    upscaling: int = 1
+    upscaling: int = 4
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class CorrectorNetwork(nn.Module):
             raise ValueError(f"output must be one of {', '.join(OUTPUT_TERMS)}, not {a.output!r}")
         if a.inputs not in INPUTS:
             raise ValueError(f"inputs must be one of {', '.join(INPUTS)}, not {a.inputs!r}")
-        channels = ft.COEFFICIENT_CHANNELS + (ft.SOLUTION_CHANNELS if "solution" in a.inputs else 0)
+        solutions = 0 if "solution" not in a.inputs else 1 + len(ft.MEANS) * a.inputs.endswith("solutions")
+        channels = ft.COEFFICIENT_CHANNELS + ft.SOLUTION_CHANNELS * solutions
         self.encoder = encoders[a.encoder](channels, **a.encoder_options)
         self.decoder = decoders[a.decoder](self.encoder.channels, OUTPUT_TERMS[a.output], **a.decoder_options)
         self.upscaling = Upscaling(self.encoder.channels, int(a.upscaling)) if a.upscaling else None
@@ -110,8 +113,12 @@ class CorrectorNetwork(nn.Module):
             U = U.flatten(0, 1).unsqueeze(1)
             load = None if load is None else load.flatten(0, 1).unsqueeze(1)
         maps = ft.coefficient_maps(A, coarse, sides, ratio)
+        mask = (ft.boundary_factor(Nodes(coarse), coarse, sides) > 0).to(U.device) if free is None else free
         if "solution" in self.architecture.inputs:
-            maps = torch.cat([maps, ft.solution_maps(U[:, 0], cells)], 1)
+            solutions = [U]
+            if self.architecture.inputs.endswith("solutions"):
+                solutions += [solve_with_mean(mean, U, A, mask, size) for mean in ft.MEANS]
+            maps = torch.cat([maps, *(ft.solution_maps(v[:, 0], cells) for v in solutions)], 1)
         if "coefficient" not in self.architecture.inputs:
             maps[:, 0] = 0  # log a
         dtype = next(self.parameters()).dtype
@@ -119,8 +126,8 @@ class CorrectorNetwork(nn.Module):
         if self.upscaling is None:
             base, per = U, 1
         else:
-            mask = (ft.boundary_factor(Nodes(coarse), coarse, sides) > 0).to(U.device) if free is None else free
-            base, per = self.upscaling(features, U, A, mask, size, ratio, load), self.upscaling.per
+            per = self.upscaling.grid_for(ratio * cells[1] / coarse[1])
+            base = self.upscaling(features, U, A, mask, size, ratio, per, load)
         if self.architecture.output == "residual":
             terms = ft.amplitude(base).expand_as(base).unsqueeze(-3)
         else:

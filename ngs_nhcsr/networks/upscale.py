@@ -12,7 +12,9 @@ lifted from the coarse load A_H U; in either case its restriction to the coarse 
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,12 +23,21 @@ from torch import Tensor, nn
 
 from ..solvers.blocktri import BlockTridiagonal
 from ..solvers.linalg import apply_x, apply_y
+from ..solvers.multigrid import Multigrid
 from ..solvers.q1 import SYMMETRIC_PAIRS
 from ..solvers.stencil import Stencil, apply_mass, galerkin_elements, tensor_elements
 from .positions import Nodes, bilinear, interpolation_matrix
 
+log = logging.getLogger(__name__)
+
 #: Largest correction of log κ; keeps the coarse problem solvable whatever the features are.
 LOG_BOUND = 4.0
+#: The scheme of the effective problem: compact and of order 4 where κ is constant, which narrow loads need.
+HOURGLASS = 2.0
+#: Cells a side up to which the effective problem is solved directly.
+DIRECT = 96
+#: Where multigrid stops (about the relative energy error), and the relative residual that it must have reached.
+TOLERANCE, SAFE = 1e-10, 1e-6
 
 
 class _CoarseSolve(torch.autograd.Function):
@@ -34,16 +45,15 @@ class _CoarseSolve(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, elements: Tensor, b: Tensor, free: Tensor) -> Tensor:
-        solver = BlockTridiagonal(Stencil.from_elements(elements), free)
-        W = solver.solve(b)
-        ctx.solver = solver
+        ctx.solve = solver(elements, free)
+        W = ctx.solve(b)
         ctx.save_for_backward(W)
         return W
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
         (W,) = ctx.saved_tensors
-        adjoint = ctx.solver.solve(grads[0])
+        adjoint = ctx.solve(grads[0])
 
         def corners(v: Tensor) -> tuple[Tensor, ...]:
             return v[..., :-1, :-1], v[..., :-1, 1:], v[..., 1:, :-1], v[..., 1:, 1:]
@@ -53,13 +63,41 @@ class _CoarseSolve(torch.autograd.Function):
         return torch.stack(grad, 2).sum(1), adjoint, None
 
 
+def solver(elements: Tensor, free: Tensor) -> Callable[[Tensor], Tensor]:
+    """Solver for loads b (B, K, …) of the operator with these element matrices, on the free nodes.
+
+    Direct on small grids; on others multigrid, which costs N² instead of N⁴, and directly where that fails (κ may be
+    anything, for coefficients that the network has not seen).
+    """
+
+    def direct(b: Tensor) -> Tensor:
+        return BlockTridiagonal(stencil, free).solve(b)
+
+    stencil = Stencil.from_elements(elements)
+    if max(elements.shape[-2:]) <= DIRECT:
+        return BlockTridiagonal(stencil, free).solve
+    several = _several(stencil)
+    mg = Multigrid.of_elements(elements, free)
+
+    def iterate(b: Tensor) -> Tensor:
+        b = b * free
+        W = torch.stack([mg.solve(v, tolerance=TOLERANCE)[0] for v in b.unbind(1)], 1)
+        left = (b - several.apply(W)) * free
+        if float(left.norm()) <= SAFE * float(b.norm()):
+            return W
+        log.info("multigrid failed for the effective problem; it is solved directly")
+        return direct(b)
+
+    return iterate
+
+
 class Upscaling(nn.Module):
     """Effective coefficient from encoder features, and the coarse solution for it.
 
     Parameters
     ----------
     channels : of the features.
-    per : cells per coarse cell and axis of the grid on which the effective problem is solved.
+    per : cells per coarse cell and axis of the grid on which the effective problem is solved, at most.
     hidden : width of the head.
     """
 
@@ -69,6 +107,16 @@ class Upscaling(nn.Module):
         self.head = nn.Sequential(nn.Conv2d(channels + 2, hidden, 1), nn.GELU(), nn.Conv2d(hidden, 3, 1))
         nn.init.zeros_(self.head[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.head[-1].bias)  # type: ignore[arg-type]
+
+    def grid_for(self, scale: float) -> int:
+        """Cells per coarse cell of the grid for a fine mesh of this scale: no more than the mesh has.
+
+        Examples
+        --------
+        >>> [Upscaling(1, 4).grid_for(s) for s in (1, 2.5, 3, 4, 16)]
+        [1, 2, 2, 4, 4]
+        """
+        return max(d for d in range(1, self.per + 1) if self.per % d == 0 and (d == 1 or d <= scale + 1e-9))
 
     def effective(
         self, features: Tensor, A: Tensor, cells: tuple[int, int], ratio: float
@@ -93,23 +141,37 @@ class Upscaling(nn.Module):
         free: Tensor,
         size: tuple[float, float],
         ratio: float,
+        per: int,
         load: Tensor | None = None,
     ) -> Tensor:
         """U* (B, K, per N + 1, per M + 1) in float64, equal to U on the Dirichlet nodes."""
         coarse = (U.shape[-2] - 1, U.shape[-1] - 1)
-        cells = (self.per * coarse[0], self.per * coarse[1])
-        elements = tensor_elements(*self.effective(features, A, cells, ratio), size[0] / cells[0], size[1] / cells[1])
-        moments = _stencil(galerkin_elements(A.double(), coarse, size)).apply(U)
+        cells = (per * coarse[0], per * coarse[1])
+        kappa = self.effective(features, A, cells, ratio)
+        elements = tensor_elements(*kappa, size[0] / cells[0], size[1] / cells[1], HOURGLASS)
+        moments = _several(Stencil.from_elements(galerkin_elements(A.double(), coarse, size))).apply(U)
         start = bilinear(U, Nodes(cells))
         fixed = bilinear((~free).double(), Nodes(cells)) > 1 - 1e-9
         right = matched_load(moments, free, cells, size, load)
-        residual = (right - _stencil(elements).apply(start)) * ~fixed
+        residual = (right - _several(Stencil.from_elements(elements)).apply(start)) * ~fixed
         return start + _CoarseSolve.apply(elements, residual, ~fixed)  # type: ignore[operator]
 
 
-def _stencil(elements: Tensor) -> Stencil:
+def solve_with_mean(mean: str, U: Tensor, A: Tensor, free: Tensor, size: tuple[float, float]) -> Tensor:
+    """Coarse solutions (B, K, N+1, M+1) for the load of U and a mean of a on the coarse cells."""
+    cells = (U.shape[-2] - 1, U.shape[-1] - 1)
+    of_logarithm = mean == "geometric"
+    pooled = F.adaptive_avg_pool2d(A.double().log() if of_logarithm else 1 / A.double(), cells)
+    kappa = pooled.exp() if of_logarithm else 1 / pooled
+    elements = galerkin_elements(kappa, cells, size)
+    right = _several(Stencil.from_elements(galerkin_elements(A.double(), cells, size))).apply(U)
+    right = right - _several(Stencil.from_elements(elements)).apply(U)
+    return U + solver(elements, free)(right * free)
+
+
+def _several(stencil: Stencil) -> Stencil:
     """Operator for fields (B, K, …): one more axis, along which the operator is the same."""
-    return Stencil(*(t.unsqueeze(1) for t in vars(Stencil.from_elements(elements)).values()))
+    return Stencil(*(t.unsqueeze(1) for t in vars(stencil).values()))
 
 
 def matched_load(
@@ -117,21 +179,23 @@ def matched_load(
 ) -> Tensor:
     """Load vectors on the grid with ``cells`` whose moments with the coarse hats are ``moments`` on free nodes.
 
-    ``load`` (on that grid or a finer one) is taken where it is given; else a nodal load is read off the moments by
-    mass lumping. What is missing to the moments is added at the coarse nodes.
+    ``load``, on any grid nested with that one, is taken where it is given; else it is read off the moments. What is
+    missing to the moments is added at the coarse nodes.
     """
     coarse = (moments.shape[-2] - 1, moments.shape[-1] - 1)
     if cells == coarse:
         return moments
-    if load is not None:
-        load = _moments(load, cells)
-    else:
-        unit = apply_mass(torch.ones_like(moments), size)
-        nodal = moments * free / unit
+    if load is None:
         weight = free.to(moments)
+        nodal = moments * weight / apply_mass(torch.ones_like(moments), size)
         for dim in (-1, -2):  # constant continuation to the nodes without moments
             nodal, weight = (torch.where(weight > 0, v, _neighbour(v, dim)) for v in (nodal, weight))
         load = apply_mass(bilinear(nodal, Nodes(cells)), size)
+    elif load.shape[-1] - 1 < cells[1]:  # a nodal load by mass lumping, on the finer grid
+        nodal = load / apply_mass(torch.ones_like(load), size)
+        load = apply_mass(bilinear(nodal, Nodes(cells)), size)
+    else:
+        load = _moments(load, cells)
     out = load.clone()
     step = (cells[0] // coarse[0], cells[1] // coarse[1])
     out[..., :: step[0], :: step[1]] += (moments - _moments(load, coarse)) * free

@@ -25,6 +25,8 @@ from ._registry import decoders
 
 #: Rows of nodes, or scattered points / 256, treated at once by the general path.
 CHUNK_ROWS = 64
+#: Offsets, distances beyond faces, scale; three for each corner.
+LOCAL_COORDINATES = 5 + 4 * 3
 
 
 @decoders.register("basis")
@@ -44,17 +46,12 @@ class BasisDecoder(nn.Module):
         self.coefficients = nn.Conv2d(channels, outputs * rank, 1)
         nn.init.zeros_(self.coefficients.weight)
         nn.init.zeros_(self.coefficients.bias)  # type: ignore[arg-type]
-        self.psi = GaborNetwork(5, width, rank)
+        self.psi = GaborNetwork(LOCAL_COORDINATES, width, rank)
 
     def basis(self, dy: Tensor, dx: Tensor, ratio: float) -> Tensor:
-        """ψ at local coordinates (broadcasting, cell units): (..., rank).
-
-        The coordinates are completed by their distances beyond the cell's faces, where a jumps and u has kinks.
-        """
+        """ψ at local coordinates (broadcasting, cell units): (..., rank)."""
         parameters = self.coefficients.weight
-        dy, dx = torch.broadcast_tensors(dy.to(parameters), dx.to(parameters))
-        scale = torch.full_like(dy, math.log2(ratio) / 4)
-        return self.psi(torch.stack([dy, dx, F.relu(dy.abs() - 0.5), F.relu(dx.abs() - 0.5), scale], -1))
+        return self.psi(local_coordinates(dy.to(parameters), dx.to(parameters), ratio))
 
     def forward(self, features: Tensor, query: Query, ratio: float) -> Tensor:
         """Evaluate at a query; see the package docstring."""
@@ -127,6 +124,24 @@ class BasisDecoder(nn.Module):
         uy, jy = dy.flatten().unique(return_inverse=True)
         ux, jx = dx.flatten().unique(return_inverse=True)
         return self.basis(uy[:, None].to(device), ux[None, :].to(device), ratio)[jy][:, jx]
+
+
+def local_coordinates(dy: Tensor, dx: Tensor, ratio: float) -> Tensor:
+    """What ψ sees of offsets from a cell's centre (broadcasting, cell units): (..., LOCAL_COORDINATES).
+
+    The offsets; their distances beyond the cell's faces, where a jumps and u has kinks; the scale; and polar
+    coordinates about the four corners, where u is like r^α with an exponent that the four coefficients decide
+    (R. B. Kellogg, Applicable Analysis 4, 1975): log r makes all these powers smooth functions, and r + h/ε is where
+    the mesh cuts them off.
+    """
+    dy, dx = torch.broadcast_tensors(dy, dx)
+    coordinates = [dy, dx, F.relu(dy.abs() - 0.5), F.relu(dx.abs() - 0.5), torch.full_like(dy, math.log2(ratio) / 4)]
+    for cy in (-0.5, 0.5):
+        for cx in (-0.5, 0.5):
+            y, x = dy - cy, dx - cx
+            r = (y.square() + x.square()).sqrt() + 1 / ratio
+            coordinates += [r.log2() / 4, y / r, x / r]
+    return torch.stack(coordinates, -1)
 
 
 def _total_weight(axis: Axis, intervals: int) -> Tensor:

@@ -40,7 +40,7 @@ class UNet(nn.Module):
     depth : residual blocks at full resolution before and after the pyramid.
     """
 
-    def __init__(self, inputs: int, widths: tuple[int, ...] = (32, 48, 64, 96), depth: int = 3):
+    def __init__(self, inputs: int, widths: tuple[int, ...] = (32, 48), depth: int = 3):
         super().__init__()
         widths = tuple(widths)
         self.channels = widths[0]
