@@ -6,9 +6,9 @@ PyVista.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ._lazy import lazy
 from ._version import __version__
 from .errors import (
     DependencyMissing,
@@ -30,34 +30,24 @@ if TYPE_CHECKING:
     from .models import ModelCard, list_models, load_model
     from .visual import plot_compare, plot_field, plot_warp, to_pyvista
 
-_LAZY = {
-    "Comparison": "comparison",
-    "Correction": "corrector",
-    "Corrector": "corrector",
-    "ModelCard": "models",
-    "Status": "guard",
-    "compare": "comparison",
-    "correct": "corrector",
-    "list_models": "models",
-    "load_model": "models",
-    "plot_compare": "visual",
-    "plot_field": "visual",
-    "plot_warp": "visual",
-    "to_pyvista": "visual",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
-
+__getattr__, __dir__ = lazy(
+    globals(),
+    {
+        "Comparison": "comparison",
+        "Correction": "corrector",
+        "Corrector": "corrector",
+        "ModelCard": "models",
+        "Status": "guard",
+        "compare": "comparison",
+        "correct": "corrector",
+        "list_models": "models",
+        "load_model": "models",
+        "plot_compare": "visual",
+        "plot_field": "visual",
+        "plot_warp": "visual",
+        "to_pyvista": "visual",
+    },
+)
 
 __all__ = [
     "Comparison",

@@ -12,8 +12,9 @@ True
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy
 
 if TYPE_CHECKING:
     from .coarse import coarse_solve
@@ -24,27 +25,17 @@ if TYPE_CHECKING:
     from .multigrid import Multigrid
     from .q1 import relative_errors
 
-_LAZY = {
-    "EquilibratedFlux": "flux",
-    "LOD": "lod",
-    "MsFEM": "msfem",
-    "Multigrid": "multigrid",
-    "coarse_solve": "coarse",
-    "fine_solve": "fine",
-    "relative_errors": "q1",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
-
+__getattr__, __dir__ = lazy(
+    globals(),
+    {
+        "EquilibratedFlux": "flux",
+        "LOD": "lod",
+        "MsFEM": "msfem",
+        "Multigrid": "multigrid",
+        "coarse_solve": "coarse",
+        "fine_solve": "fine",
+        "relative_errors": "q1",
+    },
+)
 
 __all__ = ["LOD", "EquilibratedFlux", "MsFEM", "Multigrid", "coarse_solve", "fine_solve", "relative_errors"]

@@ -23,7 +23,7 @@ ROOTS = {
 }
 #: Who may import whom: a module imports only from its own layer's members listed here or from lower layers.
 LAYERS = [
-    {"errors", "_version", "registry", "memory"},
+    {"errors", "_version", "_lazy", "registry", "memory"},
     {"grid", "checks"},
     {"solvers.q1", "solvers.linalg", "solvers.stencil", "solvers.blocktri", "solvers.multigrid"},
     {"coarse", "raster", "quadrature", "networks"},
