@@ -16,7 +16,8 @@ from ngs_nhcsr import cli
 from ngs_nhcsr.networks.nhcsr import Architecture, CorrectorNetwork
 from ngs_nhcsr.networks.positions import Nodes, bilinear
 from ngs_nhcsr.training import reproduce
-from ngs_nhcsr.training.figures import DRAWINGS, branch_fields, draw_figures, gather, style, trained_rows
+from ngs_nhcsr.training.evidence import branch_fields, gather, trained_rows
+from ngs_nhcsr.training.figures import DRAWINGS, draw_figures, style
 from ngs_nhcsr.training.losses import energy_squared, l2_squared
 from ngs_nhcsr.training.problems import solve_ladder
 from ngs_nhcsr.training.reproduce import PROTOCOLS, TABLES, cell_folder, run_table

@@ -1,0 +1,26 @@
+"""Public names of a package, imported on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+
+def lazy(namespace: dict[str, Any], where: dict[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """``__getattr__`` and ``__dir__`` of a package (PEP 562).
+
+    Parameters
+    ----------
+    namespace : ``globals()`` of the package.
+    where : public name -> submodule that has it.
+    """
+    package = namespace["__name__"]
+
+    def get(name: str) -> Any:
+        if name not in where:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        namespace[name] = getattr(import_module(f".{where[name]}", package), name)
+        return namespace[name]
+
+    return get, lambda: sorted({*namespace, *where})

@@ -1,0 +1,157 @@
+"""What the paper's figures are drawn from: trained rows, one test problem on all its meshes, every row's fields."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..networks.decoders.nhcsr import NHCSRDecoder
+from ..networks.nhcsr import CorrectorNetwork
+from ..networks.positions import Nodes
+from .coefficients import families
+from .problems import solve_ladder
+from .reproduce import TABLES, UNTRAINED, Interpolation, Protocol, cell_folder
+from .runs import steps_done, trained_network
+from .spectra import resolution_errors, resolution_table
+from .validation import TEST_SEEDS
+
+log = logging.getLogger(__name__)
+
+ROWS = TABLES["table1"]
+#: Rows with a picture of their own where there is room for few, unless rows are chosen by name.
+SHOWN = ("bicubic interpolation of U", "LIIF", "LTE", "NH-CSR", "nhcsr-light's recipe")
+CONTRAST = 10.0
+#: Between a row and its number of steps in the labels of runs that are not finished.
+AFTER = " after "
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One test problem and what every row makes of it.
+
+    Attributes
+    ----------
+    A, U, F : (1, m, m), (1, 1, N+1, N+1), (1, 1, 2N+1, 2N+1), as in ``problems.Problems``.
+    truths : u_h (n+1, n+1) by scale. reference : u on a mesh twice finer than that of the largest scale.
+    networks, fields : by row; fields (n+1, n+1) by scale.
+    """
+
+    protocol: Protocol
+    A: Tensor
+    U: Tensor
+    F: Tensor
+    truths: dict[int, Tensor]
+    reference: Tensor
+    networks: dict[str, nn.Module]
+    fields: dict[str, dict[int, Tensor]]
+    shown: tuple[str, ...]
+
+    @property
+    def last(self) -> int:
+        """Largest trained scale."""
+        return self.protocol.trained[-1]
+
+    def error(self, row: str, scale: int) -> Tensor:
+        """(v - u_h) / max |u_h|, (n+1, n+1)."""
+        return (self.fields[row][scale] - self.truths[scale]) / self.truths[scale].abs().max()
+
+
+def trained_rows(protocol: Protocol, folder: Path, only: Sequence[str] = ()) -> dict[str, nn.Module]:
+    """Networks of the rows whose weights lie in the table's folder, of the first seed that has them.
+
+    Rows without weights are left out and logged; runs that have not yet made the protocol's steps say so in their name.
+    """
+    found: dict[str, nn.Module] = {}
+    for row, variant in ROWS.items():
+        if only and not any(o in row for o in only):
+            continue
+        if variant.decoder == UNTRAINED:
+            found[row] = Interpolation()
+            continue
+        runs = [cell_folder(folder, variant, protocol, seed) for seed in protocol.seeds]
+        run = next((r for r in runs if steps_done(r)), None)
+        if run is None:
+            log.info("%s is not trained yet: left out", row)
+            continue
+        step, enough = steps_done(run), protocol.steps // (1 + len(variant.stages))
+        found[row if step >= enough else f"{row}{AFTER}{step} steps"] = trained_network(run)
+    return found
+
+
+@torch.inference_mode()
+def gather(
+    protocol: Protocol, networks: dict[str, nn.Module], shown: Sequence[str] = SHOWN, device: str = "cpu"
+) -> Evidence:
+    """Solve the first random test problem of the protocol on all its meshes and evaluate the rows on it."""
+    scales = (*protocol.trained, *protocol.beyond)
+    cells, n = 4 * protocol.coarse, 2 * protocol.coarse * scales[-1]
+    medium = families["iid"]((cells, cells), np.random.default_rng(TEST_SEEDS), CONTRAST)
+    # One load for all scales: every mesh sees the restriction of that of the finest.
+    p = solve_ladder(
+        torch.from_numpy(medium[None]).to(device),
+        torch.ones(1, 1, n + 1, n + 1, dtype=torch.float64, device=device),
+        protocol.coarse,
+        (*scales, 2 * scales[-1]),
+        1e-6,
+    )
+    targets = {s: t[0, 0].cpu() for s, t in p.targets.items()}
+    fields: dict[str, dict[int, Tensor]] = {}
+    for row, network in networks.items():
+        log.info("evaluating %s", row)
+        place = device if any(True for _ in network.parameters()) else "cpu"
+        network.to(place)
+        U, A, F = (t.to(place) for t in (p.U, p.A, p.F))
+        sides = {s: protocol.coarse * s for s in scales}
+        fields[row] = {s: network(U, A, (m, m), load=F)[0, 0].cpu() for s, m in sides.items()}
+        network.to("cpu")
+    reference = targets.pop(2 * scales[-1])
+    few = tuple(r for r in networks if r.split(AFTER)[0] in shown) or tuple(networks)
+    return Evidence(protocol, p.A.cpu(), p.U.cpu(), p.F.cpu(), targets, reference, networks, fields, few)
+
+
+def branch_fields(network: nn.Module, e: Evidence, scale: int) -> list[Tensor]:
+    """Coarse- and fine-branch fields (dim, n+1, n+1) of a network with the NH-CSR decoder; otherwise empty."""
+    if not isinstance(network, CorrectorNetwork) or not isinstance(network.decoder, NHCSRDecoder):
+        return []
+    n = e.protocol.coarse * scale
+    ratio = n / e.A.shape[-1]
+    features = network.encode(e.U, e.A, ratio, load=e.F).features
+    return [f[0] for f in network.decoder.branches(network.decoder.maps(features), Nodes((n, n)), ratio)]
+
+
+def between_resolutions(e: Evidence) -> dict[str, Any]:
+    """Errors of every row against the solution on the finer mesh, with what they were measured on.
+
+    The reference is a Q1 solution too, so the errors of u_h on the finest meshes are a little too small.
+    """
+    rows = {"u_h of the same mesh": e.truths, **e.fields}
+    return {
+        "problem": f"iid 1:{CONTRAST:g}, f = 1, seed {TEST_SEEDS}",
+        "coarse cells": e.protocol.coarse,
+        "reference cells": e.reference.shape[-1] - 1,
+        "trained scales": e.protocol.trained,
+        "rows": {row: resolution_errors(fields, e.reference, e.A) for row, fields in rows.items()},
+    }
+
+
+def ratios(e: Evidence) -> list[str]:
+    """Largest scale over the largest trained and over the smallest."""
+    return list(dict.fromkeys(f"{max(e.truths)}/{s}" for s in (e.last, min(e.truths)) if s < max(e.truths)))
+
+
+def to_markdown(errors: dict[str, Any], e: Evidence) -> str:
+    """Tables of :func:`between_resolutions`, energy and L2."""
+    n, N = errors["reference cells"], errors["coarse cells"]
+    return (
+        f"Relative errors against u on the {n} x {n} mesh: {errors['problem']}, {N} x {N} coarse cells, trained at "
+        + ", ".join(f"{s}x" for s in errors["trained scales"])
+        + ". A ratio of 1 in the last columns: nothing gained from the finer mesh; u_h gains the most.\n\n"
+        + resolution_table(errors["rows"], ratios(e))
+    )
