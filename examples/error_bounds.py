@@ -29,11 +29,14 @@ from ngs_nhcsr.solvers.lod import LOD
 from ngs_nhcsr.solvers.msfem import MsFEM
 from ngs_nhcsr.solvers.q1 import energy_norm, mass_apply
 
-CASES = ("iid 1:10", "iid 1:100", "checkerboard 1:10")
+CASES = ("iid 1:10", "iid 1:100", "checkerboard 1:10", "wave 1:19")
 
 
 def medium(case, m):
-    """The reference media: iid cells, and a checkerboard."""
+    """The reference media: iid cells, a checkerboard, and two crossed waves."""
+    if case.startswith("wave"):
+        y, x = (np.arange(m)[:, None] + 0.5) / m, (np.arange(m) + 0.5) / m
+        return 1 + 0.45 * (np.sin(2 * np.pi * (13 * x - 3.8 * y)) + np.sin(2 * np.pi * (5.6 * x + 12 * y)))
     if case.startswith("checkerboard"):
         return np.where(np.indices((m, m)).sum(0) % 2 == 0, 1.0, 10.0)
     return np.where(np.random.default_rng(20261120).random((m, m)) < 0.5, 1.0, float(case.rsplit(":")[-1]))
