@@ -9,12 +9,14 @@ import argparse
 import time
 
 import numpy as np
+import torch
 from error_bounds import array_problem
 
 from ngs_nhcsr import Corrector
 from ngs_nhcsr.grid import prolongate
 from ngs_nhcsr.refine import refine
 from ngs_nhcsr.solvers.fine import fine_solve
+from ngs_nhcsr.solvers.multigrid import Multigrid
 from ngs_nhcsr.solvers.q1 import mass_apply, relative_errors
 
 STEPS = (0, 1, 2, 3)
@@ -46,6 +48,23 @@ def measure(contrast, N, n, count, corrector):
     return medians, {k: np.median(s, axis=0) for k, s in seconds.items()}
 
 
+def parts(N, n, count):
+    """Median seconds of the parts of a refinement at n x n cells: set-up, one step, the estimate."""
+    seconds = []
+    for seed in range(FIRST_SEED, FIRST_SEED + count):
+        A = torch.from_numpy(np.where(np.random.default_rng(seed).random((4 * N, 4 * N)) < 0.5, 1.0, 10.0))[None]
+        b = torch.from_numpy(mass_apply(np.ones((n + 1, n + 1))))[None]
+        marks = [time.perf_counter()]
+        mg = Multigrid(A, (n, n))
+        marks.append(time.perf_counter())
+        u, _ = mg.solve(b, tolerance=0.0, max_iterations=1)
+        marks.append(time.perf_counter())
+        mg.relative_error(b, u)
+        marks.append(time.perf_counter())
+        seconds.append(np.diff(marks))
+    return np.median(seconds, axis=0)
+
+
 def main():
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -60,7 +79,8 @@ def main():
         for name, row in errors.items():
             print(f"| {contrast:g} | {name} | " + " | ".join(f"{e:.4f}" for e in row) + " |")
     wall, cpu = (seconds[3] - seconds[1]) / 2
-    print(f"\nfirst cycle with set-up and estimate {seconds[1][0]:.3f} s ({seconds[1][1]:.3f} s CPU)")
+    print("\nmultigrid alone: set-up {:.3f} s, one step {:.3f} s, estimate {:.3f} s".format(*parts(N, n, 3 + count)))
+    print(f"refine=1 with set-up, conversions and estimate {seconds[1][0]:.3f} s ({seconds[1][1]:.3f} s CPU)")
     print(f"each further {wall:.3f} s ({cpu:.3f} s CPU)")
 
 
