@@ -42,10 +42,10 @@ def medium(case, m):
     return np.where(np.random.default_rng(20261120).random((m, m)) < 0.5, 1.0, float(case.rsplit(":")[-1]))
 
 
-def array_problem(A, N):
-    """The problem −div(a∇u) = 1 on N x N coarse cells, as ``correct`` would read it."""
+def array_problem(A, N, f=None):
+    """The problem −div(a∇u) = f on N x N coarse cells, as ``correct`` would read it; f in nodal values, default 1."""
     grid, free = TensorGrid((N, N)), np.pad(np.ones((N - 1, N - 1), bool), 1)
-    f = np.ones((LOAD_CELLS * N + 1, LOAD_CELLS * N + 1))
+    f = np.ones((LOAD_CELLS * N + 1, LOAD_CELLS * N + 1)) if f is None else f
     F = np.where(free, restrict(mass_apply(f), (N, N)), 0.0)
     U = galerkin_solve(A, grid, F, free, np.zeros(grid.shape))
     return Problem(CoarseField(grid, U, free, None), Raster(A), Reading(U, F, f, "given f", {}))

@@ -67,7 +67,9 @@ def save(path: Path, state: State, config: str) -> None:
 
 
 def read_config(path: Path) -> str:
-    """The configuration stored in a checkpoint, as JSON."""
+    """The configuration stored in a checkpoint, as JSON; raises ``ValueError`` if there is none."""
+    if not path.exists():
+        raise ValueError(f"{path} is not there: no run, or one that has not come to its first validation")
     with safe_open(path, "pt") as f:
         return (f.metadata() or {})["config"]
 

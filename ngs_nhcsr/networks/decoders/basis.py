@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...solvers.linalg import apply_y
 from ..gabor import GaborNetwork
 from ..positions import Axis, Nodes, Points, Query
 from ._registry import decoders
@@ -38,14 +37,19 @@ class BasisDecoder(nn.Module):
     channels, outputs : of the features and of the decoded field.
     rank : number K of basis functions.
     width : width of the Gabor network.
+    hidden : width of the layer by which the coefficients are more than a linear map of the features, whose number
+        would else be the rank of all outputs together.
     """
 
-    def __init__(self, channels: int, outputs: int, rank: int = 24, width: int = 48):
+    def __init__(self, channels: int, outputs: int, rank: int = 40, width: int = 48, hidden: int = 96):
         super().__init__()
         self.outputs, self.rank = outputs, rank
         self.coefficients = nn.Conv2d(channels, outputs * rank, 1)
-        nn.init.zeros_(self.coefficients.weight)
-        nn.init.zeros_(self.coefficients.bias)  # type: ignore[arg-type]
+        self.bent = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1), nn.GELU("tanh"), nn.Conv2d(hidden, outputs * rank, 1, bias=False)
+        )
+        for start in (self.coefficients.weight, self.coefficients.bias, self.bent[-1].weight):
+            nn.init.zeros_(start)  # type: ignore[arg-type]
         self.psi = GaborNetwork(LOCAL_COORDINATES, width, rank)
 
     def basis(self, dy: Tensor, dx: Tensor, ratio: float) -> Tensor:
@@ -56,33 +60,28 @@ class BasisDecoder(nn.Module):
     def forward(self, features: Tensor, query: Query, ratio: float) -> Tensor:
         """Evaluate at a query; see the package docstring."""
         my, mx = features.shape[-2:]
+        c = (self.coefficients(features) + self.bent(features)).unflatten(1, (self.outputs, self.rank))
         if isinstance(query, Nodes):
             ny, nx = query.cells
             if ny % my == 0 and ny // my == nx // mx and nx % mx == 0:
-                return self._overlap_add(features, query, ratio)
-        c = self.coefficients(features).unflatten(1, (self.outputs, self.rank))
+                return self._overlap_add(c, query, ratio)
         return self._general(c, query, ratio)
 
-    def _overlap_add(self, features: Tensor, query: Nodes, ratio: float) -> Tensor:
-        my, mx = features.shape[-2:]
+    def _overlap_add(self, c: Tensor, query: Nodes, ratio: float) -> Tensor:
+        my, mx = c.shape[-2:]
         ny, nx = query.cells
-        c = self.coefficients
         r = ny // my
         first = -((r - 1) // 2)
         count = 2 * r - 1 if r % 2 == 0 else 2 * r
-        offsets = torch.arange(first, first + count, dtype=torch.float64, device=features.device) / r - 0.5
-        hat = (1 - offsets.abs()).to(features)
+        offsets = torch.arange(first, first + count, dtype=torch.float64, device=c.device) / r - 0.5
+        hat = (1 - offsets.abs()).to(c)
         table = self.basis(offsets[:, None], offsets[None, :], ratio)
         table = (table * (hat[:, None] * hat[None, :]).unsqueeze(-1)).flatten(0, 1)  # (S², K)
-        # ψ and the coefficients' 1x1 convolution are both linear: one convolution makes all S² contributions.
-        weight = apply_y(table, c.weight.view(self.outputs, self.rank, -1)).flatten(0, 1)  # (J S², channels)
-        bias = (c.bias.view(self.outputs, self.rank) @ table.T).flatten()  # type: ignore[union-attr]
-        columns = F.conv2d(features, weight[..., None, None], bias)
+        columns = F.conv2d(c.flatten(0, 1), table[..., None, None]).flatten(-2)  # (B J, S², my mx)
         s = count
-        columns = columns.reshape(-1, s * s, my * mx)
         out = F.fold(columns, (ny + 1, nx + 1), (s, s), stride=r, padding=-first)
         wy, wx = (_total_weight(query.axis(k, (my, mx)[k], centred=True), (my, mx)[k]) for k in (0, 1))
-        return out.view(-1, self.outputs, ny + 1, nx + 1) / (wy[:, None] * wx[None, :]).to(features)
+        return out.view(-1, self.outputs, ny + 1, nx + 1) / (wy[:, None] * wx[None, :]).to(c)
 
     def _general(self, c: Tensor, query: Query, ratio: float) -> Tensor:
         my, mx = c.shape[-2:]
