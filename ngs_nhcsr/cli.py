@@ -213,7 +213,7 @@ def ablation(
     from .training.ablation import run_rows, to_markdown
 
     torch.set_num_threads(1)
-    rows = run_rows(runs, data, minutes, only or (), lambda row: console.print(row.name, row.errors))
+    rows = run_rows(runs, data, minutes, only or (), lambda row: typer.echo(f"{row.name} {row.errors}"))
     typer.echo(to_markdown(rows))
     if save is not None:
         save.write_text(to_markdown(rows))
@@ -228,6 +228,7 @@ def reproduce(
     ),
     data: Annotated[Path, typer.Option(help="Folder of the shards; missing ones are made.")] = Path("data"),
     only: Annotated[list[str] | None, typer.Option(help="Only rows whose name contains this; may be repeated.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many seeds; default: all of the protocol.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
     save: Annotated[Path | None, typer.Option(help="Stem of the .md and .json to write; folder of figures.")] = None,
 ) -> None:
@@ -248,15 +249,16 @@ def reproduce(
         ):
             typer.echo(path)
         return
+    chosen = PROTOCOLS[protocol]
     cells = run_table(
         table,
-        PROTOCOLS[protocol],
+        dataclasses.replace(chosen, seeds=chosen.seeds[:seeds]),
         runs / protocol,
         data,
         only=only or (),
         device=device,
-        report=lambda cell: console.print(
-            cell.row, cell.seed, {k: round(v["energy"], 4) for k, v in cell.metrics.items()}
+        report=lambda cell: typer.echo(
+            f"{cell.row} {cell.seed} " + str({k: round(v["energy"], 4) for k, v in cell.metrics.items()})
         ),
     )
     typer.echo(to_markdown(cells))

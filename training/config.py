@@ -145,12 +145,12 @@ def small() -> TrainConfig:
         # What is to be learned is local, so most steps take a small domain: four of them for the price of one large
         # one. The smallest carry the large scales: 16 x 32 and 8 x 64 are 512 fine cells as well.
         data=(
-            DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16)), 640, first_seed=300_000, share=0.42),
+            DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16)), 640, first_seed=300_000, share=0.35),
             DataSet(Recipe(), 768, share=0.08),
-            DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16, 32)), 192, first_seed=100_000, share=0.22),
-            DataSet(Recipe(coarse=8, scales=(2, 4, 8, 16, 32, 64)), 192, first_seed=200_000, share=0.28),
+            DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16, 32)), 192, first_seed=100_000, share=0.2),
+            DataSet(Recipe(coarse=8, scales=(2, 4, 8, 16, 32, 64)), 192, first_seed=200_000, share=0.37),
         ),
-        scale_weights=((2, 0.15), (4, 0.15), (8, 0.2), (16, 0.5), (32, 0.6), (64, 1.4)),
+        scale_weights=((2, 0.15), (4, 0.15), (8, 0.2), (16, 0.5), (32, 0.7), (64, 2.4)),
     )
 
 
