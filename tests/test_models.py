@@ -18,7 +18,9 @@ from ngs_nhcsr import ModelFileError, list_models, load_model
 from ngs_nhcsr.models import Contract, architectures, export_model, read_card
 from ngs_nhcsr.networks.nhcsr import Architecture, CorrectorNetwork
 
-TINY = Architecture(encoder_options={"widths": [4, 6], "depth": 1}, decoder_options={"rank": 2, "width": 4})
+TINY = Architecture(
+    encoder_options={"widths": [4, 6], "depth": 1}, decoder_options={"rank": 2, "width": 4}, upscaling=1
+)
 
 
 @pytest.fixture

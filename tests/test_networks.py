@@ -97,6 +97,25 @@ def test_scaling_of_solution_and_coefficient(name):
     assert float(net(0 * U, A, (24, 32)).abs().max()) == 0
 
 
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_on_meshes_no_finer_than_the_effective_grid_the_field_is_the_fine_solution(scale):
+    """For any weights; and there is nothing to learn: all gradients are zero."""
+    from ngs_nhcsr.training.problems import solve_ladder
+
+    architecture = replace(SMALL["basis"], upscaling=4)
+    net, (_, A) = network(architecture), problem(8, 8, batch=2)
+    f = torch.rand(2, 1, 33, 33, dtype=torch.float64)
+    p = solve_ladder(A, f, 8, (2, 4), 1e-11)
+    u = p.targets[scale] if scale > 1 else p.U
+    n = (8 * scale, 8 * scale)
+    with torch.inference_mode():
+        torch.testing.assert_close(net(p.U, A, n, load=p.F), u, rtol=0, atol=1e-9 * float(u.abs().max()))
+    field = net(p.U, A, n, load=p.F)
+    torch.testing.assert_close(field, u, rtol=0, atol=1e-9 * float(u.abs().max()))
+    field.square().sum().backward()
+    assert all(w.grad is None or float(w.grad.abs().max()) == 0 for w in net.parameters())
+
+
 @torch.inference_mode()
 def test_constants_are_added_to_the_field():
     """With an effective problem and derivatives of its solution alone, U + c gives u + c."""

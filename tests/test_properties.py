@@ -265,7 +265,9 @@ def test_corrections_scale_with_coefficient_load_and_length(seed, a, f, length):
     np.testing.assert_allclose(two.values, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
-TINY = Architecture(encoder_options={"widths": [4, 6], "depth": 1}, decoder_options={"rank": 2, "width": 4})
+TINY = Architecture(
+    encoder_options={"widths": [4, 6], "depth": 1}, decoder_options={"rank": 2, "width": 4}, upscaling=1
+)
 
 
 @pytest.fixture(scope="module")

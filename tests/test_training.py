@@ -28,7 +28,9 @@ from ngs_nhcsr.training.validation import TEST_SEEDS, VALIDATION_SEEDS, Case, ne
 
 TINY = TrainConfig(
     name="tiny",
-    architecture=Architecture(encoder_options={"widths": (4, 6), "depth": 1}, decoder_options={"rank": 2, "width": 4}),
+    architecture=Architecture(
+        encoder_options={"widths": (4, 6), "depth": 1}, decoder_options={"rank": 2, "width": 4}, upscaling=1
+    ),
     data=(DataSet(Recipe(coarse=4, scales=(2, 4, 8)), 8),),
     batch=1,
     seed=3,

@@ -150,7 +150,8 @@ def small() -> TrainConfig:
             DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16, 32)), 192, first_seed=100_000, share=0.2),
             DataSet(Recipe(coarse=8, scales=(2, 4, 8, 16, 32, 64)), 192, first_seed=200_000, share=0.37),
         ),
-        scale_weights=((2, 0.15), (4, 0.15), (8, 0.2), (16, 0.5), (32, 0.7), (64, 2.4)),
+        # On meshes no finer than the effective problem's grid, scales 2 and 4, there is nothing to learn.
+        scale_weights=((8, 0.2), (16, 0.5), (32, 0.7), (64, 2.4)),
     )
 
 
@@ -162,7 +163,7 @@ def mini() -> TrainConfig:
         name="mini",
         loss="energy",
         data=(DataSet(Recipe(coarse=16, scales=(2, 4, 8)), 512),),
-        scale_weights=((2, 0.1), (4, 0.25), (8, 0.65)),
+        scale_weights=((8, 1.0),),
     )
 
 
@@ -178,6 +179,7 @@ def large() -> TrainConfig:
         ),
         batch=8,
         rate=8e-4,
+        scale_weights=((8, 0.2), (16, 0.5), (32, 0.5), (64, 0.5)),
         data=(
             DataSet(recipe, 1024, refresh=2),
             DataSet(replace(recipe, coarse=16, scales=(2, 4, 8, 16, 32)), 256, 200_000_000, refresh=8),

@@ -52,7 +52,7 @@ CASES = (
     Case("random 1:100", contrast=100.0, count=8),
     Case("soil 1:10", family="soil", count=8),
     Case("random 1:10, f localised", load="localised", count=8),
-    Case("random 1:10, scale 4", scale=4, count=8),
+    Case("random 1:10, N = 8, scale 64", coarse=8, scale=64, count=8),
 )
 
 

@@ -32,7 +32,8 @@ class Architecture:
         "second-order" adds H²∂²U. No term U o: constants must pass, and its error in the energy would grow with the
         domain (at 64 coarse cells it doubled the whole error of a network trained at 16).
     upscaling : solve the coarse problem again with a learned effective coefficient (``upscale.py``), on a grid with
-        this many cells per coarse cell, or fewer where the fine mesh has fewer; 0: take U as it is.
+        this many cells per coarse cell, or fewer where the fine mesh has fewer; 0: take U as it is. Where that grid is
+        the fine mesh, the coefficient itself is taken: the field is u_h, and the network has nothing to add.
     """
 
     encoder: str = "unet"
@@ -49,7 +50,7 @@ class Encoding:
     """What the encoder makes of one batch; decode it at as many queries as you like.
 
     ``features`` (B, C, my, mx), ``base`` (B, K, …) and ``terms`` (B, K, J, …) on coarse nodes; ``batch`` is the shape
-    of U's leading dimensions, which the decoded field gets again.
+    of U's leading dimensions, which the decoded field gets again. ``exact``: the base is the fine solution itself.
     """
 
     features: Tensor
@@ -58,6 +59,7 @@ class Encoding:
     sides: ft.Sides
     ratio: float
     batch: tuple[int, ...]
+    exact: bool = False
 
 
 class CorrectorNetwork(nn.Module):
@@ -121,27 +123,37 @@ class CorrectorNetwork(nn.Module):
             maps = torch.cat([maps, *(ft.solution_maps(v[:, 0], cells) for v in solutions)], 1)
         if "coefficient" not in self.architecture.inputs:
             maps[:, 0] = 0  # log a
-        dtype = next(self.parameters()).dtype
-        features = self.encoder(maps.to(dtype))
-        if self.upscaling is None:
-            base, per = U, 1
+        scale = ratio * cells[1] / coarse[1]
+        per = 1 if self.upscaling is None else self.upscaling.grid_for(scale)
+        exact = self.upscaling is not None and abs(per - scale) < 1e-9
+        maps = maps.to(next(self.parameters()).dtype)
+        if exact and not torch.is_grad_enabled():
+            features = maps.new_zeros(len(maps), self.encoder.channels, *cells)
         else:
-            per = self.upscaling.grid_for(ratio * cells[1] / coarse[1])
+            features = self.encoder(maps)
+        if self.upscaling is None:
+            base = U
+        elif exact:
+            base = self.upscaling.fine_solution(U, A, mask, size, per, load)
+        else:
             base = self.upscaling(features, U, A, mask, size, ratio, per, load)
         if self.architecture.output == "residual":
             terms = ft.amplitude(base).expand_as(base).unsqueeze(-3)
         else:
             terms = ft.expansion_terms(base, 1 if self.architecture.output == "first-order" else 2, per)
-        return Encoding(features, base, terms, sides, ratio, batch)
+        return Encoding(features, base, terms, sides, ratio, batch, exact)
 
     def decode(self, encoding: Encoding, query: Query) -> Tensor:
         """Field at a query (*leading dimensions of U, *shape of the query), float64."""
+        field = bilinear(encoding.base, query)
+        if encoding.exact and not torch.is_grad_enabled():
+            return field.reshape(*encoding.batch, *field.shape[2:])
         dtype = encoding.features.dtype
         o = self.decoder(encoding.features, query, encoding.ratio)
         cells = (encoding.features.shape[-2], encoding.features.shape[-1])
         factor = ft.boundary_factor(query, cells, encoding.sides).to(o)
         correction = (o.unsqueeze(1) * bilinear(encoding.terms.to(dtype), query)).sum(2) * factor
-        field = bilinear(encoding.base, query) + correction.double()
+        field = field + correction.double() * (not encoding.exact)
         return field.reshape(*encoding.batch, *field.shape[2:])
 
     def forward(self, U: Tensor, A: Tensor, cells: tuple[int, int], **options: Any) -> Tensor:

@@ -145,16 +145,30 @@ class Upscaling(nn.Module):
         load: Tensor | None = None,
     ) -> Tensor:
         """U* (B, K, per N + 1, per M + 1) in float64, equal to U on the Dirichlet nodes."""
-        coarse = (U.shape[-2] - 1, U.shape[-1] - 1)
-        cells = (per * coarse[0], per * coarse[1])
+        cells = (per * (U.shape[-2] - 1), per * (U.shape[-1] - 1))
         kappa = self.effective(features, A, cells, ratio)
         elements = tensor_elements(*kappa, size[0] / cells[0], size[1] / cells[1], HOURGLASS)
-        moments = _several(Stencil.from_elements(galerkin_elements(A.double(), coarse, size))).apply(U)
-        start = bilinear(U, Nodes(cells))
-        fixed = bilinear((~free).double(), Nodes(cells)) > 1 - 1e-9
-        right = matched_load(moments, free, cells, size, load)
-        residual = (right - _several(Stencil.from_elements(elements)).apply(start)) * ~fixed
-        return start + _CoarseSolve.apply(elements, residual, ~fixed)  # type: ignore[operator]
+        return _solve(elements, U, A, free, size, load)
+
+    def fine_solution(
+        self, U: Tensor, A: Tensor, free: Tensor, size: tuple[float, float], per: int, load: Tensor | None = None
+    ) -> Tensor:
+        """The Galerkin solution on the same grid, with A instead of κ."""
+        cells = (per * (U.shape[-2] - 1), per * (U.shape[-1] - 1))
+        return _solve(galerkin_elements(A.double(), cells, size), U, A, free, size, load)
+
+
+def _solve(
+    elements: Tensor, U: Tensor, A: Tensor, free: Tensor, size: tuple[float, float], load: Tensor | None
+) -> Tensor:
+    """Solution of the operator with these elements, for the load and the boundary values of U."""
+    coarse, cells = (U.shape[-2] - 1, U.shape[-1] - 1), (elements.shape[-2], elements.shape[-1])
+    moments = _several(Stencil.from_elements(galerkin_elements(A.double(), coarse, size))).apply(U)
+    start = bilinear(U, Nodes(cells))
+    fixed = bilinear((~free).double(), Nodes(cells)) > 1 - 1e-9
+    right = matched_load(moments, free, cells, size, load)
+    residual = (right - _several(Stencil.from_elements(elements)).apply(start)) * ~fixed
+    return start + _CoarseSolve.apply(elements, residual, ~fixed)  # type: ignore[operator]
 
 
 def solve_with_mean(mean: str, U: Tensor, A: Tensor, free: Tensor, size: tuple[float, float]) -> Tensor:
