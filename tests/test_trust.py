@@ -197,7 +197,9 @@ def test_two_hundred_problems_far_from_training_are_guarded_and_flagged():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "limit"), [("iid 1:10", 1.5), ("iid 1:100", 2.5), ("checkerboard 1:10", 1.5)])
+@pytest.mark.parametrize(
+    ("name", "limit"), [("iid 1:10", 1.5), ("iid 1:100", 2.5), ("checkerboard 1:10", 1.5), ("wave 1:19", 1.5)]
+)
 def test_bounds_hold_for_all_methods_on_the_reference_cases(name, limit):
     rows, _, _ = example("error_bounds").measure(name, 32, 512, Corrector(device="cpu"))
     for method, _, _, _, index in rows:
