@@ -256,10 +256,12 @@ class Multigrid:
         reference = torch.maximum(reference, torch.full_like(reference, 1e-300))
         drop = torch.zeros_like(rz)
         p, k = z, 0
+        # Where the cycle is not positive definite (extreme contrast), r·Br < 0 says nothing about the error: such a
+        # problem is given up, and its |r·Br| tells that it has not converged.
         while k < max_iterations and bool((rz > tolerance**2 * reference).any()):
             Ap = A.apply(p) * free
             pAp = dot(p, Ap)
-            alpha = torch.where(pAp > 0, rz / pAp.clamp_min(1e-300), torch.zeros_like(pAp))
+            alpha = torch.where((pAp > 0) & (rz > 0), rz / pAp.clamp_min(1e-300), torch.zeros_like(pAp))
             x = x + alpha * p
             drop = drop + alpha * rz
             if counted and k + 1 == max_iterations:
@@ -272,7 +274,7 @@ class Multigrid:
             beta = torch.where(rz > 0, (rz_next - dot(r, z)) / rz.clamp_min(1e-300), torch.zeros_like(rz))
             p = z + beta.clamp_min(0) * p
             r, rz, k = r_next, rz_next, k + 1
-        relative = (rz.clamp_min(0) / reference).sqrt().flatten()
+        relative = (rz.abs() / reference).sqrt().flatten()
         converged = bool((relative <= tolerance).all())
         log.debug("multigrid: %d iterations, relative residual %.1e", k, float(relative.max()))
         return x, SolveInfo(k, relative, drop.flatten(), converged)

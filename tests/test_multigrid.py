@@ -6,7 +6,14 @@ from ngs_nhcsr.solvers import q1
 from ngs_nhcsr.solvers.blocktri import BlockTridiagonal
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.multigrid import Multigrid
-from ngs_nhcsr.solvers.stencil import Stencil, coarsen_elements, galerkin_elements, interpolate, restrict
+from ngs_nhcsr.solvers.stencil import (
+    Stencil,
+    coarsen_elements,
+    galerkin_elements,
+    interpolate,
+    restrict,
+    tensor_elements,
+)
 
 
 def load(cells):
@@ -73,3 +80,20 @@ def test_not_converged_is_said():
     A = torch.rand(1, 16, 16, dtype=torch.float64) ** 8 + 1e-4
     _, info = Multigrid(A, (64, 64)).solve(load((64, 64)), max_iterations=2)
     assert not info.converged
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_cycle_that_is_not_positive_definite_is_never_called_converged(seed):
+    """Contrasts of 1e10 from node to node: multigrid may fail, but must not say that it has not."""
+    g = torch.Generator().manual_seed(seed)
+    kxx, kyy = (8 * torch.randn(2, 1, 32, 32, generator=g, dtype=torch.float64)).exp()
+    K = tensor_elements(kxx, kyy, 0.9 * (kxx * kyy).sqrt(), 1 / 32, 1 / 32)
+    free = torch.zeros(33, 33, dtype=torch.bool)
+    free[1:-1, 1:-1] = True
+    b = torch.rand(1, 33, 33, generator=g, dtype=torch.float64) * free
+    S = Stencil.from_elements(K)
+    exact = BlockTridiagonal(S, free).solve(b)
+    u, info = Multigrid.of_elements(K, free).solve(b, tolerance=1e-6)
+    e = u - exact
+    error = float(((e * S.apply(e)).sum() / (exact * S.apply(exact)).sum()).sqrt())
+    assert error < 1e-3 or not info.converged
