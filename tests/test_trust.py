@@ -188,7 +188,7 @@ def check_stress(seeds, largest):
 
 
 def test_problems_far_from_training_are_guarded_and_flagged():
-    check_stress(range(20), 48)
+    check_stress(range(40), 160)  # meshes smaller than this mostly have scales that are exact
 
 
 @pytest.mark.slow
