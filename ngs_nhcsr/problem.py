@@ -14,6 +14,7 @@ from . import quadrature
 from .checks import check_kind
 from .errors import InvalidProblem
 from .grid import TensorGrid, prolongate, restrict
+from .networks.upscale import LOAD_CELLS as NETWORK_LOAD_CELLS
 from .raster import CoarseField, Raster, evaluate, rasterise, read_coarse
 from .solvers.q1 import mass_apply
 
@@ -21,8 +22,6 @@ log = logging.getLogger(__name__)
 
 #: The load f is sampled at the nodes of a grid with this many cells per coarse cell.
 LOAD_CELLS = 4
-#: The network is told the load vector on a grid with this many cells per coarse cell, as in training.
-NETWORK_LOAD_CELLS = 4
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,13 @@ def run(folder, data, steps, config=TINY, **options):
     return train(config, folder, data, steps=steps, cases=CASE, **options)
 
 
+def test_scales_at_which_the_network_is_exact_are_not_trained(tmp_path):
+    architecture = replace(TINY.architecture, upscaling=4)
+    data = (DataSet(Recipe(coarse=4, scales=(2, 4)), 2),)
+    with pytest.raises(ValueError, match="no scale that is drawn"):
+        run(tmp_path / "run", tmp_path / "data", 1, replace(TINY, architecture=architecture, data=data))
+
+
 def test_training_lowers_the_error(tmp_path):
     from ngs_nhcsr.networks.nhcsr import CorrectorNetwork
 
@@ -452,5 +459,7 @@ def test_cumulative_training_begins_with_the_smallest_scale(tmp_path):
     config = replace(TINY, cumulative=True)
     pools = [make_pool(d, tmp_path, "cpu", 0) for d in config.data]
     rng = torch.Generator().manual_seed(0)
-    seen = {done: {_choose(pools, config, done, rng)[1] for _ in range(200)} for done in (0.0, 0.3, 0.6)}
+    seen = {
+        done: {_choose(pools, config.scale_weights, True, done, rng)[1] for _ in range(200)} for done in (0.0, 0.3, 0.6)
+    }
     assert seen == {0.0: {2}, 0.3: {2, 4}, 0.6: {2, 4, 8}}

@@ -39,7 +39,7 @@ class TrainConfig:
     data : sets of training problems; each step draws a batch from one of them, in proportion to their cells.
     loss : weighted sum of registered losses, like "l1 + 0.1 scs"; or "denoising", that of the decoder idm.
     optimiser : registered name.
-    scale_weights : how often a scale is drawn, relative to the others.
+    scale_weights : how often a scale is drawn, relative to the others; those at which the network is exact are not.
     batch : problems per step at 32 coarse cells a side; more where problems are smaller, one at least.
     points : nodes per problem that a step looks at, drawn anew (for losses without derivatives); 0: all of them.
     loads : loads of every coefficient that a step looks at, drawn anew; 0: all of them.
@@ -150,7 +150,6 @@ def small() -> TrainConfig:
             DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16, 32)), 192, first_seed=100_000, share=0.2),
             DataSet(Recipe(coarse=8, scales=(2, 4, 8, 16, 32, 64)), 192, first_seed=200_000, share=0.37),
         ),
-        # On meshes no finer than the effective problem's grid, scales 2 and 4, there is nothing to learn.
         scale_weights=((8, 0.2), (16, 0.5), (32, 0.7), (64, 2.4)),
     )
 

@@ -81,6 +81,10 @@ def train(
         checkpoint.take_weights(start_from, state)
     pools = [make_pool(d, data_folder, device, state.step, workers, progress and team.leads) for d in config.data]
     held_out = [(c, c.problems(VALIDATION_SEEDS)) for c in cases] if team.leads else []
+    # On meshes no finer than the effective problem's grid there is nothing to learn.
+    scales = tuple((s, w) for s, w in config.scale_weights if not network.exact_at(s))
+    if not all(any(s in p.recipe.scales for s, _ in scales) for p in pools):
+        raise ValueError("a data set has no scale that is drawn (scale_weights=) and that this network can learn from")
     loss_function = None if config.loss == DENOISING else combine(config.loss)
     average = CorrectorNetwork(config.architecture).to(device)
     first_step, before, smooth = state.step, state.seconds, float("nan")
@@ -113,7 +117,7 @@ def train(
         while not team.decides((team.leads and budget.used(state.step - first_step) >= 1) or stop(), device):
             rng = torch.Generator().manual_seed(config.seed * 1_000_003 + state.step)
             done = budget.used(state.step - first_step)
-            pool, scale = _choose(pools, config, done, rng)
+            pool, scale = _choose(pools, scales, config.cumulative, done, rng)
             size = max(1, round(config.batch * 32 / pool.recipe.coarse))
             pool.advance(state.step)
             U, A, F, target = (v.to(device) for v in team.share(pool.batch(size, scale, rng)))
@@ -154,12 +158,14 @@ def train(
     return best
 
 
-def _choose(pools: list[Pool], config: TrainConfig, done: float, rng: torch.Generator) -> tuple[Pool, int]:
+def _choose(
+    pools: list[Pool], scales: tuple[tuple[int, float], ...], cumulative: bool, done: float, rng: torch.Generator
+) -> tuple[Pool, int]:
     """Pool by its share, then one of its scales; cumulatively, larger scales join one after the other."""
     weights = torch.tensor([p.share for p in pools])
     pool = pools[int(torch.multinomial(weights, 1, generator=rng))]
-    options = [(s, w) for s, w in config.scale_weights if s in pool.recipe.scales]
-    if config.cumulative:
+    options = [(s, w) for s, w in scales if s in pool.recipe.scales]
+    if cumulative:
         options = options[: 1 + math.floor(min(2 * done, 1.0) * (len(options) - 1))]
     return pool, options[int(torch.multinomial(torch.tensor([w for _, w in options]), 1, generator=rng))][0]
 

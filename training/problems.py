@@ -8,12 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..networks.upscale import LOAD_CELLS
 from ..solvers.multigrid import Multigrid
 from ..solvers.stencil import apply_mass, interpolate, restrict
 from .coefficients import families, load
-
-#: The network is told the load on a grid with this many cells per coarse cell, or on the finest mesh if that has less.
-LOAD_CELLS = 4
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,8 @@ class Problems:
     ----------
     A : (B, m, m) coefficient cells.
     U : (B, K, N+1, N+1) canonical coarse solutions.
-    F : (B, K, L+1, L+1) load vectors on the grid with ``LOAD_CELLS`` cells per coarse cell.
+    F : (B, K, L+1, L+1) load vectors on the grid with ``LOAD_CELLS`` cells per coarse cell, or on the finest mesh if
+        that has less.
     targets : (B, K, n+1, n+1) by scale.
     """
 

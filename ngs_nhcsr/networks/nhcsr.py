@@ -82,6 +82,10 @@ class CorrectorNetwork(nn.Module):
         self.decoder = decoders[a.decoder](self.encoder.channels, OUTPUT_TERMS[a.output], **a.decoder_options)
         self.upscaling = Upscaling(self.encoder.channels, int(a.upscaling)) if a.upscaling else None
 
+    def exact_at(self, scale: float) -> bool:
+        """True where the effective problem is the fine problem: nothing to learn, nothing to add."""
+        return self.upscaling is not None and abs(self.upscaling.grid_for(scale) - scale) < 1e-9
+
     def encode(
         self,
         U: Tensor,
@@ -125,7 +129,7 @@ class CorrectorNetwork(nn.Module):
             maps[:, 0] = 0  # log a
         scale = ratio * cells[1] / coarse[1]
         per = 1 if self.upscaling is None else self.upscaling.grid_for(scale)
-        exact = self.upscaling is not None and abs(per - scale) < 1e-9
+        exact = self.exact_at(scale)
         maps = maps.to(next(self.parameters()).dtype)
         if exact and not torch.is_grad_enabled():
             features = maps.new_zeros(len(maps), self.encoder.channels, *cells)

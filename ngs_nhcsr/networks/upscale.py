@@ -30,6 +30,8 @@ from .positions import Nodes, bilinear, interpolation_matrix
 
 log = logging.getLogger(__name__)
 
+#: The network is told the load on a grid with this many cells per coarse cell, in training as in use.
+LOAD_CELLS = 4
 #: Largest correction of log κ; keeps the coarse problem solvable whatever the features are.
 LOG_BOUND = 4.0
 #: The scheme of the effective problem: compact and of order 4 where κ is constant, which narrow loads need.
@@ -177,10 +179,7 @@ def solve_with_mean(mean: str, U: Tensor, A: Tensor, free: Tensor, size: tuple[f
     of_logarithm = mean == "geometric"
     pooled = F.adaptive_avg_pool2d(A.double().log() if of_logarithm else 1 / A.double(), cells)
     kappa = pooled.exp() if of_logarithm else 1 / pooled
-    elements = galerkin_elements(kappa, cells, size)
-    right = _several(Stencil.from_elements(galerkin_elements(A.double(), cells, size))).apply(U)
-    right = right - _several(Stencil.from_elements(elements)).apply(U)
-    return U + solver(elements, free)(right * free)
+    return _solve(galerkin_elements(kappa, cells, size), U, A, free, size, None)
 
 
 def _several(stencil: Stencil) -> Stencil:
