@@ -23,7 +23,8 @@ from ngs_nhcsr import Corrector, Status
 from ngs_nhcsr.coarse import Reading, galerkin_solve
 from ngs_nhcsr.grid import TensorGrid, prolongate, restrict
 from ngs_nhcsr.guard import LARGE_ERROR
-from ngs_nhcsr.problem import LOAD_CELLS, Problem
+from ngs_nhcsr.networks.upscale import LOAD_CELLS
+from ngs_nhcsr.problem import Problem
 from ngs_nhcsr.raster import CoarseField, Raster
 from ngs_nhcsr.refine import estimate_error
 from ngs_nhcsr.solvers.multigrid import Multigrid

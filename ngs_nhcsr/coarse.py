@@ -11,9 +11,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.interpolate import make_interp_spline
 from scipy.sparse.linalg import splu
 
 from .grid import TensorGrid
@@ -31,6 +33,8 @@ ROUND_OFF = 1e-7
 EVIDENCE = 1e-3
 #: Ties whose canonical solutions differ by more than this (relative, l2 of nodal values) are undecidable.
 SAME = 0.01
+#: Nodes a side that the description of a load needs at most, where the coarse grid allows.
+LOAD_NODES = 512
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Reading:
     ----------
     U : (N+1, M+1) canonical coarse solution.
     F : (N+1, M+1) its load vector at free nodes (0 elsewhere); ``None`` where no rule explains the solution.
-    f : (N+1, M+1) nodal values of the load f; ``None`` like F.
+    f : nodal values of the load f on the grid with ``load_cells`` per coarse cell; ``None`` like F.
     rule : how the load was found: "given f", "given form", or the name of the recognised rule.
     roughness : of the load, for every candidate rule.
     ambiguous : names of rules that explain the solution equally well but mean another one.
@@ -70,32 +74,46 @@ def roughness(F: np.ndarray, free: np.ndarray) -> float:
     return float(np.sqrt(((centre - mean)[inner] ** 2).sum())) / total if total > 0 else 0.0
 
 
-def nodal_load(F: np.ndarray, grid: TensorGrid, free: np.ndarray) -> np.ndarray:
-    """Nodal values f with (mass matrix) f = F at interior nodes, extended linearly to the boundary.
+def load_cells(grid: TensorGrid) -> int:
+    """Cells per coarse cell of the grid on which loads are described; the finer the coarse grid, the fewer.
 
-    Exact for constant f; O(H²) for smooth ones.
+    Examples
+    --------
+    >>> [load_cells(TensorGrid((n, n))) for n in (8, 32, 64, 128)]
+    [16, 16, 8, 4]
     """
+    return next(k for k in (16, 8, 4) if k == 4 or k * max(grid.cells) <= LOAD_NODES)
+
+
+def nodal_load(F: np.ndarray, grid: TensorGrid, free: np.ndarray) -> np.ndarray:
+    """Nodal values of f, on the grid with ``load_cells`` per coarse cell, from its moments F with the coarse hats.
+
+    f is the cubic spline through values at the interior coarse nodes, extrapolated to the boundary, that has these
+    moments: exact for cubic f, O(H⁴) for smooth ones. Narrow sources need the order: bilinear interpolation of the
+    values would be 1 % off for a Gaussian three cells wide.
+    """
+    per = load_cells(grid)
+    target = np.where(free, F, 0.0)[1:-1, 1:-1]
+    (lift_y, moments_y), (lift_x, moments_x) = (_spline(n, per) for n in grid.cells)
     area = grid.spacing[0] * grid.spacing[1]
-    f = np.zeros(grid.shape)
-    interior = np.zeros(grid.shape, bool)
-    interior[1:-1, 1:-1] = True
-    target = np.where(interior & free, F, 0.0)
-    f[1:-1, 1:-1] = target[1:-1, 1:-1] / area
-    for _ in range(4):
-        _extend(f)
-        residual = (target - mass_apply(f, grid.size)) / area
-        f[1:-1, 1:-1] += residual[1:-1, 1:-1]
-    _extend(f)
-    return f
+    values = np.linalg.solve(moments_y, np.linalg.solve(moments_x, target.T).T) / area
+    return lift_y @ values @ lift_x.T
 
 
-def _extend(f: np.ndarray) -> None:
-    """Linear extrapolation from the interior to the boundary rows and columns (constant on very small grids)."""
-    for v in (f, f.T):
-        if v.shape[0] >= 4:
-            v[0], v[-1] = 2 * v[1] - v[2], 2 * v[-2] - v[-3]
-        else:
-            v[0], v[-1] = v[1], v[-2]
+@lru_cache(maxsize=16)
+def _spline(n: int, per: int) -> tuple[np.ndarray, np.ndarray]:
+    """For n cells of length 1: interior nodal values to values on the refined grid, and to moments with inner hats."""
+    inner = max(n - 1, 1)
+    extended = np.zeros((n + 1, inner))
+    extended[1:-1] = np.eye(inner)
+    ends = np.array([4.0, -6.0, 4.0, -1.0] if n >= 8 else [2.0, -1.0] if n >= 4 else [1.0])
+    extended[0, : len(ends)] = ends
+    extended[-1, ::-1][: len(ends)] = ends
+    nodes, fine = np.arange(n + 1.0), np.arange(n * per + 1) / per
+    lift = make_interp_spline(nodes, extended, k=3 if n >= 4 else 1)(fine)
+    hats = np.maximum(0, 1 - abs(nodes[1:-1, None] - fine[None, :]))
+    mass = np.stack([mass_apply(np.stack([v, v], 1), (n, 2.0))[:, 0] for v in lift.T], 1)
+    return lift, hats @ mass
 
 
 def galerkin_solve(A: np.ndarray, grid: TensorGrid, F: np.ndarray, free: np.ndarray, U: np.ndarray) -> np.ndarray:

@@ -318,7 +318,7 @@ class Corrector:
                 sides=problem.field.sides,
                 free=problem.field.free,
                 size=problem.grid.size,
-                load=problem.told_load,
+                f=problem.f,
                 symmetrize=self.symmetrize,
             )
         except torch.OutOfMemoryError as error:

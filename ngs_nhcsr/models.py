@@ -133,7 +133,7 @@ class Model:
         sides: Sides = (True, True, True, True),
         free: np.ndarray | None = None,
         size: tuple[float, float] = (1.0, 1.0),
-        load: np.ndarray | None = None,
+        f: np.ndarray | None = None,
         symmetrize: bool = False,
     ) -> np.ndarray:
         """Corrected field at a query, float64.
@@ -144,7 +144,7 @@ class Model:
         A : (my, mx) coefficient cell values.
         query : ``Nodes((ny, nx))`` or ``Points(yx)`` of ``networks.positions`` in the unit square.
         ratio : fine cells per coefficient cell.
-        sides, free, size, load : see ``CorrectorNetwork.encode``; load without batch dimension.
+        sides, free, size, f : see ``CorrectorNetwork.encode``; f without batch dimension.
         symmetrize : average over the eight symmetries of the square (node queries; four on rectangles).
         """
         import torch
@@ -160,8 +160,8 @@ class Model:
         if not symmetrize or not isinstance(query, Nodes):
             mask = None if free is None else torch.from_numpy(np.ascontiguousarray(free)).to(self.device)
             with torch.inference_mode(), quiet_blas():
-                told = None if load is None else to_tensor(load)
-                encoding = self.network.encode(to_tensor(U), to_tensor(A), ratio, sides, mask, size, told)
+                told = None if f is None else to_tensor(f)
+                encoding = self.network.encode(to_tensor(U), to_tensor(A), ratio, sides, mask, size, f=told)
                 return self.network.decode(encoding, query)[0].cpu().numpy()
         square = A.shape[0] == A.shape[1] and query.cells[0] == query.cells[1] and U.shape[0] == U.shape[1]
         group = symmetries(transpositions=square)
@@ -176,7 +176,7 @@ class Model:
                 sides=turned,  # type: ignore[arg-type]
                 free=None if free is None else transform(free, g),
                 size=(size[1], size[0]) if g & 4 else size,
-                load=None if load is None else transform(load, g),
+                f=None if f is None else transform(f, g),
             )
             total += transform(part, g, inverse=True)
         return total / len(group)

@@ -14,15 +14,10 @@ from . import quadrature
 from .checks import check_kind
 from .errors import InvalidProblem
 from .grid import TensorGrid, prolongate, restrict
-from .networks.upscale import LOAD_CELLS as NETWORK_LOAD_CELLS
 from .raster import CoarseField, Raster, evaluate, rasterise, read_coarse
 from .solvers.q1 import mass_apply
 
 log = logging.getLogger(__name__)
-
-#: The load f is sampled at the nodes of a grid with this many cells per coarse cell.
-LOAD_CELLS = 4
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -64,11 +59,9 @@ class Problem:
         return (self.A.shape[0] // self.grid.cells[0], self.A.shape[1] // self.grid.cells[1])
 
     @property
-    def told_load(self) -> np.ndarray | None:
-        """The load as the network is told it; ``None`` if it is not known."""
-        if self.reading.f is None or not self.decided:
-            return None
-        return told_load(self.reading.f, self.grid.cells, self.grid.size)
+    def f(self) -> np.ndarray | None:
+        """Nodal values of the load, on a grid that refines the coarse one; ``None`` if it is not known."""
+        return self.reading.f if self.decided else None
 
     def load(self, cells: tuple[int, int]) -> np.ndarray | None:
         """Load vector on the grid with ``cells``; ``None`` if the load is not known."""
@@ -81,11 +74,6 @@ def load_vector(f: np.ndarray, cells: tuple[int, int], size: tuple[float, float]
     """Load vector on the grid with ``cells`` of nodal values ``f``: exact where that grid and f's are nested."""
     finer = (f.shape[0] - 1) % cells[0] == 0 and (f.shape[1] - 1) % cells[1] == 0
     return restrict(mass_apply(f, size), cells) if finer else mass_apply(prolongate(f, cells), size)
-
-
-def told_load(f: np.ndarray, coarse: tuple[int, int], size: tuple[float, float]) -> np.ndarray:
-    """Load vector of nodal values ``f`` on the grid with ``NETWORK_LOAD_CELLS`` cells per coarse cell."""
-    return load_vector(f, (NETWORK_LOAD_CELLS * coarse[0], NETWORK_LOAD_CELLS * coarse[1]), size)
 
 
 def read_problem(
@@ -215,7 +203,7 @@ def sample_load(f: Any, mesh: ngs.Mesh, grid: TensorGrid) -> np.ndarray:
     InvalidProblem
         If it is not finite or has the wrong shape.
     """
-    fine = grid.refined(LOAD_CELLS)
+    fine = grid.refined(reading_.load_cells(grid))
     y, x = fine.nodes()
     if isinstance(f, (int, float)) and not isinstance(f, bool):
         values = np.full(fine.shape, float(f))

@@ -22,7 +22,8 @@ from ngs_nhcsr.grid import TensorGrid, prolongate, restrict, tensor_index
 from ngs_nhcsr.guard import energy, functional, guard
 from ngs_nhcsr.models import Contract, export_model, read_card
 from ngs_nhcsr.networks.nhcsr import Architecture, CorrectorNetwork
-from ngs_nhcsr.problem import LOAD_CELLS, Problem
+from ngs_nhcsr.networks.upscale import LOAD_CELLS
+from ngs_nhcsr.problem import Problem
 from ngs_nhcsr.raster import CoarseField, Raster
 from ngs_nhcsr.refine import estimate_error
 from ngs_nhcsr.solvers.fine import fine_solve

@@ -224,6 +224,7 @@ def test_untrained_correctors_let_the_coarse_solution_through(name):
         decoder_options=SMALL[name],
         output="residual",
         upscaling=0,
+        local_solves=False,
     ).eval()
     y, x = torch.arange(4.0, dtype=torch.float64)[:, None], torch.arange(5.0, dtype=torch.float64)
     U = torch.stack([torch.full((4, 5), 3.0, dtype=torch.float64), 1 + x - 2 * y, x * y])

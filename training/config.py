@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ..networks.nhcsr import Architecture
@@ -42,6 +43,7 @@ class TrainConfig:
     scale_weights : how often a scale is drawn, relative to the others; those at which the network is exact are not.
     batch : problems per step at 32 coarse cells a side; more where problems are smaller, one at least.
     points : nodes per problem that a step looks at, drawn anew (for losses without derivatives); 0: all of them.
+    corrections : how many of the network's corrections a step passes through. What they start from, they improve on.
     loads : loads of every coefficient that a step looks at, drawn anew; 0: all of them.
     rate : peak learning rate, after a linear warm-up of ``warmup`` steps.
     schedule : what follows over the budget: "cosine" to zero, "steps" (halved once, the paper's) or "constant".
@@ -59,6 +61,7 @@ class TrainConfig:
     optimiser: str = "adamw"
     batch: float = 4
     points: int = 0
+    corrections: int = 0
     loads: int = 0
     rate: float = 1.5e-3
     schedule: str = "cosine"
@@ -136,30 +139,35 @@ configs: Registry[Callable[[], TrainConfig]] = Registry("configuration")
 @configs.register("small")
 def small() -> TrainConfig:
     """``nhcsr-light`` on one CPU core: the configuration of the shipped weights."""
+    high = partial(Recipe, contrast=(200.0, 1000.0), plain_contrasts=(1000.0,))
     return TrainConfig(
         name="small",
         batch=0.5,
         optimiser="muon",
-        rate=2e-3,
-        loss="energy + 4 l2",
+        rate=1e-3,
+        loss="log",
         # What is to be learned is local, so most steps take a small domain: four of them for the price of one large
         # one. The smallest carry the large scales: 16 x 32 and 8 x 64 are 512 fine cells as well.
         data=(
-            DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16)), 640, first_seed=300_000, share=0.35),
+            DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16)), 640, first_seed=300_000, share=0.3),
             DataSet(Recipe(), 768, share=0.08),
-            DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16, 32)), 192, first_seed=100_000, share=0.2),
-            DataSet(Recipe(coarse=8, scales=(2, 4, 8, 16, 32, 64)), 192, first_seed=200_000, share=0.37),
+            DataSet(Recipe(coarse=16, scales=(2, 4, 8, 16, 32)), 192, first_seed=100_000, share=0.15),
+            DataSet(Recipe(coarse=8, scales=(2, 4, 8, 16, 32, 64)), 192, first_seed=200_000, share=0.25),
+            DataSet(high(coarse=16, scales=(2, 4, 8, 16)), 256, first_seed=400_000, share=0.12),
+            DataSet(high(coarse=8, scales=(2, 4, 8, 16, 32, 64)), 64, first_seed=500_000, share=0.1),
         ),
-        scale_weights=((8, 0.2), (16, 0.5), (32, 0.7), (64, 2.4)),
+        scale_weights=((8, 0.25), (16, 0.5), (32, 0.5), (64, 1.5)),
     )
 
 
 @configs.register("mini")
 def mini() -> TrainConfig:
-    """Comparisons of networks in minutes on one core: 16 coarse cells, targets up to scale 8."""
+    """Comparisons of networks in minutes on one core: 16 coarse cells, targets up to scale 8, no local solves."""
     return replace(
         small(),
         name="mini",
+        architecture=Architecture(local_solves=False),
+        rate=2e-3,
         loss="energy",
         data=(DataSet(Recipe(coarse=16, scales=(2, 4, 8)), 512),),
         scale_weights=((8, 1.0),),
@@ -193,7 +201,12 @@ def paper() -> TrainConfig:
     return TrainConfig(
         name="paper",
         architecture=Architecture(
-            encoder="rdn", decoder="nhcsr", inputs="coefficient+solution", output="residual", upscaling=0
+            encoder="rdn",
+            decoder="nhcsr",
+            inputs="coefficient+solution",
+            output="residual",
+            upscaling=0,
+            local_solves=False,
         ),
         data=(DataSet(Recipe(plain_share=1.0), 2560),),
         loss="l1 + 0.1 scs",

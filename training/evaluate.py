@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from ..grid import prolongate, restrict
 from ..networks.nhcsr import CorrectorNetwork
+from ..networks.unlearned import corrected_cells
 from ..solvers.coarse import coarse_solve
 from ..solvers.multigrid import Multigrid
 from ..solvers.q1 import mass_apply
@@ -81,6 +82,10 @@ def _baselines(case: Case, A: Tensor, U: Tensor, target: Tensor, f: np.ndarray) 
     m = min(A.shape[-1], n)
     on_cells, _ = Multigrid(A, (m, m)).solve(torch.from_numpy(restrict(b[0].numpy(), (m, m)))[None])
     fields["Q1 on the cells"] = torch.from_numpy(prolongate(on_cells[0].numpy(), (n, n)))[None]
+    if n >= 2 * m:
+        for j in (1, 2):
+            name = f"the same, local solves, {j} correction" + "s" * (j > 1)
+            fields[name] = corrected_cells(A, torch.from_numpy(f)[None, None], (n, n), corrections=j)[0]
     mg = Multigrid(A, (n, n))
     for j in (1, 2):
         name = f"coarse + {j} cycle" + "s" * (j > 1)
@@ -154,7 +159,10 @@ def to_markdown(results: Sequence[Result]) -> str:
         row = {r.method: r for r in results if r.case == case}
         cells = []
         for m in methods:
-            r = row[m]
+            r = row.get(m)
+            if r is None:
+                cells.append("")
+                continue
             cell = f"{number(r.energy)} / {number(r.l2)}"
             cells.append(cell + f" ({number(r.worst_energy)} / {number(r.worst_l2)})" * (m == "network"))
         lines.append(f"| {case} | " + " | ".join(cells) + " |")

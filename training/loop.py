@@ -70,6 +70,7 @@ def train(
     team = Team.from_environment(device)
     torch.manual_seed(config.seed)
     network = CorrectorNetwork(config.architecture).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.corrections = config.corrections
     optimiser = optimisers[config.optimiser](network, config.rate, config.weight_decay)
     state = checkpoint.State(network, {k: v.clone() for k, v in network.state_dict().items()}, optimiser)
     last, best = folder / "last.safetensors", folder / "best.safetensors"

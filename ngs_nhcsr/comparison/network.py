@@ -15,7 +15,6 @@ from ..grid import prolongate
 from ..guard import Status, guard
 from ..models import Model
 from ..networks.positions import Nodes
-from ..problem import told_load
 from ..solvers.multigrid import Multigrid
 from ._registry import Method, methods
 from .context import Context, Q1System, canonical_system, hierarchy, multigrid_solve
@@ -44,7 +43,7 @@ def _corrected(context: Context, state: _State) -> np.ndarray:
         sides=problem.field.sides,
         free=problem.field.free,
         size=context.size,
-        load=told_load(context.f, context.coarse, context.size),
+        f=context.f,
     )
     verdict = guard(raw, prolongate(U, context.cells), context.A, context.b, context.size)
     state.status = verdict.status

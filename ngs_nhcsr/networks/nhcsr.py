@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from . import features as ft
+from ..solvers.stencil import apply_mass
 from .decoders import decoders
 from .encoders import encoders
 from .positions import Nodes, Query, bilinear
-from .upscale import Upscaling, solve_with_mean
+from .skeleton import Skeleton
+from .upscale import EffectiveProblem, Upscaling, coarse_moments, nodal_load, projected, solve_with_mean
 
 INPUTS = ("coefficient", "coefficient+solution", "coefficient+solutions", "solution")
 OUTPUT_TERMS = {"residual": 1, "first-order": 2, "second-order": 5}
@@ -34,6 +37,11 @@ class Architecture:
     upscaling : solve the coarse problem again with a learned effective coefficient (``upscale.py``), on a grid with
         this many cells per coarse cell, or fewer where the fine mesh has fewer; 0: take U as it is. Where that grid is
         the fine mesh, the coefficient itself is taken: the field is u_h, and the network has nothing to add.
+    local_solves : the decoded field is taken on the edges of the coefficient cells only and relaxed there, and inside
+        the cells the field is exact for its values on the edges (``skeleton.py``); else it is the decoded field.
+    corrections : how often at most the effective problem is solved again for the residual at the corners of the cells,
+        and the local solves are repeated: what is wrong with κ then enters squared, cubed, …. None raises the energy
+        error. A load is done when a correction was less than ``tolerance`` (Euclidean norms of corner values).
     """
 
     encoder: str = "unet"
@@ -43,6 +51,9 @@ class Architecture:
     inputs: str = "coefficient"
     output: str = "second-order"
     upscaling: int = 4
+    local_solves: bool = True
+    corrections: int = 4
+    tolerance: float = 5e-4
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,7 @@ class Encoding:
 
     ``features`` (B, C, my, mx), ``base`` (B, K, …) and ``terms`` (B, K, J, …) on coarse nodes; ``batch`` is the shape
     of U's leading dimensions, which the decoded field gets again. ``exact``: the base is the fine solution itself.
+    ``skeleton``: where the field is decoded, and what makes the rest of it; ``problem``: the effective one.
     """
 
     features: Tensor
@@ -60,6 +72,8 @@ class Encoding:
     ratio: float
     batch: tuple[int, ...]
     exact: bool = False
+    skeleton: Skeleton | None = None
+    problem: EffectiveProblem | None = None
 
 
 class CorrectorNetwork(nn.Module):
@@ -72,6 +86,7 @@ class CorrectorNetwork(nn.Module):
     def __init__(self, architecture: Architecture):
         super().__init__()
         self.architecture = a = architecture
+        self.corrections = a.corrections
         if a.output not in OUTPUT_TERMS:
             raise ValueError(f"output must be one of {', '.join(OUTPUT_TERMS)}, not {a.output!r}")
         if a.inputs not in INPUTS:
@@ -95,6 +110,7 @@ class CorrectorNetwork(nn.Module):
         free: Tensor | None = None,
         size: tuple[float, float] = (1.0, 1.0),
         load: Tensor | None = None,
+        f: Tensor | None = None,
     ) -> Encoding:
         """Encode a batch.
 
@@ -102,22 +118,32 @@ class CorrectorNetwork(nn.Module):
         ----------
         U : (B, N+1, M+1) canonical coarse solutions, or (B, K, N+1, M+1) for K loads of each coefficient; float64.
         A : (B, my, mx) coefficient cell values, float64; my, mx multiples of N, M.
-        ratio : fine cells per coefficient cell, ε/h.
+        ratio : fine cells per coefficient cell, ε/h. With ``local_solves`` the fine mesh divides these cells evenly; where
+            it does not, the field is that of the next finer such mesh.
         sides : which of the sides bottom, right, top, left carry Dirichlet conditions.
         free : (N+1, M+1) mask of free coarse nodes; default: all that are not on a Dirichlet side.
         size : (Ly, Lx) of the rectangle.
         load : load vectors, leading dimensions as those of U, on a grid with a whole number of cells per coarse cell;
-            default: recovered from U.
+            default: those of f, or recovered from U.
+        f : nodal values of the load instead, on such a grid.
         """
         coarse = (U.shape[-2] - 1, U.shape[-1] - 1)
         cells = (A.shape[-2], A.shape[-1])
         batch = tuple(U.shape[:-2])
         U = U.double().reshape(len(A), -1, *U.shape[-2:])
-        load = None if load is None else load.double().reshape(*U.shape[:2], *load.shape[-2:])
+        f, load = (None if v is None else v.double().reshape(*U.shape[:2], *v.shape[-2:]) for v in (f, load))
+        if f is not None:
+            load = apply_mass(f, size)
         if "solution" in self.architecture.inputs:  # every solution needs features of its own
             A = A.repeat_interleave(U.shape[1], 0)
             U = U.flatten(0, 1).unsqueeze(1)
-            load = None if load is None else load.flatten(0, 1).unsqueeze(1)
+            f, load = (None if v is None else v.flatten(0, 1).unsqueeze(1) for v in (f, load))
+        scale = ratio * cells[1] / coarse[1]
+        exact = self.exact_at(scale)
+        if self.architecture.local_solves and not exact and ratio != round(ratio):
+            ratio = float(math.ceil(ratio))
+            scale = ratio * cells[1] / coarse[1]
+            exact = self.exact_at(scale)
         maps = ft.coefficient_maps(A, coarse, sides, ratio)
         mask = (ft.boundary_factor(Nodes(coarse), coarse, sides) > 0).to(U.device) if free is None else free
         if "solution" in self.architecture.inputs:
@@ -127,38 +153,74 @@ class CorrectorNetwork(nn.Module):
             maps = torch.cat([maps, *(ft.solution_maps(v[:, 0], cells) for v in solutions)], 1)
         if "coefficient" not in self.architecture.inputs:
             maps[:, 0] = 0  # log a
-        scale = ratio * cells[1] / coarse[1]
         per = 1 if self.upscaling is None else self.upscaling.grid_for(scale)
-        exact = self.exact_at(scale)
         maps = maps.to(next(self.parameters()).dtype)
         if exact and not torch.is_grad_enabled():
             features = maps.new_zeros(len(maps), self.encoder.channels, *cells)
         else:
             features = self.encoder(maps)
+        problem = None
         if self.upscaling is None:
             base = U
         elif exact:
             base = self.upscaling.fine_solution(U, A, mask, size, per, load)
         else:
-            base = self.upscaling(features, U, A, mask, size, ratio, per, load)
+            base, problem = self.upscaling(features, U, A, mask, size, ratio, per, load)
         if self.architecture.output == "residual":
             terms = ft.amplitude(base).expand_as(base).unsqueeze(-3)
         else:
             terms = ft.expansion_terms(base, 1 if self.architecture.output == "first-order" else 2, per)
-        return Encoding(features, base, terms, sides, ratio, batch, exact)
+        skeleton = None
+        if self.architecture.local_solves and ratio > 1 and not exact:
+            skeleton = Skeleton(A, self._load_in_cells(f, U, A, mask, size, load, int(ratio)), int(ratio), size)
+        return Encoding(features, base, terms, sides, ratio, batch, exact, skeleton, problem)
+
+    @staticmethod
+    def _load_in_cells(
+        f: Tensor | None, U: Tensor, A: Tensor, mask: Tensor, size: tuple[float, float], load: Tensor | None, r: int
+    ) -> Tensor:
+        """Nodal values of f on the coefficient's cells, or on parts of them where f is told so finely."""
+        if f is None and load is not None and load.shape[-1] > A.shape[-1]:
+            f = projected(load, size)
+        if f is None:
+            return nodal_load(coarse_moments(U, A, size), mask, (A.shape[-2], A.shape[-1]), size, load)
+        parts = max(1, min(r, (f.shape[-1] - 1) // A.shape[-1]))
+        return bilinear(f, Nodes((parts * A.shape[-2], parts * A.shape[-1])))
 
     def decode(self, encoding: Encoding, query: Query) -> Tensor:
-        """Field at a query (*leading dimensions of U, *shape of the query), float64."""
-        field = bilinear(encoding.base, query)
-        if encoding.exact and not torch.is_grad_enabled():
-            return field.reshape(*encoding.batch, *field.shape[2:])
-        dtype = encoding.features.dtype
-        o = self.decoder(encoding.features, query, encoding.ratio)
-        cells = (encoding.features.shape[-2], encoding.features.shape[-1])
-        factor = ft.boundary_factor(query, cells, encoding.sides).to(o)
-        correction = (o.unsqueeze(1) * bilinear(encoding.terms.to(dtype), query)).sum(2) * factor
-        field = field + correction.double() * (not encoding.exact)
+        """Field at a query (*leading dimensions of U, *shape of the query), float64.
+
+        With ``local_solves`` it is a function of the finite element space, else smooth between its nodes.
+        """
+        if encoding.skeleton is None:
+            (field,) = self._decoded(encoding, query)
+        else:
+            skeleton = encoding.skeleton
+            values = skeleton.relaxed(skeleton.values(*self._decoded(encoding, *skeleton.lines)))
+            if encoding.problem is not None:
+                solve, tolerance = encoding.problem.correction, self.architecture.tolerance
+                values = skeleton.corrected(values, solve, self.corrections, tolerance)
+            field = skeleton.field(values)
+            if query != skeleton.nodes:
+                field = bilinear(field, query)
         return field.reshape(*encoding.batch, *field.shape[2:])
+
+    def _decoded(self, encoding: Encoding, *queries: Query) -> list[Tensor]:
+        """What the decoder makes of the base at several queries: (B, K, *shape of the query) each."""
+        fields = [bilinear(encoding.base, q) for q in queries]
+        if encoding.exact and not torch.is_grad_enabled():
+            return fields
+        decode, features = self.decoder, encoding.features
+        if hasattr(decode, "prepare"):
+            decode, features = decode.evaluate, decode.prepare(features)
+        terms = encoding.terms.to(encoding.features.dtype)
+        cells = (encoding.features.shape[-2], encoding.features.shape[-1])
+        for k, query in enumerate(queries):
+            o = decode(features, query, encoding.ratio)
+            factor = ft.boundary_factor(query, cells, encoding.sides).to(o)
+            correction = (o.unsqueeze(1) * bilinear(terms, query)).sum(2) * factor
+            fields[k] = fields[k] + correction.double() * (not encoding.exact)
+        return fields
 
     def forward(self, U: Tensor, A: Tensor, cells: tuple[int, int], **options: Any) -> Tensor:
         """Nodal values (…, ny+1, nx+1) on the fine grid of ``cells``; options as for :meth:`encode`."""

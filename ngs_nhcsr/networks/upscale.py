@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import logging
 import math
+from functools import lru_cache, partial
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,23 +34,43 @@ log = logging.getLogger(__name__)
 
 #: The network is told the load on a grid with this many cells per coarse cell, in training as in use.
 LOAD_CELLS = 4
+#: Steps towards the load with given moments; the first is mass lumping.
+LOAD_STEPS = 4
 #: Largest correction of log κ; keeps the coarse problem solvable whatever the features are.
 LOG_BOUND = 4.0
 #: The scheme of the effective problem: compact and of order 4 where κ is constant, which narrow loads need.
 HOURGLASS = 2.0
 #: Cells a side up to which the effective problem is solved directly.
 DIRECT = 96
-#: Where multigrid stops (about the relative energy error), and the relative residual that it must have reached.
-TOLERANCE, SAFE = 1e-10, 1e-6
+#: Where multigrid stops (about the relative energy error), for the solution and for corrections of it.
+TOLERANCE, ROUGHLY = 1e-10, 1e-5
+#: Multigrid has failed if its relative residual is larger than this and a thousand times the tolerance.
+SAFE = 1e-6
 
 
-class _CoarseSolve(torch.autograd.Function):
-    """Solutions (B, K, …) of A(E) W = b on the free nodes, differentiable in the elements E and b (adjoint solve)."""
+class EffectiveProblem:
+    """The operator with elements (B, 10, ny, nx), on free nodes (ny+1, nx+1); prepared once for several loads."""
 
+    def __init__(self, elements: Tensor, free: Tensor):
+        self.elements, self.free = elements, free
+        self.cells = (elements.shape[-2], elements.shape[-1])
+        self._solve = solver(elements.detach(), free)
+
+    def solve(self, b: Tensor, tolerance: float = TOLERANCE) -> Tensor:
+        """Solutions (B, K, ny+1, nx+1), zero on the other nodes; differentiable in elements and b (adjoint solve)."""
+        return _Solve.apply(self.elements, b, partial(self._solve, tolerance=tolerance))  # type: ignore[return-value]
+
+    def correction(self, residual: Tensor) -> Tensor:
+        """Its rough answer to a residual (B, K, …) on a grid nested with its own, on that grid."""
+        cells = (residual.shape[-2] - 1, residual.shape[-1] - 1)
+        return bilinear(self.solve(restricted(residual, self.cells), ROUGHLY), Nodes(cells))
+
+
+class _Solve(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, elements: Tensor, b: Tensor, free: Tensor) -> Tensor:
-        ctx.solve = solver(elements, free)
-        W = ctx.solve(b)
+    def forward(ctx: Any, elements: Tensor, b: Tensor, solve: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.solve = solve
+        W = solve(b)
         ctx.save_for_backward(W)
         return W
 
@@ -65,30 +87,28 @@ class _CoarseSolve(torch.autograd.Function):
         return torch.stack(grad, 2).sum(1), adjoint, None
 
 
-def solver(elements: Tensor, free: Tensor) -> Callable[[Tensor], Tensor]:
-    """Solver for loads b (B, K, …) of the operator with these element matrices, on the free nodes.
+def solver(elements: Tensor, free: Tensor) -> Callable[..., Tensor]:
+    """Solver for loads b (B, K, …), and a tolerance, of the operator with these element matrices, on the free nodes.
 
     Direct on small grids; on others multigrid, which costs N² instead of N⁴, and directly where that fails (κ may be
     anything, for coefficients that the network has not seen).
     """
 
-    def direct(b: Tensor) -> Tensor:
-        return BlockTridiagonal(stencil, free).solve(b)
-
     stencil = Stencil.from_elements(elements)
     if max(elements.shape[-2:]) <= DIRECT:
-        return BlockTridiagonal(stencil, free).solve
+        factor = BlockTridiagonal(stencil, free)
+        return lambda b, tolerance=TOLERANCE: factor.solve(b)
     several = _several(stencil)
     mg = Multigrid.of_elements(elements, free)
 
-    def iterate(b: Tensor) -> Tensor:
+    def iterate(b: Tensor, tolerance: float = TOLERANCE) -> Tensor:
         b = b * free
-        W = torch.stack([mg.solve(v, tolerance=TOLERANCE)[0] for v in b.unbind(1)], 1)
+        W = torch.stack([mg.solve(v, tolerance=tolerance)[0] for v in b.unbind(1)], 1)
         left = (b - several.apply(W)) * free
-        if float(left.norm()) <= SAFE * float(b.norm()):
+        if float(left.norm()) <= max(SAFE, 1e3 * tolerance) * float(b.norm()):
             return W
         log.info("multigrid failed for the effective problem; it is solved directly")
-        return direct(b)
+        return BlockTridiagonal(stencil, free).solve(b)
 
     return iterate
 
@@ -116,8 +136,10 @@ class Upscaling(nn.Module):
         Examples
         --------
         >>> [Upscaling(1, 4).grid_for(s) for s in (1, 2.5, 3, 4, 16)]
-        [1, 2, 2, 4, 4]
+        [1, 2, 3, 4, 4]
         """
+        if scale == round(scale) and scale <= self.per:
+            return int(scale)
         return max(d for d in range(1, self.per + 1) if self.per % d == 0 and (d == 1 or d <= scale + 1e-9))
 
     def effective(
@@ -145,8 +167,8 @@ class Upscaling(nn.Module):
         ratio: float,
         per: int,
         load: Tensor | None = None,
-    ) -> Tensor:
-        """U* (B, K, per N + 1, per M + 1) in float64, equal to U on the Dirichlet nodes."""
+    ) -> tuple[Tensor, EffectiveProblem]:
+        """U* (B, K, per N + 1, per M + 1) in float64, equal to U on the Dirichlet nodes; and its problem."""
         cells = (per * (U.shape[-2] - 1), per * (U.shape[-1] - 1))
         kappa = self.effective(features, A, cells, ratio)
         elements = tensor_elements(*kappa, size[0] / cells[0], size[1] / cells[1], HOURGLASS)
@@ -157,20 +179,21 @@ class Upscaling(nn.Module):
     ) -> Tensor:
         """The Galerkin solution on the same grid, with A instead of κ."""
         cells = (per * (U.shape[-2] - 1), per * (U.shape[-1] - 1))
-        return _solve(galerkin_elements(A.double(), cells, size), U, A, free, size, load)
+        return _solve(galerkin_elements(A.double(), cells, size), U, A, free, size, load)[0]
 
 
 def _solve(
     elements: Tensor, U: Tensor, A: Tensor, free: Tensor, size: tuple[float, float], load: Tensor | None
-) -> Tensor:
-    """Solution of the operator with these elements, for the load and the boundary values of U."""
-    coarse, cells = (U.shape[-2] - 1, U.shape[-1] - 1), (elements.shape[-2], elements.shape[-1])
-    moments = _several(Stencil.from_elements(galerkin_elements(A.double(), coarse, size))).apply(U)
+) -> tuple[Tensor, EffectiveProblem]:
+    """Solution of the operator with these elements, for the load and the boundary values of U; and the problem."""
+    cells = (elements.shape[-2], elements.shape[-1])
+    moments = coarse_moments(U, A, size)
     start = bilinear(U, Nodes(cells))
     fixed = bilinear((~free).double(), Nodes(cells)) > 1 - 1e-9
     right = matched_load(moments, free, cells, size, load)
     residual = (right - _several(Stencil.from_elements(elements)).apply(start)) * ~fixed
-    return start + _CoarseSolve.apply(elements, residual, ~fixed)  # type: ignore[operator]
+    problem = EffectiveProblem(elements, ~fixed)
+    return start + problem.solve(residual), problem
 
 
 def solve_with_mean(mean: str, U: Tensor, A: Tensor, free: Tensor, size: tuple[float, float]) -> Tensor:
@@ -179,7 +202,7 @@ def solve_with_mean(mean: str, U: Tensor, A: Tensor, free: Tensor, size: tuple[f
     of_logarithm = mean == "geometric"
     pooled = F.adaptive_avg_pool2d(A.double().log() if of_logarithm else 1 / A.double(), cells)
     kappa = pooled.exp() if of_logarithm else 1 / pooled
-    return _solve(galerkin_elements(kappa, cells, size), U, A, free, size, None)
+    return _solve(galerkin_elements(kappa, cells, size), U, A, free, size, None)[0]
 
 
 def _several(stencil: Stencil) -> Stencil:
@@ -198,24 +221,59 @@ def matched_load(
     coarse = (moments.shape[-2] - 1, moments.shape[-1] - 1)
     if cells == coarse:
         return moments
-    if load is None:
-        weight = free.to(moments)
-        nodal = moments * weight / apply_mass(torch.ones_like(moments), size)
-        for dim in (-1, -2):  # constant continuation to the nodes without moments
-            nodal, weight = (torch.where(weight > 0, v, _neighbour(v, dim)) for v in (nodal, weight))
-        load = apply_mass(bilinear(nodal, Nodes(cells)), size)
-    elif load.shape[-1] - 1 < cells[1]:  # a nodal load by mass lumping, on the finer grid
-        nodal = load / apply_mass(torch.ones_like(load), size)
-        load = apply_mass(bilinear(nodal, Nodes(cells)), size)
+    if load is None or load.shape[-1] - 1 < cells[1]:
+        load = apply_mass(nodal_load(moments, free, cells, size, load), size)
     else:
-        load = _moments(load, cells)
+        load = restricted(load, cells)
     out = load.clone()
     step = (cells[0] // coarse[0], cells[1] // coarse[1])
-    out[..., :: step[0], :: step[1]] += (moments - _moments(load, coarse)) * free
+    out[..., :: step[0], :: step[1]] += (moments - restricted(load, coarse)) * free
     return out
 
 
-def _moments(load: Tensor, cells: tuple[int, int]) -> Tensor:
+def nodal_load(
+    moments: Tensor, free: Tensor, cells: tuple[int, int], size: tuple[float, float], load: Tensor | None
+) -> Tensor:
+    """Nodal values of f on the grid with ``cells``, from what :func:`matched_load` takes."""
+    if load is not None:
+        if load.shape[-1] - 1 > cells[1]:
+            load = restricted(load, cells)
+        return bilinear(projected(load, size), Nodes(cells))
+    nodal, lumped = torch.zeros_like(moments), apply_mass(torch.ones_like(moments), size)
+    for _ in range(LOAD_STEPS):
+        weight = free.to(moments)
+        nodal = nodal + (moments - apply_mass(nodal, size)) * weight / lumped
+        for dim in (-1, -2):  # constant continuation to the nodes without moments
+            nodal, weight = (torch.where(weight > 0, v, _neighbour(v, dim)) for v in (nodal, weight))
+    return bilinear(nodal, Nodes(cells))
+
+
+def projected(load: Tensor, size: tuple[float, float]) -> Tensor:
+    """Nodal values of the L2 projection of f from its load vector: mass matrices of both axes inverted.
+
+    With lumping, narrow sources would be off by parts in a thousand.
+    """
+    for apply, dim in ((apply_x, -1), (apply_y, -2)):
+        n = load.shape[dim] - 1
+        load = apply(torch.from_numpy(_inverse_mass(n)).to(load), load) * (n / size[dim])
+    return load
+
+
+@lru_cache(maxsize=8)
+def _inverse_mass(n: int) -> np.ndarray:
+    """Inverse of the one-dimensional mass matrix of ``n`` cells of length 1."""
+    M = np.diag(np.full(n + 1, 4.0)) + np.diag(np.ones(n), 1) + np.diag(np.ones(n), -1)
+    M[0, 0] = M[-1, -1] = 2
+    return np.linalg.inv(M / 6)
+
+
+def coarse_moments(U: Tensor, A: Tensor, size: tuple[float, float]) -> Tensor:
+    """The load of U: its moments A_H U with the coarse hats."""
+    coarse = (U.shape[-2] - 1, U.shape[-1] - 1)
+    return _several(Stencil.from_elements(galerkin_elements(A.double(), coarse, size))).apply(U)
+
+
+def restricted(load: Tensor, cells: tuple[int, int]) -> Tensor:
     """Restriction of load vectors to the grid with ``cells``: the transpose of bilinear interpolation."""
     fine = Nodes((load.shape[-2] - 1, load.shape[-1] - 1))
     Py, Px = (interpolation_matrix(fine.axis(k, cells[k], centred=False), cells[k]).to(load) for k in (0, 1))

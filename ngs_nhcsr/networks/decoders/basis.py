@@ -6,8 +6,8 @@ coordinate δ = x/ε − (centre of c), from a Gabor network, and bilinear hats 
 .. math:: o_j(x) = \sum_{c} w_c(x) \sum_k c_{jk}(c)\, ψ_k(δ_c(x)).
 
 The hats vanish where the set of the (at most four) cells changes, so the field is continuous; missing cells at the
-boundary are left out and the rest renormalised. On a node grid with a whole number r of fine cells per coefficient
-cell, ψ is needed at (2r−1)² or (2r)² offsets only and decoding is one small matrix product and an overlap-add.
+boundary are left out and the rest renormalised. On a node grid that divides the coefficient cells evenly, ψ is needed
+at a few offsets only and decoding is one small matrix product and an overlap-add.
 """
 
 from __future__ import annotations
@@ -59,27 +59,32 @@ class BasisDecoder(nn.Module):
 
     def forward(self, features: Tensor, query: Query, ratio: float) -> Tensor:
         """Evaluate at a query; see the package docstring."""
-        my, mx = features.shape[-2:]
-        c = (self.coefficients(features) + self.bent(features)).unflatten(1, (self.outputs, self.rank))
+        return self.evaluate(self.prepare(features), query, ratio)
+
+    def prepare(self, features: Tensor) -> Tensor:
+        """The coefficients (B, outputs, rank, my, mx), which are the same for all queries."""
+        return (self.coefficients(features) + self.bent(features)).unflatten(1, (self.outputs, self.rank))
+
+    def evaluate(self, c: Tensor, query: Query, ratio: float) -> Tensor:
+        """The field with these coefficients."""
+        my, mx = c.shape[-2:]
         if isinstance(query, Nodes):
             ny, nx = query.cells
-            if ny % my == 0 and ny // my == nx // mx and nx % mx == 0:
+            if ny % my == 0 and nx % mx == 0:
                 return self._overlap_add(c, query, ratio)
         return self._general(c, query, ratio)
 
     def _overlap_add(self, c: Tensor, query: Nodes, ratio: float) -> Tensor:
         my, mx = c.shape[-2:]
         ny, nx = query.cells
-        r = ny // my
-        first = -((r - 1) // 2)
-        count = 2 * r - 1 if r % 2 == 0 else 2 * r
-        offsets = torch.arange(first, first + count, dtype=torch.float64, device=c.device) / r - 0.5
-        hat = (1 - offsets.abs()).to(c)
-        table = self.basis(offsets[:, None], offsets[None, :], ratio)
-        table = (table * (hat[:, None] * hat[None, :]).unsqueeze(-1)).flatten(0, 1)  # (S², K)
-        columns = F.conv2d(c.flatten(0, 1), table[..., None, None]).flatten(-2)  # (B J, S², my mx)
-        s = count
-        out = F.fold(columns, (ny + 1, nx + 1), (s, s), stride=r, padding=-first)
+        r = (ny // my, nx // mx)
+        y, x = (_offsets(k).to(c.device) for k in r)
+        hat = (1 - y.abs())[:, None] * (1 - x.abs())[None, :]
+        table = self.basis(y[:, None], x[None, :], ratio)
+        table = (table * hat.to(c).unsqueeze(-1)).flatten(0, 1)  # (S, K)
+        columns = F.conv2d(c.flatten(0, 1), table[..., None, None]).flatten(-2)  # (B J, S, my mx)
+        before = ((r[0] - 1) // 2, (r[1] - 1) // 2)
+        out = F.fold(columns, (ny + 1, nx + 1), (len(y), len(x)), stride=r, padding=before)
         wy, wx = (_total_weight(query.axis(k, (my, mx)[k], centred=True), (my, mx)[k]) for k in (0, 1))
         return out.view(-1, self.outputs, ny + 1, nx + 1) / (wy[:, None] * wx[None, :]).to(c)
 
@@ -141,6 +146,13 @@ def local_coordinates(dy: Tensor, dx: Tensor, ratio: float) -> Tensor:
             r = (y.square() + x.square()).sqrt() + 1 / ratio
             coordinates += [r.log2() / 4, y / r, x / r]
     return torch.stack(coordinates, -1)
+
+
+def _offsets(r: int) -> Tensor:
+    """Where the nodes lie that one cell reaches, of a grid that divides cells in ``r``, from its centre."""
+    first = -((r - 1) // 2)
+    count = 2 * r - 1 if r % 2 == 0 else 2 * r
+    return torch.arange(first, first + count, dtype=torch.float64) / r - 0.5
 
 
 def _total_weight(axis: Axis, intervals: int) -> Tensor:

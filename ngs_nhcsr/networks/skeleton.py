@@ -1,0 +1,344 @@
+r"""The fine field from its values on the skeleton: the edges of the coefficient cells, in which a is constant.
+
+The decoder gives a field v on the edges. There is nothing to learn about the rest: inside a cell u_h is the discrete
+harmonic extension of its boundary values plus the response to the load, by matrices that depend neither on a nor on
+the place (static condensation; B. Smith, P. Bjørstad, W. Gropp, *Domain Decomposition*, 1996, ch. 4). With the cell's
+condensed matrix S for a = 1 and load vector g, a cell acts on its boundary by a S v − g. On the edge between two cells
+with coefficients a and b, all other values kept, the energy is least for
+
+.. math:: v_E = -S_{EE}^{-1} \frac{a\, S_{E,K} v_K + b\, S_{E,L} v_L - g_K - g_L}{a + b},
+
+sums over the other boundary nodes of the cells K and L: again fixed matrices. A sweep goes once over all edges, in four
+colours whose edges share no cell, so every step is an exact minimisation: the energy error falls, whatever v was.
+Values at cell corners are never changed; they are the network's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import scipy.sparse.linalg as spla
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..solvers.q1 import assemble, element_matrices, mass_apply
+from .dense import linear
+from .positions import Nodes
+
+
+@dataclass(frozen=True)
+class EdgeMatrices:
+    """What an edge takes from the cell before it (left of it, or below) and from the cell after it.
+
+    ``before``, ``after`` : (r-1, 4r) of the cell's boundary values, zero at the edge itself.
+    ``load_before``, ``load_after`` : (r-1, (q+1)²) of the load's values in the cell.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    load_before: np.ndarray
+    load_after: np.ndarray
+
+
+@dataclass(frozen=True)
+class CellMatrices:
+    """Matrices of a cell of r x r fine cells with sides (aspect, 1) and a = 1.
+
+    Its 4r boundary nodes are the corners (0,0), (0,1), (1,0), (1,1), then the nodes between them on the bottom, top,
+    left and right edge; a load is bilinear on q x q parts of the cell.
+
+    Attributes
+    ----------
+    inside : ((r-1)², 4r) boundary values to values inside.
+    load_inside : ((r-1)², (q+1)²) values of the load to values inside.
+    upright, level : of the edges between two cells in a row, in a column.
+    stiffness : (4r, 4r) the condensed matrix S.
+    load : (4r, (q+1)²) values of the load to the condensed load g.
+    hats : (4, 4r) the bilinear functions of the corners.
+    """
+
+    inside: np.ndarray
+    load_inside: np.ndarray
+    upright: EdgeMatrices
+    level: EdgeMatrices
+    stiffness: np.ndarray
+    load: np.ndarray
+    hats: np.ndarray
+
+
+@lru_cache(maxsize=16)
+def cell_matrices(r: int, aspect: float = 1.0, q: int = 1) -> CellMatrices:
+    """Matrices of a coefficient cell with r >= 2; ``aspect`` is its height over its width.
+
+    Examples
+    --------
+    >>> m = cell_matrices(4)
+    >>> m.inside.shape, bool(abs(m.inside.sum(1) - 1).max() < 1e-12)  # constants stay constant
+    ((9, 16), True)
+    """
+    nodes = np.arange((r + 1) ** 2).reshape(r + 1, r + 1)
+    edges = [nodes[0, 1:-1], nodes[-1, 1:-1], nodes[1:-1, 0], nodes[1:-1, -1]]
+    boundary = np.concatenate([nodes[[0, 0, -1, -1], [0, -1, 0, -1]], *edges])
+    inside = nodes[1:-1, 1:-1].ravel()
+    K = assemble(element_matrices(np.ones((1, 1)), (r, r), (aspect, 1.0))).tocsr()
+    hats = _hats(1, r).reshape(4, -1)[:, boundary]
+    load = np.stack([mass_apply(hat, (aspect, 1.0)).ravel() for hat in _hats(q, r)], 1)
+    solve = spla.splu(K[inside][:, inside].tocsc()).solve
+    extension = -solve(K[inside][:, boundary].toarray())
+    S = K[boundary][:, boundary].toarray() + K[boundary][:, inside] @ extension
+    g = load[boundary] + extension.T @ load[inside]
+
+    def weights(edge: slice) -> tuple[np.ndarray, np.ndarray]:
+        """-S_EE⁻¹ times S_E,K without its own columns, and S_EE⁻¹ g."""
+        rest = S[edge].copy()
+        rest[:, edge] = 0
+        return -np.linalg.solve(S[edge, edge], rest), np.linalg.solve(S[edge, edge], g[edge])
+
+    # S_EE is the same for opposite edges: a cell is symmetric.
+    bottom, top, left, right = (weights(slice(4 + k * (r - 1), 4 + (k + 1) * (r - 1))) for k in range(4))
+    return CellMatrices(
+        extension,
+        solve(load[inside]),
+        EdgeMatrices(right[0], left[0], right[1], left[1]),
+        EdgeMatrices(top[0], bottom[0], top[1], bottom[1]),
+        S,
+        g,
+        hats,
+    )
+
+
+def _hats(q: int, r: int) -> np.ndarray:
+    """Bilinear hats of q x q parts of a cell at the nodes of r x r: ((q+1)², r+1, r+1)."""
+    line = [np.interp(np.arange(r + 1) / r, np.arange(q + 1) / q, unit) for unit in np.eye(q + 1)]
+    return np.stack([np.outer(y, x) for y in line for x in line])
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Coefficient cells, the load on them, and how finely they are divided.
+
+    Attributes
+    ----------
+    A : (B, my, mx) coefficient, float64.
+    load : (B, K, q my + 1, q mx + 1) nodal values of f, on a grid with q x q cells per coefficient cell.
+    r : fine cells per coefficient cell and axis, 2 at least.
+    size : (Ly, Lx) of the rectangle.
+    """
+
+    A: Tensor
+    load: Tensor
+    r: int
+    size: tuple[float, float]
+
+    @property
+    def nodes(self) -> Nodes:
+        """All fine nodes."""
+        my, mx = self.A.shape[-2:]
+        return Nodes((self.r * my, self.r * mx))
+
+    @property
+    def lines(self) -> tuple[Nodes, Nodes]:
+        """The fine nodes on level lines, (my+1) x (nx+1), and those on upright lines, (ny+1) x (mx+1)."""
+        my, mx = self.A.shape[-2:]
+        return Nodes((my, self.r * mx)), Nodes((self.r * my, mx))
+
+    @property
+    def sweeps(self) -> int:
+        """How often corners and edges take turns in one go: more on finer meshes, where each leaves more, like log r."""
+        return max(1, round(math.log2(self.r)) - 1)
+
+    def relaxed(self, v: Values) -> Values:
+        """After local solves over all inner edges and corners, twice, and the best on the line through both results.
+
+        The local part of the error is gone, but for a rest; what is smooth stays.
+        """
+        once = self._swept(v)
+        return self.best_between(once, self._swept(once), beyond=True)
+
+    def _swept(self, v: Values) -> Values:
+        v = self.relax_edges(v)
+        for _ in range(self.sweeps):
+            v = self.relax_edges(self.relax_corners(v))
+        return v
+
+    def values(self, level: Tensor, upright: Tensor) -> Values:
+        """What fields on the two kinds of lines are at the corners and on the edges."""
+        my, mx = self.A.shape[-2:]
+        return Values(
+            level[..., :: self.r],
+            level[..., :-1].unflatten(-1, (mx, self.r))[..., 1:],
+            upright[..., :-1, :].unflatten(-2, (my, self.r))[..., 1:, :].transpose(-1, -2),
+        )
+
+    @property
+    def matrices(self) -> CellMatrices:
+        """Of these cells."""
+        aspect = self.size[0] / self.A.shape[-2] * self.A.shape[-1] / self.size[1]
+        return cell_matrices(self.r, aspect, self._parts)
+
+    @property
+    def _parts(self) -> int:
+        return (self.load.shape[-1] - 1) // self.A.shape[-1]
+
+    @property
+    def cell_loads(self) -> Tensor:
+        """Loads (B, K, my, mx, (q+1)²) of the cells, in the unit of the matrices."""
+        q = self._parts
+        parts = self.load.unfold(-2, q + 1, q).unfold(-2, q + 1, q)
+        return (self.size[1] / self.A.shape[-1]) ** 2 * parts.flatten(-2)
+
+    def relax_edges(self, v: Values) -> Values:
+        """Minimise the energy over every inner edge, in four colours."""
+        A, f, m = self.A[:, None, :, :, None], self.cell_loads, self.matrices
+        my, mx = self.A.shape[-2:]
+        for first in (0, 1):
+            upright = v.upright.clone()
+            upright[..., first + 1 : mx : 2, :] = _least_energy(v.boundaries(), A, f, m.upright, first, -2)
+            v = Values(v.corners, v.level, upright)
+        for first in (0, 1):
+            level = v.level.clone()
+            level[..., first + 1 : my : 2, :, :] = _least_energy(v.boundaries(), A, f, m.level, first, -3)
+            v = Values(v.corners, level, v.upright)
+        return v
+
+    def relax_corners(self, v: Values) -> Values:
+        """Minimise the energy over the bilinear hat of every inner corner, in four colours."""
+        m = self.matrices
+        own = self.A.new_tensor(np.einsum("ki,ij,kj->k", m.hats, m.stiffness, m.hats))
+        stiffness = _gathered(self.A[:, None, :, :, None] * own)
+        for i in (1, 2):
+            for j in (1, 2):
+                step = torch.zeros_like(v.corners)
+                step[..., i:-1:2, j:-1:2] = (self.residual(v) / stiffness)[..., i:-1:2, j:-1:2]
+                v = v.moved(step)
+        return v
+
+    def residual(self, v: Values) -> Tensor:
+        """Load minus forces (B, K, my+1, mx+1) on the bilinear hats of the corners, the cells' interiors at rest."""
+        m = self.matrices
+        forces = self.A[:, None, :, :, None] * _times(v.boundaries(), m.hats @ m.stiffness)
+        return _gathered(_times(self.cell_loads, m.hats @ m.load) - forces)
+
+    def best_between(self, v: Values, w: Values, *, beyond: bool = False, where: Tensor | None = None) -> Values:
+        """The values of least energy between v and w, or also ``beyond`` on the line through them, load by load.
+
+        ``where`` (B, K) false, they are v.
+        """
+        A, m = self.A[:, None, :, :, None], self.matrices
+        d = w.boundaries() - v.boundaries()
+        cells = (-3, -2, -1)
+        work = (d * (_times(self.cell_loads, m.load) - A * _times(v.boundaries(), m.stiffness))).sum(cells)
+        energy = (d * A * _times(d, m.stiffness)).sum(cells)
+        possible = energy > 0 if where is None else (energy > 0) & where
+        share = torch.where(possible, work / energy, torch.zeros_like(work))[..., None, None]
+        share = share if beyond else share.clamp(0, 1)
+        return Values(
+            torch.lerp(v.corners, w.corners, share),
+            torch.lerp(v.level, w.level, share[..., None]),
+            torch.lerp(v.upright, w.upright, share[..., None]),
+        )
+
+    def corrected(self, v: Values, solve: Callable[[Tensor], Tensor], most: int, tolerance: float) -> Values:
+        """After corrections by an approximate solver for residuals at the corners, and local solves after each.
+
+        None raises the energy error, whatever the solver is. A load is done after ``most`` of them, or when one was
+        smaller than ``tolerance`` (Euclidean norms of corner values); it does not depend on the others of its batch.
+        """
+        active = torch.ones(v.corners.shape[:2], dtype=torch.bool, device=v.corners.device)
+        for _ in range(most):
+            step = solve(self.residual(v))
+            v = self.best_between(v, self.relaxed(v.moved(step)), where=active)
+            active = active & (_squared(step) > tolerance**2 * _squared(v.corners))
+            if not bool(active.any()):
+                break
+        return v
+
+    def field(self, v: Values) -> Tensor:
+        """Fine field (B, K, ny+1, nx+1) with the values v and exact insides of the cells."""
+        A, m = self.A[:, None, :, :, None], self.matrices
+        inside = _times(v.boundaries(), m.inside) + _times(self.cell_loads, m.load_inside) / A
+        return _assembled(v.corners, v.level, v.upright, inside)
+
+
+@dataclass(frozen=True)
+class Values:
+    """Values on the skeleton.
+
+    Attributes
+    ----------
+    corners : (B, K, my+1, mx+1).
+    level : (B, K, my+1, mx, r-1) on level edges, from left to right.
+    upright : (B, K, my, mx+1, r-1) on upright edges, from below.
+    """
+
+    corners: Tensor
+    level: Tensor
+    upright: Tensor
+
+    def boundaries(self) -> Tensor:
+        """Boundary values (B, K, my, mx, 4r) of all cells."""
+        my, mx = self.upright.shape[-3], self.level.shape[-2]
+        corners = [self.corners[..., i : my + i, j : mx + j] for i in (0, 1) for j in (0, 1)]
+        edges = [self.level[..., :-1, :, :], self.level[..., 1:, :, :]]
+        edges += [self.upright[..., :-1, :], self.upright[..., 1:, :]]
+        return torch.cat([torch.stack(corners, -1), *edges], -1)
+
+    def moved(self, step: Tensor) -> Values:
+        """With the bilinear function added that has these values at the corners."""
+        r = self.level.shape[-1] + 1
+        t = torch.arange(1, r, dtype=step.dtype, device=step.device) / r
+        a, b, c, d = step[..., :-1], step[..., 1:], step[..., :-1, :], step[..., 1:, :]
+        return Values(
+            self.corners + step,
+            self.level + torch.lerp(a[..., None], b[..., None], t),
+            self.upright + torch.lerp(c[..., None], d[..., None], t),
+        )
+
+
+def _squared(v: Tensor) -> Tensor:
+    return v.square().sum((-2, -1))
+
+
+def _times(v: Tensor, matrix: np.ndarray) -> Tensor:
+    return linear(v, torch.from_numpy(matrix).to(v))
+
+
+def _gathered(parts: Tensor) -> Tensor:
+    """Sums (..., my+1, mx+1) at corners of what the cells (..., my, mx, 4) give to theirs."""
+    total = parts.new_zeros(*parts.shape[:-3], parts.shape[-3] + 1, parts.shape[-2] + 1)
+    for k in range(4):
+        i, j = divmod(k, 2)
+        total = total + F.pad(parts[..., k], (j, 1 - j, i, 1 - i))
+    return total
+
+
+def _least_energy(v: Tensor, A: Tensor, f: Tensor, m: EdgeMatrices, first: int, axis: int) -> Tensor:
+    """Values on every second inner edge across an axis of cells, beginning with edge ``first``."""
+    last = A.shape[axis] - 1
+
+    def pick(t: Tensor, start: int) -> Tensor:
+        index = torch.arange(start, last + (start > first), 2, device=t.device)
+        return t.index_select(axis, index)
+
+    a, b = pick(A, first), pick(A, first + 1)
+    values = a * _times(pick(v, first), m.before) + b * _times(pick(v, first + 1), m.after)
+    loads = _times(pick(f, first), m.load_before) + _times(pick(f, first + 1), m.load_after)
+    return (values + loads) / (a + b)
+
+
+def _assembled(corners: Tensor, level: Tensor, upright: Tensor, inside: Tensor) -> Tensor:
+    """Nodal values (B, K, ny+1, nx+1) from those at corners, on edges and (B, K, my, mx, (r-1)²) inside."""
+    r = level.shape[-1] + 1
+    lines = torch.cat([corners[..., :-1, None], level], -1).flatten(-2)
+    lines = torch.cat([lines, corners[..., -1:]], -1)  # (…, my+1, nx+1)
+    blocks = inside.unflatten(-1, (r - 1, r - 1)).transpose(-2, -3)  # (…, my, r-1, mx, r-1)
+    sides = upright.transpose(-1, -2)  # (…, my, r-1, mx+1)
+    between = torch.cat([sides[..., :-1, None], blocks], -1).flatten(-2)
+    between = torch.cat([between, sides[..., -1:]], -1)  # (…, my, r-1, nx+1)
+    rows = torch.cat([lines[..., :-1, None, :], between], -2).flatten(-3, -2)
+    return torch.cat([rows, lines[..., -1:, :]], -2)

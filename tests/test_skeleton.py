@@ -1,0 +1,174 @@
+"""Local solves on the edges of the coefficient's cells, checked against assembled fine matrices."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_networks import SMALL, network, problem
+
+from ngs_nhcsr.networks.nhcsr import Architecture, CorrectorNetwork
+from ngs_nhcsr.networks.positions import Nodes, bilinear
+from ngs_nhcsr.networks.skeleton import Skeleton
+from ngs_nhcsr.solvers.fine import fine_solve
+from ngs_nhcsr.solvers.q1 import energy_norm, mass_apply, stiffness
+
+CELLS = (5, 6)
+
+
+def case(r, size=(1.0, 1.0), contrast=50.0, seed=0, q=1):
+    """Skeleton, fine solution and load vector for a load that is bilinear on q x q parts of coefficient cells."""
+    rng = np.random.default_rng(seed)
+    A = contrast ** rng.random(CELLS)
+    f = rng.random((q * CELLS[0] + 1, q * CELLS[1] + 1))
+    n = (r * CELLS[0], r * CELLS[1])
+    fine = bilinear(torch.from_numpy(f), Nodes(n)).numpy()
+    skeleton = Skeleton(torch.from_numpy(A)[None], torch.from_numpy(f)[None, None], r, size)
+    return skeleton, A, fine_solve(A, n, fine, size=size), mass_apply(fine, size)
+
+
+def lines(skeleton, u):
+    """The lines of a fine field (ny+1, nx+1), as the decoder would give them."""
+    v = torch.from_numpy(np.ascontiguousarray(u))[None, None]
+    return v[..., :: skeleton.r, :], v[..., :: skeleton.r]
+
+
+def perturbed(u, seed=1):
+    """u with noise on all inner nodes."""
+    noise = np.zeros_like(u)
+    noise[1:-1, 1:-1] = np.random.default_rng(seed).standard_normal((u.shape[0] - 2, u.shape[1] - 2))
+    return u + 0.1 * abs(u).max() * noise
+
+
+@pytest.mark.parametrize("size", [(1.0, 1.0), (2.0, 0.7)])
+@pytest.mark.parametrize(("r", "q"), [(2, 1), (2, 2), (3, 1), (4, 2), (4, 4), (9, 3)])
+def test_the_fine_solution_is_at_rest(r, q, size):
+    skeleton, _, u, _ = case(r, size, q=q)
+    v = skeleton.values(*lines(skeleton, u))
+    np.testing.assert_allclose(skeleton.field(v)[0, 0], u, atol=1e-12 * abs(u).max())
+    np.testing.assert_allclose(skeleton.field(skeleton.relaxed(v))[0, 0], u, atol=1e-11 * abs(u).max())
+    assert float(skeleton.residual(v)[..., 1:-1, 1:-1].abs().max()) < 1e-12
+
+
+@pytest.mark.parametrize("r", [2, 5])
+def test_inside_cells_and_on_the_last_edges_no_force_is_left(r):
+    skeleton, A, u, load = case(r)
+    v = skeleton.relax_edges(skeleton.values(*lines(skeleton, perturbed(u))))
+    field = skeleton.field(v)[0, 0].numpy()
+    n = field.shape
+    force = (load.ravel() - stiffness(A, (n[0] - 1, n[1] - 1)) @ field.ravel()).reshape(n)
+    assert abs(force[1:r, 1:r]).max() < 1e-12
+    for k in range(1, r):
+        assert abs(force[k::r]).max() > 1e-3 or r == 2
+        assert abs(np.delete(force[k::r], np.s_[::r], axis=1)).max() < 1e-12
+    last = force[2 * r : -1 : 2 * r]  # the second colour of level edges came last
+    assert abs(np.delete(last, np.s_[::r], axis=1)).max() < 1e-12
+
+
+@pytest.mark.parametrize("r", [2, 4])
+@pytest.mark.parametrize("contrast", [1.0, 1e4])
+def test_every_step_lowers_the_energy_error_of_any_field(r, contrast):
+    skeleton, A, u, _ = case(r, contrast=contrast)
+    v = skeleton.values(*lines(skeleton, perturbed(u)))
+
+    def error(v):
+        return energy_norm(skeleton.field(v)[0, 0].numpy() - u, A)
+
+    errors = [energy_norm(perturbed(u) - u, A), error(v)]
+    for step in 3 * (skeleton.relax_edges, skeleton.relax_corners):
+        v = step(v)
+        errors.append(error(v))
+    assert all(later < earlier for earlier, later in zip(errors, errors[1:], strict=False))
+    assert errors[-1] < 0.3 * errors[1]
+
+
+def test_the_residual_is_that_of_the_fine_matrix_tested_with_coarse_hats():
+    r = 3
+    skeleton, A, u, load = case(r)
+    v = skeleton.values(*lines(skeleton, perturbed(u)))
+    field = skeleton.field(v)[0, 0].numpy()
+    force = load.ravel() - stiffness(A, (r * CELLS[0], r * CELLS[1])) @ field.ravel()
+    unit = torch.eye((CELLS[0] + 1) * (CELLS[1] + 1), dtype=torch.float64).view(-1, CELLS[0] + 1, CELLS[1] + 1)
+    hats = bilinear(unit, Nodes((r * CELLS[0], r * CELLS[1]))).flatten(1).numpy()
+    np.testing.assert_allclose(skeleton.residual(v)[0, 0].flatten(), hats @ force, atol=1e-12)
+
+
+def test_the_best_values_on_a_line_are_the_best():
+    skeleton, A, u, _ = case(4)
+    v, w = (skeleton.values(*lines(skeleton, perturbed(u, seed))) for seed in (1, 2))
+
+    def error(share):
+        mixed = (1 - share) * skeleton.field(v) + share * skeleton.field(w)
+        return energy_norm(mixed[0, 0].numpy() - u, A)
+
+    least = energy_norm(skeleton.field(skeleton.best_between(v, w, beyond=True))[0, 0].numpy() - u, A)
+    assert least <= min(error(s) for s in np.linspace(-1, 2, 61))
+    np.testing.assert_allclose(least, min(error(s) for s in np.linspace(0, 1, 2001)), rtol=1e-5)
+    x = skeleton.relaxed(w)  # far better than w, so the best between them and the best before x differ
+    for a, b, best in ((w, x, "second"), (x, w, "first")):
+        between = energy_norm(skeleton.field(skeleton.best_between(a, b))[0, 0].numpy() - u, A)
+        assert between <= energy_norm(skeleton.field(x)[0, 0].numpy() - u, A) * (1 + 1e-12), best
+
+
+@torch.inference_mode()
+def test_no_correction_raises_the_energy_error_whatever_the_weights():
+    A = np.where(np.random.default_rng(4).random((16, 16)) < 0.5, 1.0, 100.0)
+    u, U = fine_solve(A, 64, 1.0), fine_solve(A, 4, 1.0)
+    f = torch.ones(1, 17, 17)
+    for seed in range(8):
+        net, errors = network(SMALL["basis"], seed), []
+        for p in net.upscaling.head.parameters():
+            p.mul_(10)  # κ is far off
+        for corrections in range(3):
+            net.corrections = corrections
+            field = net(torch.from_numpy(U)[None], torch.from_numpy(A)[None], (64, 64), f=f)[0].numpy()
+            errors.append(energy_norm(field - u, A))
+        assert errors[2] <= errors[1] <= errors[0]
+
+
+@pytest.mark.parametrize("per", [1, 4])
+@torch.inference_mode()
+def test_corrections_converge_to_the_fine_solution_for_any_weights(per):
+    """Without training κ is the geometric mean; each correction takes a factor off the error all the same."""
+    A = np.where(np.random.default_rng(3).random((32, 32)) < 0.5, 1.0, 10.0)
+    u, U = fine_solve(A, 64, 1.0), fine_solve(A, 8, 1.0)
+    f = torch.ones(1, 33, 33)
+    errors = []
+    for corrections in (0, 1, 2, 4):
+        architecture = replace(SMALL["basis"], upscaling=per, corrections=corrections)
+        net = CorrectorNetwork(architecture).eval()
+        field = net(torch.from_numpy(U)[None], torch.from_numpy(A)[None], (64, 64), f=f)[0].numpy()
+        errors.append(energy_norm(field - u, A) / energy_norm(u, A))
+    assert errors[1] < 0.75 * errors[0]
+    assert errors[2] < 0.75 * errors[1]
+    assert errors[3] < 0.5 * errors[2]
+
+
+@torch.inference_mode()
+def test_where_fine_mesh_and_raster_are_not_nested_the_next_finer_field_is_interpolated():
+    net, (U, A) = network(SMALL["basis"]), problem()
+    finer = net(U, A, (48, 64))  # two fine cells per coefficient cell
+    torch.testing.assert_close(net(U, A, (30, 40)), bilinear(finer, Nodes((30, 40))))
+
+
+@pytest.mark.parametrize("per", [1, 2])
+def test_gradients_through_local_solves_and_corrections(per):
+    net, (U, A) = network(replace(SMALL["basis"], upscaling=per)), problem(2, 3)
+    head = net.upscaling.head[-1].weight.detach().clone()
+
+    def field(change):
+        weights = {"upscaling.head.2.weight": head * change}
+        return torch.func.functional_call(net, weights, (U, A, (16, 24)))
+
+    change = torch.ones(3, 1, 1, 1, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(field, (change,), atol=1e-6, fast_mode=True)
+
+
+def test_without_local_solves_the_decoded_field_is_kept():
+    architecture = Architecture(
+        encoder_options={"widths": (8, 12), "depth": 1}, decoder_options={"rank": 5, "width": 8}, local_solves=False
+    )
+    net, (U, A) = network(architecture), problem(batch=1)
+    encoding = net.encode(U, A, 4.0)
+    assert encoding.skeleton is None
+    torch.testing.assert_close(net(U, A, (96, 128)), net.decode(encoding, Nodes((96, 128))))
