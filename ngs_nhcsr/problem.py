@@ -19,6 +19,7 @@ from .solvers.q1 import mass_apply
 
 log = logging.getLogger(__name__)
 
+
 @dataclass(frozen=True)
 class Problem:
     """A coarse problem as arrays: everything after this knows no NGSolve.

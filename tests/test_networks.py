@@ -154,7 +154,7 @@ def test_several_loads_of_a_coefficient_at_once(name):
 @torch.inference_mode()
 def test_load_on_the_finer_grid_has_the_coarserestricted():
     """Whether told or lifted from U: tested with coarse hats, it is A_H U on the free nodes."""
-    from ngs_nhcsr.networks.upscale import restricted, matched_load
+    from ngs_nhcsr.networks.upscale import matched_load, restricted
 
     g = torch.Generator().manual_seed(0)
     moments = torch.rand(1, 1, 5, 7, generator=g, dtype=torch.float64)

@@ -40,6 +40,12 @@ log = logging.getLogger(__name__)
 #: Stands for the row without a network.
 UNTRAINED = "none"
 SCS = "l1 + 0.1 scs"
+#: Encoder sizes of the mini protocol.
+MINI_ENCODERS: dict[str, dict[str, Any]] = {
+    "edsr": {"channels": 32, "blocks": 6},
+    "rdn": {"channels": 32, "blocks": 6, "layers": 4, "growth": 16},
+    "swinir": {"channels": 32, "width": 36, "groups": 2, "depth": 2, "heads": 3},
+}
 #: Decoder sizes of the mini protocol; the published ones are the decoders' defaults.
 MINI_SIZES: dict[str, dict[str, Any]] = {
     "metasr": {"width": 64},
@@ -75,14 +81,14 @@ class Variant:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Sizes of one kind of experiment."""
+    """Sizes of one kind of experiment; ``encoders`` and ``decoders`` where they are not the published ones."""
 
     name: str
     coarse: int
     trained: tuple[int, ...]
     beyond: tuple[int, ...]
-    encoder_options: dict[str, Any]
-    sizes: dict[str, dict[str, Any]]
+    encoders: dict[str, dict[str, Any]]
+    decoders: dict[str, dict[str, Any]]
     problems: int
     steps: int
     points: int
@@ -91,11 +97,12 @@ class Protocol:
 
     def config(self, variant: Variant, seed: int) -> TrainConfig:
         """Configuration of one cell."""
-        sized = {**self.sizes.get(variant.decoder, {}), **variant.options}
+        sized = {**self.decoders.get(variant.decoder, {}), **variant.options}
+        encoder = variant.architecture.get("encoder", "edsr")
         plain = Architecture(
             encoder="edsr",
             decoder=variant.decoder,
-            encoder_options=self.encoder_options,
+            encoder_options=self.encoders.get(encoder, {}),
             decoder_options=sized,
             inputs="coefficient+solution",
             output="residual",
@@ -125,7 +132,7 @@ class Protocol:
 
 PROTOCOLS = {
     "mini": Protocol(
-        "mini", 16, (2, 4, 8), (16, 32), {"channels": 32, "blocks": 6}, MINI_SIZES,
+        "mini", 16, (2, 4, 8), (16, 32), MINI_ENCODERS, MINI_SIZES,
         problems=256, steps=600, points=2048, seeds=(0, 1, 2), tests=6,
     ),
     "full": Protocol(
@@ -169,14 +176,8 @@ TABLES: dict[str, dict[str, Variant]] = {
         for scs in (False, True)
     },
     "conditional": {
-        f"NH-CSR, {encoder}, {inputs}": Variant(
-            "nhcsr", {}, SCS, {"encoder": encoder, "encoder_options": options, "inputs": inputs}
-        )
-        for encoder, options in (
-            ("edsr", {"channels": 32, "blocks": 6}),
-            ("rdn", {"channels": 32, "blocks": 6, "layers": 4, "growth": 16}),
-            ("swinir", {}),
-        )
+        f"NH-CSR, {encoder}, {inputs}": Variant("nhcsr", {}, SCS, {"encoder": encoder, "inputs": inputs})
+        for encoder in ("edsr", "rdn", "swinir")
         for inputs in ("coefficient+solution", "solution")
     },
 }

@@ -36,7 +36,9 @@ def _corrected(corrections: int) -> Method:
         return corrected_cells(A, f[None], context.cells, context.size, corrections)[0, 0].cpu().numpy()
 
     name = f"{corrections} correction{'s' * (corrections > 1)}"
-    return Method(f"cells+{corrections}", f"Q1 on the cells, local solves, {name}; no network", lambda context: None, online)
+    return Method(
+        f"cells+{corrections}", f"Q1 on the cells, local solves, {name}; no network", lambda context: None, online
+    )
 
 
 methods.add(Method("cells", "Q1 solve on the coefficient's cells (mesh size ε), prolonged", _offline, _online))

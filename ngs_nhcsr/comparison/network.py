@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..corrector import Corrector, aligned_ratio
+from ..corrector import Corrector
 from ..grid import prolongate
 from ..guard import Status, guard
 from ..models import Model
@@ -39,7 +39,7 @@ def _corrected(context: Context, state: _State) -> np.ndarray:
         U,
         context.A,
         Nodes(context.cells),
-        aligned_ratio(context.scale / problem.ratio[0]),
+        context.scale / problem.ratio[0],
         sides=problem.field.sides,
         free=problem.field.free,
         size=context.size,

@@ -149,7 +149,7 @@ class Skeleton:
 
     @property
     def sweeps(self) -> int:
-        """How often corners and edges take turns in one go: more on finer meshes, where each leaves more, like log r."""
+        """How often corners and edges take turns in one go: on finer meshes more, as each leaves more, like log r."""
         return max(1, round(math.log2(self.r)) - 1)
 
     def relaxed(self, v: Values) -> Values:

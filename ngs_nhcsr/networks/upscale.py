@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import logging
 import math
-from functools import lru_cache, partial
 from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ HOURGLASS = 2.0
 DIRECT = 96
 #: Where multigrid stops (about the relative energy error), for the solution and for corrections of it.
 TOLERANCE, ROUGHLY = 1e-10, 1e-5
-#: Multigrid has failed if its relative residual is larger than this and a thousand times the tolerance.
+#: With the first, multigrid has failed if its relative residual is larger than this.
 SAFE = 1e-6
 
 
@@ -93,7 +93,6 @@ def solver(elements: Tensor, free: Tensor) -> Callable[..., Tensor]:
     Direct on small grids; on others multigrid, which costs N² instead of N⁴, and directly where that fails (κ may be
     anything, for coefficients that the network has not seen).
     """
-
     stencil = Stencil.from_elements(elements)
     if max(elements.shape[-2:]) <= DIRECT:
         factor = BlockTridiagonal(stencil, free)
@@ -105,7 +104,7 @@ def solver(elements: Tensor, free: Tensor) -> Callable[..., Tensor]:
         b = b * free
         W = torch.stack([mg.solve(v, tolerance=tolerance)[0] for v in b.unbind(1)], 1)
         left = (b - several.apply(W)) * free
-        if float(left.norm()) <= max(SAFE, 1e3 * tolerance) * float(b.norm()):
+        if float(left.norm()) <= SAFE * max(1.0, tolerance / TOLERANCE) * float(b.norm()):
             return W
         log.info("multigrid failed for the effective problem; it is solved directly")
         return BlockTridiagonal(stencil, free).solve(b)
