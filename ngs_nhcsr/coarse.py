@@ -45,7 +45,7 @@ class Reading:
     ----------
     U : (N+1, M+1) canonical coarse solution.
     F : (N+1, M+1) its load vector at free nodes (0 elsewhere); ``None`` where no rule explains the solution.
-    f : nodal values of the load f on the grid with ``load_cells`` per coarse cell; ``None`` like F.
+    f : nodal values of the load f on a grid that refines the coarse one; ``None`` like F.
     rule : how the load was found: "given f", "given form", or the name of the recognised rule.
     roughness : of the load, for every candidate rule.
     ambiguous : names of rules that explain the solution equally well but mean another one.
@@ -86,18 +86,21 @@ def load_cells(grid: TensorGrid) -> int:
 
 
 def nodal_load(F: np.ndarray, grid: TensorGrid, free: np.ndarray) -> np.ndarray:
-    """Nodal values of f, on the grid with ``load_cells`` per coarse cell, from its moments F with the coarse hats.
+    """Nodal values of f, on a grid half as fine as that of ``load_cells``, from its moments F with the coarse hats.
 
     f is the cubic spline through values at the interior coarse nodes, extrapolated to the boundary, that has these
     moments: exact for cubic f, O(H⁴) for smooth ones. Narrow sources need the order: bilinear interpolation of the
     values would be 1 % off for a Gaussian three cells wide.
     """
-    per = load_cells(grid)
+    from .solvers.linalg import quiet_blas
+
+    per = load_cells(grid) // 2
     target = np.where(free, F, 0.0)[1:-1, 1:-1]
-    (lift_y, moments_y), (lift_x, moments_x) = (_spline(n, per) for n in grid.cells)
     area = grid.spacing[0] * grid.spacing[1]
-    values = np.linalg.solve(moments_y, np.linalg.solve(moments_x, target.T).T) / area
-    return lift_y @ values @ lift_x.T
+    with quiet_blas():
+        (lift_y, moments_y), (lift_x, moments_x) = (_spline(n, per) for n in grid.cells)
+        values = np.linalg.solve(moments_y, np.linalg.solve(moments_x, target.T).T) / area
+        return lift_y @ values @ lift_x.T
 
 
 @lru_cache(maxsize=16)

@@ -50,6 +50,10 @@ class Stencil:
         """Copy in another floating-point type."""
         return Stencil(*(t.to(dtype) for t in (self.C, self.E, self.N, self.NE, self.NW)))
 
+    def for_several(self) -> Stencil:
+        """The same operator for fields with one more axis after the batch, along which it is the same."""
+        return Stencil(*(t.unsqueeze(1) for t in (self.C, self.E, self.N, self.NE, self.NW)))
+
     def apply(self, u: Tensor) -> Tensor:
         """Matrix-vector product, without any boundary condition."""
         y = self.C * u

@@ -21,6 +21,7 @@ CARD_CASES = (
     *(Case(f"random 1:10, scale {s}", scale=s, count=c) for s, c in ((32, 6), (64, 2))),
     Case("random 1:10, f localised", load="localised"),
     Case("random 1:100", contrast=100.0),
+    Case("random 1:1000", contrast=1000.0, count=8),
     Case("soil 1:10", family="soil"),
     Case("mixture 1:10", family="mixture"),
     Case("log-normal 1:10", family="lognormal"),
@@ -53,10 +54,10 @@ def export_run(run: Path, to: Path, *, hardware: str, count: int = 16) -> ModelC
         case = replace(case, count=min(case.count, count))
         energy, l2 = network_errors(network, case.problems(TEST_SEEDS), case.scale)
         table[case.name] = {
-            "energy": round(float(energy.median()), 5),
-            "L2": round(float(l2.median()), 5),
-            "worst energy": round(float(energy.max()), 5),
-            "worst L2": round(float(l2.max()), 5),
+            "energy": round(float(energy.median()), 6),
+            "L2": round(float(l2.median()), 7),
+            "worst energy": round(float(energy.max()), 6),
+            "worst L2": round(float(l2.max()), 7),
             "problems": case.count,
         }
     minutes = round(progress["seconds"] / 60, 1)

@@ -31,7 +31,7 @@ class Case:
     scale: int = 16
     count: int = 16
 
-    def problems(self, first_seed: int, device: str | torch.device = "cpu", tolerance: float = 1e-9) -> Problems:
+    def problems(self, first_seed: int, device: str | torch.device = "cpu", tolerance: float = 1e-8) -> Problems:
         """Draw and solve them; ``first_seed`` decides all."""
         parts = []
         n = self.coarse * self.scale

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import scipy.sparse.linalg as spla
@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..solvers.q1 import assemble, element_matrices, mass_apply
+from ..solvers.stencil import Stencil, galerkin_elements
 from .dense import linear
 from .positions import Nodes
 
@@ -185,44 +186,64 @@ class Skeleton:
     def _parts(self) -> int:
         return (self.load.shape[-1] - 1) // self.A.shape[-1]
 
-    @property
+    @cached_property
     def cell_loads(self) -> Tensor:
         """Loads (B, K, my, mx, (q+1)²) of the cells, in the unit of the matrices."""
         q = self._parts
         parts = self.load.unfold(-2, q + 1, q).unfold(-2, q + 1, q)
         return (self.size[1] / self.A.shape[-1]) ** 2 * parts.flatten(-2)
 
+    @cached_property
+    def _edge_loads(self) -> tuple[Tensor, Tensor]:
+        """What the load gives to the inner upright (…, my, mx-1, r-1) and level edges (…, my-1, mx, r-1)."""
+        f, (u, m) = self.cell_loads, (self.matrices.upright, self.matrices.level)
+        upright = _times(f, u.load_before)[..., :-1, :] + _times(f, u.load_after)[..., 1:, :]
+        level = _times(f, m.load_before)[..., :-1, :, :] + _times(f, m.load_after)[..., 1:, :, :]
+        return upright, level
+
+    @cached_property
+    def _corner_loads(self) -> Tensor:
+        """Moments (B, K, my+1, mx+1) of the load with the bilinear hats, the cells' interiors at rest."""
+        return _gathered(_times(self.cell_loads, self.matrices.hats @ self.matrices.load))
+
+    @cached_property
+    def _hats(self) -> Stencil:
+        """Stiffness of the bilinear hats of the corners."""
+        my, mx = self.A.shape[-2:]
+        return Stencil.from_elements(galerkin_elements(self.A, (my, mx), self.size)).for_several()
+
     def relax_edges(self, v: Values) -> Values:
         """Minimise the energy over every inner edge, in four colours."""
-        A, f, m = self.A[:, None, :, :, None], self.cell_loads, self.matrices
+        A, m = self.A[:, None, :, :, None], self.matrices
         my, mx = self.A.shape[-2:]
+        loads_upright, loads_level = self._edge_loads
         for first in (0, 1):
             upright = v.upright.clone()
-            upright[..., first + 1 : mx : 2, :] = _least_energy(v.boundaries(), A, f, m.upright, first, -2)
+            new = _least_energy(v.boundaries(), A, loads_upright, m.upright, first, -2)
+            upright[..., first + 1 : mx : 2, :] = new
             v = Values(v.corners, v.level, upright)
         for first in (0, 1):
             level = v.level.clone()
-            level[..., first + 1 : my : 2, :, :] = _least_energy(v.boundaries(), A, f, m.level, first, -3)
+            new = _least_energy(v.boundaries(), A, loads_level, m.level, first, -3)
+            level[..., first + 1 : my : 2, :, :] = new
             v = Values(v.corners, level, v.upright)
         return v
 
     def relax_corners(self, v: Values) -> Values:
         """Minimise the energy over the bilinear hat of every inner corner, in four colours."""
-        m = self.matrices
-        own = self.A.new_tensor(np.einsum("ki,ij,kj->k", m.hats, m.stiffness, m.hats))
-        stiffness = _gathered(self.A[:, None, :, :, None] * own)
+        left, step = self.residual(v), torch.zeros_like(v.corners)
         for i in (1, 2):
             for j in (1, 2):
-                step = torch.zeros_like(v.corners)
-                step[..., i:-1:2, j:-1:2] = (self.residual(v) / stiffness)[..., i:-1:2, j:-1:2]
-                v = v.moved(step)
-        return v
+                part = torch.zeros_like(step)
+                part[..., i:-1:2, j:-1:2] = (left / self._hats.C)[..., i:-1:2, j:-1:2]
+                left, step = left - self._hats.apply(part), step + part
+        return v.moved(step)
 
     def residual(self, v: Values) -> Tensor:
         """Load minus forces (B, K, my+1, mx+1) on the bilinear hats of the corners, the cells' interiors at rest."""
         m = self.matrices
         forces = self.A[:, None, :, :, None] * _times(v.boundaries(), m.hats @ m.stiffness)
-        return _gathered(_times(self.cell_loads, m.hats @ m.load) - forces)
+        return self._corner_loads - _gathered(forces)
 
     def best_between(self, v: Values, w: Values, *, beyond: bool = False, where: Tensor | None = None) -> Values:
         """The values of least energy between v and w, or also ``beyond`` on the line through them, load by load.
@@ -317,18 +338,16 @@ def _gathered(parts: Tensor) -> Tensor:
     return total
 
 
-def _least_energy(v: Tensor, A: Tensor, f: Tensor, m: EdgeMatrices, first: int, axis: int) -> Tensor:
+def _least_energy(v: Tensor, A: Tensor, loads: Tensor, m: EdgeMatrices, first: int, axis: int) -> Tensor:
     """Values on every second inner edge across an axis of cells, beginning with edge ``first``."""
     last = A.shape[axis] - 1
 
-    def pick(t: Tensor, start: int) -> Tensor:
-        index = torch.arange(start, last + (start > first), 2, device=t.device)
-        return t.index_select(axis, index)
+    def every_second(t: Tensor, start: int, stop: int) -> Tensor:
+        return t.movedim(axis, 0)[start:stop:2].movedim(0, axis)
 
-    a, b = pick(A, first), pick(A, first + 1)
-    values = a * _times(pick(v, first), m.before) + b * _times(pick(v, first + 1), m.after)
-    loads = _times(pick(f, first), m.load_before) + _times(pick(f, first + 1), m.load_after)
-    return (values + loads) / (a + b)
+    (a, b), (before, after) = ((every_second(t, first, last), every_second(t, first + 1, last + 1)) for t in (A, v))
+    values = a * _times(before, m.before) + b * _times(after, m.after)
+    return (values + every_second(loads, first, last)) / (a + b)
 
 
 def _assembled(corners: Tensor, level: Tensor, upright: Tensor, inside: Tensor) -> Tensor:

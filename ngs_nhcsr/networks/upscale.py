@@ -97,7 +97,7 @@ def solver(elements: Tensor, free: Tensor) -> Callable[..., Tensor]:
     if max(elements.shape[-2:]) <= DIRECT:
         factor = BlockTridiagonal(stencil, free)
         return lambda b, tolerance=TOLERANCE: factor.solve(b)
-    several = _several(stencil)
+    several = stencil.for_several()
     mg = Multigrid.of_elements(elements, free)
 
     def iterate(b: Tensor, tolerance: float = TOLERANCE) -> Tensor:
@@ -190,7 +190,7 @@ def _solve(
     start = bilinear(U, Nodes(cells))
     fixed = bilinear((~free).double(), Nodes(cells)) > 1 - 1e-9
     right = matched_load(moments, free, cells, size, load)
-    residual = (right - _several(Stencil.from_elements(elements)).apply(start)) * ~fixed
+    residual = (right - Stencil.from_elements(elements).for_several().apply(start)) * ~fixed
     problem = EffectiveProblem(elements, ~fixed)
     return start + problem.solve(residual), problem
 
@@ -202,11 +202,6 @@ def solve_with_mean(mean: str, U: Tensor, A: Tensor, free: Tensor, size: tuple[f
     pooled = F.adaptive_avg_pool2d(A.double().log() if of_logarithm else 1 / A.double(), cells)
     kappa = pooled.exp() if of_logarithm else 1 / pooled
     return _solve(galerkin_elements(kappa, cells, size), U, A, free, size, None)[0]
-
-
-def _several(stencil: Stencil) -> Stencil:
-    """Operator for fields (B, K, …): one more axis, along which the operator is the same."""
-    return Stencil(*(t.unsqueeze(1) for t in vars(stencil).values()))
 
 
 def matched_load(
@@ -269,7 +264,7 @@ def _inverse_mass(n: int) -> np.ndarray:
 def coarse_moments(U: Tensor, A: Tensor, size: tuple[float, float]) -> Tensor:
     """The load of U: its moments A_H U with the coarse hats."""
     coarse = (U.shape[-2] - 1, U.shape[-1] - 1)
-    return _several(Stencil.from_elements(galerkin_elements(A.double(), coarse, size))).apply(U)
+    return Stencil.from_elements(galerkin_elements(A.double(), coarse, size)).for_several().apply(U)
 
 
 def restricted(load: Tensor, cells: tuple[int, int]) -> Tensor:
