@@ -49,7 +49,7 @@ def main():
         cells = []
         for name in names:
             (energy, l2), (first_energy, first_l2) = median[load, name], median["1", name]
-            cells.append(f"{energy:.4f} / {l2:.4f} ({energy / first_energy:.2f} / {l2 / first_l2:.2f})")
+            cells.append(f"{energy:.2g} / {l2:.2g} ({energy / first_energy:.2f} / {l2 / first_l2:.2f})")
         print(f"| {load} | " + " | ".join(cells) + " |")
 
 
