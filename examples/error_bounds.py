@@ -115,7 +115,7 @@ def main():
         print("| field | error against u_h | error against u | bound | index |\n|---|---:|---:|---:|---:|")
         for name, against, error, bound, index in rows:
             holds &= index >= 1
-            print(f"| {name} | {against:.4f} | {error:.4f} | {bound:.4f} | {index:.2f} |")
+            print(f"| {name} | {against:.2g} | {error:.3f} | {bound:.3f} | {index:.2f} |")
         print(f"first field {first[0]:.3f} s ({first[1]:.3f} s CPU), further ones {further[0]:.3f} s each")
     return 0 if holds else 1
 

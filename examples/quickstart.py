@@ -31,4 +31,4 @@ from ngs_nhcsr.solvers.q1 import relative_errors  # noqa: E402
 reference = fine_solve(kappa, 512)
 values = u_fine.vec.FV().NumPy().reshape(513, 513)
 errors = relative_errors(values, reference, kappa)
-print(f"relative errors against the fine Q1 solution: energy {errors['energy']:.3f}, L2 {errors['L2']:.4f}")
+print(f"relative errors against the fine Q1 solution: energy {errors['energy']:.2g}, L2 {errors['L2']:.2g}")

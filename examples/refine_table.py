@@ -77,7 +77,7 @@ def main():
     for contrast in (10.0, 100.0):
         errors, seconds = measure(contrast, N, n, count, corrector)
         for name, row in errors.items():
-            print(f"| {contrast:g} | {name} | " + " | ".join(f"{e:.4f}" for e in row) + " |")
+            print(f"| {contrast:g} | {name} | " + " | ".join(f"{e:.2g}" for e in row) + " |")
     wall, cpu = (seconds[3] - seconds[1]) / 2
     print("\nmultigrid alone: set-up {:.3f} s, one step {:.3f} s, estimate {:.3f} s".format(*parts(N, n, 3 + count)))
     print(f"refine=1 with set-up, conversions and estimate {seconds[1][0]:.3f} s ({seconds[1][1]:.3f} s CPU)")

@@ -31,7 +31,7 @@ print("status:", result.status.name)
 # %% Compare and draw.
 reference = fine_solve(image, 512)
 e = relative_errors(result.values, reference, image)
-print(f"relative errors against the fine Q1 solution: energy {e['energy']:.3f}, L2 {e['L2']:.4f}")
+print(f"relative errors against the fine Q1 solution: energy {e['energy']:.2g}, L2 {e['L2']:.2g}")
 u_reference = GridFunction(result.u_fine.space)
 u_reference.vec.FV().NumPy()[:] = reference.ravel()
 target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("soil.png")

@@ -55,7 +55,7 @@ def demo(
     for column in ("L2 error", "energy error", "seconds"):
         table.add_column(column, justify="right")
     for name, l2, energy, seconds in result.rows:
-        table.add_row(name, f"{l2:.4f}", f"{energy:.3f}", f"{seconds:.3f}")
+        table.add_row(name, f"{l2:.2g}", f"{energy:.2g}", f"{seconds:.2g}")
     console.print(table)
     console.print(f"Errors are relative, against the Q1 solution u_h on the {fine} x {fine} mesh.")
     console.print(f"Status: [bold]{result.correction.status.name}[/bold] – {result.correction.status.value}")
@@ -129,7 +129,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print the cards
             f"{c.architecture['encoder']} / {c.architecture['decoder']}",
             ", ".join(f"{s:g}" for s in c.contract.scales),
             f"≤ {c.contract.contrast[1]:g}",
-            f"{errors.get('energy', float('nan')):.3f}, {errors.get('L2', float('nan')):.4f}",
+            f"{errors.get('energy', float('nan')):.2g}, {errors.get('L2', float('nan')):.2g}",
             f"{c.training.get('minutes', '?')} min on {c.training.get('hardware', '?')}",
         )
     console.print(table)
@@ -221,7 +221,7 @@ def ablation(
 
 @app.command()
 def reproduce(
-    table: Annotated[str, typer.Argument(help="table1, table2, table3 or conditional; or figures, of table1's rows.")],
+    table: Annotated[str, typer.Argument(help="table1, table2, table3, conditional, curves or figures (of table1).")],
     protocol: Annotated[str, typer.Option(help="mini (CPU) or full (GPU).")] = "mini",
     runs: Annotated[Path, typer.Option(help="Folder of the cells' runs; finished cells are kept.")] = Path(
         "runs/reproduce"
@@ -237,8 +237,8 @@ def reproduce(
 
     from .training.reproduce import PROTOCOLS, TABLES, run_table, to_markdown
 
-    if table not in (*TABLES, "figures") or protocol not in PROTOCOLS:
-        raise typer.BadParameter(f"tables: {', '.join(TABLES)} or figures; protocols: {', '.join(PROTOCOLS)}")
+    if table not in (*TABLES, "curves", "figures") or protocol not in PROTOCOLS:
+        raise typer.BadParameter(f"tables: {', '.join(TABLES)}, curves or figures; protocols: {', '.join(PROTOCOLS)}")
     torch.set_num_threads(1)
     if table == "figures":
         from .training.figures import draw_figures
@@ -250,6 +250,15 @@ def reproduce(
             typer.echo(path)
         return
     chosen = PROTOCOLS[protocol]
+    if table == "curves":
+        from .training import curves
+
+        found = curves.run_curves(chosen, runs / protocol, data, device=device)
+        typer.echo(curves.to_markdown(found))
+        if save is not None:
+            save.with_suffix(".md").write_text(curves.to_markdown(found))
+            curves.draw(found).savefig(save.with_suffix(".png"), dpi=110)
+        return
     cells = run_table(
         table,
         dataclasses.replace(chosen, seeds=chosen.seeds[:seeds]),

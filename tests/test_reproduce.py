@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from ngs_nhcsr.networks.nhcsr import CorrectorNetwork
-from ngs_nhcsr.training import ablation
+from ngs_nhcsr.training import ablation, curves
 from ngs_nhcsr.training.config import configs, override
 from ngs_nhcsr.training.denoising import DENOISING, denoising_loss
 from ngs_nhcsr.training.metrics import cost, field_metrics
@@ -141,3 +141,16 @@ def test_interpolation_is_exact_for_cubics():
     np.testing.assert_allclose(
         Interpolation()(U, torch.ones(1), (32, 32))[0, 0].numpy(), np.add.outer(s**3, -2 * s**2), atol=1e-12
     )
+
+
+def test_validation_curves_have_a_point_for_every_validation(tmp_path):
+    found = curves.run_curves(replace(TINY, steps=6), tmp_path / "t", tmp_path / "data")
+    assert [c.name for c in found] == ["with SCS", "without SCS"]
+    for curve in found:
+        assert curve.steps == [1, 2, 3, 4, 5, 6]
+        assert set(curve.l2) == {f"{s}x" for s in (TINY.trained[-1], 2 * TINY.trained[-1])}
+        assert all(np.isfinite(v).all() and len(v) == 6 for v in (*curve.l2.values(), *curve.energy.values()))
+    again = curves.run_curves(replace(TINY, steps=6), tmp_path / "t", tmp_path / "data")
+    assert again == found  # read, not trained
+    assert curves.to_markdown(found).count("\n") == 8
+    assert len(curves.draw(found).axes) == 2

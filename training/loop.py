@@ -38,6 +38,7 @@ def train(
     device: str | torch.device = "cpu",
     workers: int = 1,
     validate_every: float = 5.0,
+    validate_steps: int | None = None,
     cases: tuple[Case, ...] = CASES,
     start_from: Path | None = None,
     force: bool = False,
@@ -52,7 +53,7 @@ def train(
     data_folder : shards of training problems; missing ones are generated. Unused by data sets with ``refresh``.
     minutes, steps : budget of this call, one of them; the learning rate falls to zero over it.
     clock : of the minutes: "wall", or "cpu" for those that this process computed.
-    validate_every : minutes between validations (with a budget in steps: only at the end).
+    validate_every : minutes between validations (with a budget in steps: only at the end, or every ``validate_steps``).
     start_from : weights to begin with: a checkpoint of any run, or the weights of a model, of this architecture.
     force : go on although ``folder`` holds a run with another configuration.
 
@@ -151,6 +152,8 @@ def train(
             value = float(loss.detach())
             smooth = value if math.isnan(smooth) else 0.98 * smooth + 0.02 * value
             bar.update()
+            if validate_steps and (state.step - first_step) % validate_steps == 0 and state.step - first_step != steps:
+                keep()
             if steps is None and budget.seconds > next_validation:
                 keep()
                 next_validation = budget.seconds + 60 * validate_every
