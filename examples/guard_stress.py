@@ -180,7 +180,7 @@ def summary(trials):
         lines.append(f"{name}: {len(group)}; " + ", ".join(f"{k} {v}" for k, v in counts.items() if v))
         lines.append(f"  energy error above {LARGE_ERROR:.0%} and flagged: {share(flagged, len(large))}")
         lines.append(f"  below {SMALL_ERROR:.0%} and called inaccurate: {share(alarms, len(small))}")
-        # Scales 2 and 4 give u_h itself, up to the accuracy of the reference: there is no error to estimate.
+        # Scales up to 4 give u_h itself, up to the accuracy of the reference: there is no error to estimate.
         ratios = [t.estimate / t.error for t in group if t.error > EXACT]
         if ratios:
             q = np.quantile(ratios, [0, 0.01, 0.5, 0.99, 1])

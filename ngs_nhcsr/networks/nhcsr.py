@@ -151,11 +151,11 @@ class CorrectorNetwork(nn.Module):
             A = A.repeat_interleave(U.shape[1], 0)
             U = U.flatten(0, 1).unsqueeze(1)
             f, load = (None if v is None else v.flatten(0, 1).unsqueeze(1) for v in (f, load))
-        scale = ratio * cells[1] / coarse[1]
+        scale = ratio * cells[0] / coarse[0]
         exact = self.exact_at(scale)
         if self.architecture.local_solves and not exact:
             ratio = aligned_ratio(ratio)
-            scale = ratio * cells[1] / coarse[1]
+            scale = ratio * cells[0] / coarse[0]
             exact = self.exact_at(scale)
         maps = ft.coefficient_maps(A, coarse, sides, ratio)
         mask = (ft.boundary_factor(Nodes(coarse), coarse, sides) > 0).to(U.device) if free is None else free
@@ -184,21 +184,28 @@ class CorrectorNetwork(nn.Module):
         else:
             terms = ft.expansion_terms(base, 1 if self.architecture.output == "first-order" else 2, per)
         skeleton = None
-        if self.architecture.local_solves and ratio > 1 and not exact:
-            skeleton = Skeleton(A, self._load_in_cells(f, U, A, mask, size, load, int(ratio)), int(ratio), size)
+        r = (int(ratio), max(1, int(scale * coarse[1] / cells[1] + 1e-9)))
+        if self.architecture.local_solves and min(r) > 1 and not exact:
+            skeleton = Skeleton(A, self._load_in_cells(f, U, A, mask, size, load, r), r, size)
         return Encoding(features, base, terms, sides, ratio, batch, exact, skeleton, problem)
 
     @staticmethod
     def _load_in_cells(
-        f: Tensor | None, U: Tensor, A: Tensor, mask: Tensor, size: tuple[float, float], load: Tensor | None, r: int
+        f: Tensor | None,
+        U: Tensor,
+        A: Tensor,
+        mask: Tensor,
+        size: tuple[float, float],
+        load: Tensor | None,
+        r: tuple[int, int],
     ) -> Tensor:
         """Nodal values of f on the coefficient's cells, or on parts of them where f is told so finely."""
         if f is None and load is not None and load.shape[-1] > A.shape[-1]:
             f = projected(load, size)
         if f is None:
             return nodal_load(coarse_moments(U, A, size), mask, (A.shape[-2], A.shape[-1]), size, load)
-        parts = max(1, min(r, (f.shape[-1] - 1) // A.shape[-1]))
-        return bilinear(f, Nodes((parts * A.shape[-2], parts * A.shape[-1])))
+        q = [max(1, min(r[k], (f.shape[k - 2] - 1) // A.shape[k - 2])) for k in (0, 1)]
+        return bilinear(f, Nodes((q[0] * A.shape[-2], q[1] * A.shape[-1])))
 
     def decode(self, encoding: Encoding, query: Query) -> Tensor:
         """Field at a query (*leading dimensions of U, *shape of the query), float64.

@@ -19,6 +19,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse.linalg as spla
@@ -36,8 +37,8 @@ from .positions import Nodes
 class EdgeMatrices:
     """What an edge takes from the cell before it (left of it, or below) and from the cell after it.
 
-    ``before``, ``after`` : (r-1, 4r) of the cell's boundary values, zero at the edge itself.
-    ``load_before``, ``load_after`` : (r-1, (q+1)²) of the load's values in the cell.
+    ``before``, ``after`` : (inner nodes, boundary nodes of the cell), zero at the edge itself.
+    ``load_before``, ``load_after`` : (inner nodes, values of the load in the cell).
     """
 
     before: np.ndarray
@@ -48,19 +49,19 @@ class EdgeMatrices:
 
 @dataclass(frozen=True)
 class CellMatrices:
-    """Matrices of a cell of r x r fine cells with sides (aspect, 1) and a = 1.
+    """Matrices of a cell of r = (ry, rx) fine cells with sides (aspect, 1) and a = 1.
 
-    Its 4r boundary nodes are the corners (0,0), (0,1), (1,0), (1,1), then the nodes between them on the bottom, top,
-    left and right edge; a load is bilinear on q x q parts of the cell.
+    Its 2 (ry + rx) boundary nodes are the corners (0,0), (0,1), (1,0), (1,1), then the nodes between them on the
+    bottom, top, left and right edge; a load is bilinear on q = (qy, qx) parts of the cell, given by its values.
 
     Attributes
     ----------
-    inside : ((r-1)², 4r) boundary values to values inside.
-    load_inside : ((r-1)², (q+1)²) values of the load to values inside.
+    inside : boundary values to the (ry-1)(rx-1) values inside.
+    load_inside : values of the load to values inside.
     upright, level : of the edges between two cells in a row, in a column.
-    stiffness : (4r, 4r) the condensed matrix S.
-    load : (4r, (q+1)²) values of the load to the condensed load g.
-    hats : (4, 4r) the bilinear functions of the corners.
+    stiffness : the condensed matrix S on the boundary nodes.
+    load : values of the load to the condensed load g.
+    hats : the bilinear functions of the four corners on the boundary nodes.
     """
 
     inside: np.ndarray
@@ -73,21 +74,21 @@ class CellMatrices:
 
 
 @lru_cache(maxsize=16)
-def cell_matrices(r: int, aspect: float = 1.0, q: int = 1) -> CellMatrices:
-    """Matrices of a coefficient cell with r >= 2; ``aspect`` is its height over its width.
+def cell_matrices(r: tuple[int, int], aspect: float = 1.0, q: tuple[int, int] = (1, 1)) -> CellMatrices:
+    """Matrices of a coefficient cell with ry, rx >= 2; ``aspect`` is its height over its width.
 
     Examples
     --------
-    >>> m = cell_matrices(4)
+    >>> m = cell_matrices((4, 4))
     >>> m.inside.shape, bool(abs(m.inside.sum(1) - 1).max() < 1e-12)  # constants stay constant
     ((9, 16), True)
     """
-    nodes = np.arange((r + 1) ** 2).reshape(r + 1, r + 1)
+    nodes = np.arange((r[0] + 1) * (r[1] + 1)).reshape(r[0] + 1, r[1] + 1)
     edges = [nodes[0, 1:-1], nodes[-1, 1:-1], nodes[1:-1, 0], nodes[1:-1, -1]]
     boundary = np.concatenate([nodes[[0, 0, -1, -1], [0, -1, 0, -1]], *edges])
     inside = nodes[1:-1, 1:-1].ravel()
-    K = assemble(element_matrices(np.ones((1, 1)), (r, r), (aspect, 1.0))).tocsr()
-    hats = _hats(1, r).reshape(4, -1)[:, boundary]
+    K = assemble(element_matrices(np.ones((1, 1)), r, (aspect, 1.0))).tocsr()
+    hats = _hats((1, 1), r).reshape(4, -1)[:, boundary]
     load = np.stack([mass_apply(hat, (aspect, 1.0)).ravel() for hat in _hats(q, r)], 1)
     solve = spla.splu(K[inside][:, inside].tocsc()).solve
     extension = -solve(K[inside][:, boundary].toarray())
@@ -100,8 +101,9 @@ def cell_matrices(r: int, aspect: float = 1.0, q: int = 1) -> CellMatrices:
         rest[:, edge] = 0
         return -np.linalg.solve(S[edge, edge], rest), np.linalg.solve(S[edge, edge], g[edge])
 
+    ends = np.cumsum([4, *(len(e) for e in edges)])
     # S_EE is the same for opposite edges: a cell is symmetric.
-    bottom, top, left, right = (weights(slice(4 + k * (r - 1), 4 + (k + 1) * (r - 1))) for k in range(4))
+    bottom, top, left, right = (weights(slice(a, b)) for a, b in pairwise(ends))
     return CellMatrices(
         extension,
         solve(load[inside]),
@@ -113,10 +115,13 @@ def cell_matrices(r: int, aspect: float = 1.0, q: int = 1) -> CellMatrices:
     )
 
 
-def _hats(q: int, r: int) -> np.ndarray:
-    """Bilinear hats of q x q parts of a cell at the nodes of r x r: ((q+1)², r+1, r+1)."""
-    line = [np.interp(np.arange(r + 1) / r, np.arange(q + 1) / q, unit) for unit in np.eye(q + 1)]
-    return np.stack([np.outer(y, x) for y in line for x in line])
+def _hats(q: tuple[int, int], r: tuple[int, int]) -> np.ndarray:
+    """Bilinear hats of q parts of a cell at the nodes of r: ((qy+1)(qx+1), ry+1, rx+1)."""
+    lines = [
+        [np.interp(np.arange(n + 1) / n, np.arange(p + 1) / p, unit) for unit in np.eye(p + 1)]
+        for p, n in zip(q, r, strict=True)
+    ]
+    return np.stack([np.outer(y, x) for y in lines[0] for x in lines[1]])
 
 
 @dataclass(frozen=True)
@@ -126,32 +131,32 @@ class Skeleton:
     Attributes
     ----------
     A : (B, my, mx) coefficient, float64.
-    load : (B, K, q my + 1, q mx + 1) nodal values of f, on a grid with q x q cells per coefficient cell.
-    r : fine cells per coefficient cell and axis, 2 at least.
+    load : (B, K, qy my + 1, qx mx + 1) nodal values of f, on a grid with q cells per coefficient cell.
+    r : (ry, rx) fine cells per coefficient cell, 2 at least.
     size : (Ly, Lx) of the rectangle.
     """
 
     A: Tensor
     load: Tensor
-    r: int
+    r: tuple[int, int]
     size: tuple[float, float]
 
     @property
     def nodes(self) -> Nodes:
         """All fine nodes."""
         my, mx = self.A.shape[-2:]
-        return Nodes((self.r * my, self.r * mx))
+        return Nodes((self.r[0] * my, self.r[1] * mx))
 
     @property
     def lines(self) -> tuple[Nodes, Nodes]:
         """The fine nodes on level lines, (my+1) x (nx+1), and those on upright lines, (ny+1) x (mx+1)."""
         my, mx = self.A.shape[-2:]
-        return Nodes((my, self.r * mx)), Nodes((self.r * my, mx))
+        return Nodes((my, self.r[1] * mx)), Nodes((self.r[0] * my, mx))
 
     @property
     def sweeps(self) -> int:
         """How often corners and edges take turns in one go: on finer meshes more, as each leaves more, like log r."""
-        return max(1, round(math.log2(self.r)) - 1)
+        return max(1, round(math.log2(max(self.r))) - 1)
 
     def relaxed(self, v: Values) -> Values:
         """After local solves over all inner edges and corners, twice, and the best on the line through both results.
@@ -171,9 +176,9 @@ class Skeleton:
         """What fields on the two kinds of lines are at the corners and on the edges."""
         my, mx = self.A.shape[-2:]
         return Values(
-            level[..., :: self.r],
-            level[..., :-1].unflatten(-1, (mx, self.r))[..., 1:],
-            upright[..., :-1, :].unflatten(-2, (my, self.r))[..., 1:, :].transpose(-1, -2),
+            level[..., :: self.r[1]],
+            level[..., :-1].unflatten(-1, (mx, self.r[1]))[..., 1:],
+            upright[..., :-1, :].unflatten(-2, (my, self.r[0]))[..., 1:, :].transpose(-1, -2),
         )
 
     @property
@@ -183,19 +188,20 @@ class Skeleton:
         return cell_matrices(self.r, aspect, self._parts)
 
     @property
-    def _parts(self) -> int:
-        return (self.load.shape[-1] - 1) // self.A.shape[-1]
+    def _parts(self) -> tuple[int, int]:
+        (my, mx), (ny, nx) = self.A.shape[-2:], self.load.shape[-2:]
+        return (ny - 1) // my, (nx - 1) // mx
 
     @cached_property
     def cell_loads(self) -> Tensor:
-        """Loads (B, K, my, mx, (q+1)²) of the cells, in the unit of the matrices."""
-        q = self._parts
-        parts = self.load.unfold(-2, q + 1, q).unfold(-2, q + 1, q)
+        """Loads (B, K, my, mx, (qy+1)(qx+1)) of the cells, in the unit of the matrices."""
+        qy, qx = self._parts
+        parts = self.load.unfold(-2, qy + 1, qy).unfold(-2, qx + 1, qx)
         return (self.size[1] / self.A.shape[-1]) ** 2 * parts.flatten(-2)
 
     @cached_property
     def _edge_loads(self) -> tuple[Tensor, Tensor]:
-        """What the load gives to the inner upright (…, my, mx-1, r-1) and level edges (…, my-1, mx, r-1)."""
+        """What the load gives to the inner upright (…, my, mx-1, ry-1) and level edges (…, my-1, mx, rx-1)."""
         f, (u, m) = self.cell_loads, (self.matrices.upright, self.matrices.level)
         upright = _times(f, u.load_before)[..., :-1, :] + _times(f, u.load_after)[..., 1:, :]
         level = _times(f, m.load_before)[..., :-1, :, :] + _times(f, m.load_after)[..., 1:, :, :]
@@ -293,8 +299,8 @@ class Values:
     Attributes
     ----------
     corners : (B, K, my+1, mx+1).
-    level : (B, K, my+1, mx, r-1) on level edges, from left to right.
-    upright : (B, K, my, mx+1, r-1) on upright edges, from below.
+    level : (B, K, my+1, mx, rx-1) on level edges, from left to right.
+    upright : (B, K, my, mx+1, ry-1) on upright edges, from below.
     """
 
     corners: Tensor
@@ -302,7 +308,7 @@ class Values:
     upright: Tensor
 
     def boundaries(self) -> Tensor:
-        """Boundary values (B, K, my, mx, 4r) of all cells."""
+        """Boundary values (B, K, my, mx, 2 (ry + rx)) of all cells."""
         my, mx = self.upright.shape[-3], self.level.shape[-2]
         corners = [self.corners[..., i : my + i, j : mx + j] for i in (0, 1) for j in (0, 1)]
         edges = [self.level[..., :-1, :, :], self.level[..., 1:, :, :]]
@@ -311,13 +317,15 @@ class Values:
 
     def moved(self, step: Tensor) -> Values:
         """With the bilinear function added that has these values at the corners."""
-        r = self.level.shape[-1] + 1
-        t = torch.arange(1, r, dtype=step.dtype, device=step.device) / r
+        x, y = (
+            torch.arange(1, n, dtype=step.dtype, device=step.device) / n
+            for n in (self.level.shape[-1] + 1, self.upright.shape[-1] + 1)
+        )
         a, b, c, d = step[..., :-1], step[..., 1:], step[..., :-1, :], step[..., 1:, :]
         return Values(
             self.corners + step,
-            self.level + torch.lerp(a[..., None], b[..., None], t),
-            self.upright + torch.lerp(c[..., None], d[..., None], t),
+            self.level + torch.lerp(a[..., None], b[..., None], x),
+            self.upright + torch.lerp(c[..., None], d[..., None], y),
         )
 
 
@@ -351,13 +359,12 @@ def _least_energy(v: Tensor, A: Tensor, loads: Tensor, m: EdgeMatrices, first: i
 
 
 def _assembled(corners: Tensor, level: Tensor, upright: Tensor, inside: Tensor) -> Tensor:
-    """Nodal values (B, K, ny+1, nx+1) from those at corners, on edges and (B, K, my, mx, (r-1)²) inside."""
-    r = level.shape[-1] + 1
+    """Nodal values (B, K, ny+1, nx+1) from those at corners, on edges and (B, K, my, mx, (ry-1)(rx-1)) inside."""
     lines = torch.cat([corners[..., :-1, None], level], -1).flatten(-2)
     lines = torch.cat([lines, corners[..., -1:]], -1)  # (…, my+1, nx+1)
-    blocks = inside.unflatten(-1, (r - 1, r - 1)).transpose(-2, -3)  # (…, my, r-1, mx, r-1)
-    sides = upright.transpose(-1, -2)  # (…, my, r-1, mx+1)
+    blocks = inside.unflatten(-1, (upright.shape[-1], level.shape[-1])).transpose(-2, -3)  # (…, my, ry-1, mx, rx-1)
+    sides = upright.transpose(-1, -2)  # (…, my, ry-1, mx+1)
     between = torch.cat([sides[..., :-1, None], blocks], -1).flatten(-2)
-    between = torch.cat([between, sides[..., -1:]], -1)  # (…, my, r-1, nx+1)
+    between = torch.cat([between, sides[..., -1:]], -1)  # (…, my, ry-1, nx+1)
     rows = torch.cat([lines[..., :-1, None, :], between], -2).flatten(-3, -2)
     return torch.cat([rows, lines[..., -1:, :]], -2)

@@ -21,19 +21,20 @@ def corrected_cells(
     ----------
     A : (B, my, mx) coefficient.
     f : (B, K, n+1, m+1) nodal values of the load on a grid nested with ``cells``.
-    cells : (ny, nx) fine cells, r >= 2 per coefficient cell and axis.
+    cells : (ny, nx) fine cells, at least two per coefficient cell and axis.
 
     Returns
     -------
     Fine field (B, K, ny+1, nx+1), zero on the boundary.
     """
-    coarse, r = (A.shape[-2], A.shape[-1]), cells[0] // A.shape[-2]
+    coarse = (A.shape[-2], A.shape[-1])
+    r = (cells[0] // coarse[0], cells[1] // coarse[1])
     free = torch.zeros(coarse[0] + 1, coarse[1] + 1, dtype=torch.bool, device=A.device)
     free[1:-1, 1:-1] = True
     problem = EffectiveProblem(galerkin_elements(A.double(), coarse, size), free)
     start = problem.solve(restricted(apply_mass(f.double(), size), coarse))
-    parts = max(1, min(r, (f.shape[-1] - 1) // coarse[1]))
-    load = bilinear(f.double(), Nodes((parts * coarse[0], parts * coarse[1])))
+    q = [max(1, min(r[k], (f.shape[k - 2] - 1) // coarse[k])) for k in (0, 1)]
+    load = bilinear(f.double(), Nodes((q[0] * coarse[0], q[1] * coarse[1])))
     skeleton = Skeleton(A.double(), load, r, size)
     values = skeleton.relaxed(skeleton.values(*(bilinear(start, line) for line in skeleton.lines)))
     return skeleton.field(skeleton.corrected(values, problem.correction, corrections, 0.0))
