@@ -105,7 +105,7 @@ def run_row(name: str, folder: Path, data: Path, minutes: float) -> Row:
     errors = {}
     for case in CASES:
         energy, l2 = network_errors(network, case.problems(VALIDATION_SEEDS), case.scale)
-        errors[case.name] = (round(float(energy.median()), 4), round(float(l2.median()), 5))
+        errors[case.name] = (round(float(energy.median()), 6), round(float(l2.median()), 7))
     count = sum(p.numel() for p in network.parameters())
     row = Row(name, command(overrides, minutes), steps_done(run), minutes, count, errors)
     (run / "config.json").write_text(to_json(config))
@@ -135,7 +135,7 @@ def to_markdown(rows: Sequence[Row]) -> str:
     cases = [c.name for c in CASES]
     lines = ["| row | parameters | steps | " + " | ".join(cases) + " |", "|---" * (3 + len(cases)) + "|"]
     for r in rows:
-        cells = [f"{r.errors[c][0]:.3f} / {r.errors[c][1]:.4f}" for c in cases]
+        cells = [f"{r.errors[c][0]:.2g} / {r.errors[c][1]:.2g}" for c in cases]
         lines.append(f"| {r.name} | {r.parameters:,} | {r.steps:,} | " + " | ".join(cells) + " |")
     lines += ["", *(f"- {r.name}: `{r.command}`" for r in rows)]
     return "\n".join(lines) + "\n"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .run import Comparison
 
 #: Errors below and above are drawn at the edges: fine solves and breakdowns would squeeze everything else.
-EXACT, USELESS = 1e-6, 10.0
+EXACT, USELESS = 1e-4, 10.0
 #: Marker and colour by the beginning of a method's name; the first that fits.
 STYLES: tuple[tuple[str, str, str], ...] = (
     ("nhcsr", "*", "#d62728"),
