@@ -29,8 +29,8 @@ class Architecture:
     ----------
     encoder, decoder : registered names, with keyword options.
     inputs : "coefficient", "coefficient+solution" as in the paper, "coefficient+solutions" (U and those for the
-        geometric and the harmonic mean of a on coarse cells), or for comparison "solution". The first makes the map
-        from U exactly linear and lets one encoding serve many loads.
+        geometric and the harmonic mean of a on coarse cells), or for comparison "solution". With the first the
+        decoded field is linear in U (line searches of the local solves are not), and one encoding serves many loads.
     output : "residual": u = PU + |U| o; "first-order": u = PU + H∂U·o, the form of first-order homogenisation;
         "second-order" adds H²∂²U. No term U o: constants must pass, and its error in the energy would grow with the
         domain (at 64 coarse cells it doubled the whole error of a network trained at 16).

@@ -8,9 +8,10 @@ with coefficients a and b, all other values kept, the energy is least for
 
 .. math:: v_E = -S_{EE}^{-1} \frac{a\, S_{E,K} v_K + b\, S_{E,L} v_L - g_K - g_L}{a + b},
 
-sums over the other boundary nodes of the cells K and L: again fixed matrices. A sweep goes once over all edges, in four
-colours whose edges share no cell, so every step is an exact minimisation: the energy error falls, whatever v was.
-Values at cell corners are never changed; they are the network's.
+sums over the other boundary nodes of the cells K and L: again fixed matrices. A sweep goes over all edges, in four
+colours whose edges share no cell, and over the bilinear hats of all corners in as many; so every step is an exact
+minimisation and the energy error falls, whatever v was. What is smooth in the error these steps do not see; it shows in
+the residual at the corners, for which :meth:`Skeleton.corrected` asks a solver of the effective problem.
 """
 
 from __future__ import annotations
@@ -262,7 +263,8 @@ class Skeleton:
         work = (d * (_times(self.cell_loads, m.load) - A * _times(v.boundaries(), m.stiffness))).sum(cells)
         energy = (d * A * _times(d, m.stiffness)).sum(cells)
         possible = energy > 0 if where is None else (energy > 0) & where
-        share = torch.where(possible, work / energy, torch.zeros_like(work))[..., None, None]
+        zero, one = torch.zeros_like(work), torch.ones_like(energy)  # no 0 / 0, whose gradient would spread
+        share = (torch.where(possible, work, zero) / torch.where(possible, energy, one))[..., None, None]
         share = share if beyond else share.clamp(0, 1)
         return Values(
             torch.lerp(v.corners, w.corners, share),

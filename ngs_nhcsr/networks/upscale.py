@@ -32,7 +32,7 @@ from .positions import Nodes, bilinear, interpolation_matrix
 
 log = logging.getLogger(__name__)
 
-#: The network is told the load on a grid with this many cells per coarse cell, in training as in use.
+#: In training the load is told on a grid with this many cells per coarse cell; in use as finely as it is known.
 LOAD_CELLS = 4
 #: Steps towards the load with given moments; the first is mass lumping.
 LOAD_STEPS = 4
