@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .corrector import Correction, Corrector, correct
     from .guard import Status
     from .models import ModelCard, list_models, load_model
+    from .solvers.scheme import Scheme
     from .visual import plot_compare, plot_field, plot_warp, to_pyvista
 
 __getattr__, __dir__ = lazy(
@@ -37,6 +38,7 @@ __getattr__, __dir__ = lazy(
         "Correction": "corrector",
         "Corrector": "corrector",
         "ModelCard": "models",
+        "Scheme": "solvers.scheme",
         "Status": "guard",
         "compare": "comparison",
         "correct": "corrector",
@@ -62,6 +64,7 @@ __all__ = [
     "NhcsrError",
     "NhcsrWarning",
     "NotCoercive",
+    "Scheme",
     "SolverFailure",
     "Status",
     "UntrustedResult",

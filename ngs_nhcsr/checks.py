@@ -34,9 +34,22 @@ def check_scale(scale: Any) -> float:
 
 
 def check_kind(value: Any, kind: type, name: str) -> None:
-    """``value`` is ``None`` or of an NGSolve type."""
+    """``value`` is ``None`` or of a type of NGSolve or of this package."""
     if value is not None and not isinstance(value, kind):
-        raise InvalidProblem(f"{name} must be an NGSolve {kind.__name__}, not {type(value).__name__} {value!r}.")
+        owner = "an NGSolve" if kind.__module__.startswith("ngsolve") else "a"
+        raise InvalidProblem(f"{name} must be {owner} {kind.__name__}, not {described(value)}.")
+
+
+def described(value: Any, limit: int = 80) -> str:
+    """Type and value for an error message, in at most ``limit`` characters of its ``repr``.
+
+    Examples
+    --------
+    >>> described("fine"), described("x" * 200, limit=6)
+    ("str 'fine'", "str 'xxxxx…")
+    """
+    text = " ".join(repr(value).split())
+    return f"{type(value).__name__} {text if len(text) <= limit else text[:limit] + '…'}"
 
 
 def check_refinement(steps: Any, tolerance: Any) -> None:

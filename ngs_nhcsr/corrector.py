@@ -25,6 +25,7 @@ from .refine import refine as refine_field
 if TYPE_CHECKING:
     from .models import Model
     from .solvers.flux import EquilibratedFlux
+    from .solvers.scheme import Scheme
 
 #: Multigrid-CG steps for the flux of the error bounds.
 BOUND_CYCLES = 3
@@ -163,21 +164,32 @@ class Corrector:
         for the device.
     device : "auto", "cpu", "cuda", …
     symmetrize : average the network over the symmetries of the square (eight times the work, a little more accurate).
+    scheme : how often the effective problem is solved again for the residual, and until when; default
+        ``Scheme(corrections=4, tolerance=5e-4)``.
 
     Raises
     ------
     ModelFileError, DeviceError
     """
 
-    def __init__(self, model: str | Path | Model | None = None, device: Any = "auto", *, symmetrize: bool = False):
+    def __init__(
+        self,
+        model: str | Path | Model | None = None,
+        device: Any = "auto",
+        *,
+        symmetrize: bool = False,
+        scheme: Scheme | None = None,
+    ):
         from .models import Model, default_model, load_model, resolve_device
+        from .solvers.scheme import Scheme
 
         if isinstance(model, Model):
             self.model = model
         else:
             resolved = resolve_device(device)
             self.model = load_model(default_model(resolved) if model is None else model, resolved)
-        self.symmetrize = symmetrize
+        check_kind(scheme, Scheme, "scheme")
+        self.symmetrize, self.scheme = symmetrize, scheme or Scheme()
 
     def __call__(
         self,
@@ -318,6 +330,7 @@ class Corrector:
                 free=problem.field.free,
                 size=problem.grid.size,
                 f=problem.f,
+                scheme=self.scheme,
                 symmetrize=self.symmetrize,
             )
         except torch.OutOfMemoryError as error:
@@ -357,6 +370,7 @@ def correct(
     model: str | Path | Model | None = None,
     device: Any = "auto",
     symmetrize: bool = False,
+    scheme: Scheme | None = None,
     full: bool = False,
     on_untrusted: OnUntrusted = "warn",
 ) -> Any:
@@ -375,7 +389,7 @@ def correct(
     mesh : mesh of a region-wise coefficient (``MaterialCF``) that lives on another mesh than ``u_coarse``.
     cells_per_coarse : raster cells per coarse cell for CoefficientFunctions.
     fes : space for the result, if not H1 of order 1 on the fine mesh.
-    model, device, symmetrize : see :class:`Corrector`.
+    model, device, symmetrize, scheme : see :class:`Corrector`.
     refine, refine_to : multigrid-CG steps on the fine mesh after the network: a number of them, or until the
         estimated relative energy error against u_h is below ``refine_to``. One step takes the energy error at contrast
         10 from 0.05 to 0.004.
@@ -409,7 +423,7 @@ def correct(
     """  # noqa: E501
     if on_untrusted not in ("raise", "warn", "return"):
         raise InvalidProblem(f'on_untrusted must be "raise", "warn" or "return", not {on_untrusted!r}.')
-    corrector = Corrector(model, device, symmetrize=symmetrize)
+    corrector = Corrector(model, device, symmetrize=symmetrize, scheme=scheme)
     result = corrector(
         u_coarse,
         a,

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from .networks.features import Sides
     from .networks.nhcsr import Architecture, CorrectorNetwork
     from .networks.positions import Query
+    from .solvers.scheme import Scheme
 
 #: Version of the card format; newer cards are refused.
-CARD_FORMAT = 1
+CARD_FORMAT = 2
+#: Fields of the architecture in cards of format 1 that are arguments of a call now (``solvers.scheme.Scheme``).
+SCHEME_IN_FORMAT_1 = ("corrections", "tolerance")
 #: Files above this size are refused before anything is allocated.
 MAX_WEIGHT_BYTES = 200 * 2**20
 MAX_CARD_BYTES = 2**20
@@ -134,6 +137,7 @@ class Model:
         free: np.ndarray | None = None,
         size: tuple[float, float] = (1.0, 1.0),
         f: np.ndarray | None = None,
+        scheme: Scheme | None = None,
         symmetrize: bool = False,
     ) -> np.ndarray:
         """Corrected field at a query, float64.
@@ -145,6 +149,7 @@ class Model:
         query : ``Nodes((ny, nx))`` or ``Points(yx)`` of ``networks.positions`` in the unit square.
         ratio : fine cells per coefficient cell.
         sides, free, size, f : see ``CorrectorNetwork.encode``; f without batch dimension.
+        scheme : of the local solves and corrections.
         symmetrize : average over the eight symmetries of the square (node queries; four on rectangles).
         """
         import torch
@@ -162,7 +167,7 @@ class Model:
             with torch.inference_mode(), quiet_blas():
                 told = None if f is None else to_tensor(f)
                 encoding = self.network.encode(to_tensor(U), to_tensor(A), ratio, sides, mask, size, f=told)
-                return self.network.decode(encoding, query)[0].cpu().numpy()
+                return self.network.decode(encoding, query, scheme)[0].cpu().numpy()
         square = A.shape[0] == A.shape[1] and query.cells[0] == query.cells[1] and U.shape[0] == U.shape[1]
         group = symmetries(transpositions=square)
         total = np.zeros((query.cells[0] + 1, query.cells[1] + 1))
@@ -177,6 +182,7 @@ class Model:
                 free=None if free is None else transform(free, g),
                 size=(size[1], size[0]) if g & 4 else size,
                 f=None if f is None else transform(f, g),
+                scheme=scheme,
             )
             total += transform(part, g, inverse=True)
         return total / len(group)
@@ -298,7 +304,7 @@ def _load(path: Path, stamp: tuple, device: str) -> Model:
     if bad:
         raise ModelFileError(f"{weights_path} has values that are not finite in {', '.join(bad[:3])}.")
     try:
-        network = CorrectorNetwork(_architecture(card.architecture))
+        network = CorrectorNetwork(_architecture(card))
         network.load_state_dict(tensors, strict=True)
     except (RuntimeError, TypeError, ValueError) as error:
         raise ModelFileError(f"{weights_path} does not fit the architecture of its card: {error}") from error
@@ -306,10 +312,11 @@ def _load(path: Path, stamp: tuple, device: str) -> Model:
     return Model(card, network.to(memory_format=torch.channels_last), torch.device(device))  # type: ignore[call-overload]
 
 
-def _architecture(fields: dict[str, Any]) -> Architecture:
+def _architecture(card: ModelCard) -> Architecture:
     from .networks.nhcsr import Architecture
 
-    return Architecture(**fields)
+    dropped = SCHEME_IN_FORMAT_1 if card.format == 1 else ()
+    return Architecture(**{k: v for k, v in card.architecture.items() if k not in dropped})
 
 
 def _read_bytes(path: Path, limit: int) -> bytes:

@@ -13,6 +13,7 @@ from ngs_nhcsr.networks.positions import Nodes, bilinear
 from ngs_nhcsr.networks.skeleton import Skeleton
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.q1 import energy_norm, mass_apply, stiffness
+from ngs_nhcsr.solvers.scheme import Scheme
 
 CELLS = (5, 6)
 
@@ -122,8 +123,8 @@ def test_no_correction_raises_the_energy_error_whatever_the_weights():
         for p in net.upscaling.head.parameters():
             p.mul_(10)  # κ is far off
         for corrections in range(3):
-            net.corrections = corrections
-            field = net(torch.from_numpy(U)[None], torch.from_numpy(A)[None], (64, 64), f=f)[0].numpy()
+            scheme = Scheme(corrections)
+            field = net(torch.from_numpy(U)[None], torch.from_numpy(A)[None], (64, 64), f=f, scheme=scheme)[0].numpy()
             errors.append(energy_norm(field - u, A))
         assert errors[2] <= errors[1] <= errors[0]
 
@@ -137,9 +138,8 @@ def test_corrections_converge_to_the_fine_solution_for_any_weights(per, raster):
     f = torch.ones(1, 33, 33)
     errors = []
     for corrections in (0, 1, 2, 4):
-        architecture = replace(SMALL["basis"], upscaling=per, corrections=corrections)
-        net = CorrectorNetwork(architecture).eval()
-        field = net(torch.from_numpy(U)[None], torch.from_numpy(A)[None], (64, 64), f=f)[0].numpy()
+        net, scheme = CorrectorNetwork(replace(SMALL["basis"], upscaling=per)).eval(), Scheme(corrections)
+        field = net(torch.from_numpy(U)[None], torch.from_numpy(A)[None], (64, 64), f=f, scheme=scheme)[0].numpy()
         errors.append(energy_norm(field - u, A) / energy_norm(u, A))
     assert errors[1] < 0.75 * errors[0]
     assert errors[2] < 0.75 * errors[1]

@@ -25,7 +25,7 @@ ROOTS = {
 LAYERS = [
     {"errors", "_version", "_lazy", "registry", "memory"},
     {"grid", "checks"},
-    {"solvers.q1", "solvers.linalg", "solvers.stencil", "solvers.blocktri", "solvers.multigrid"},
+    {"solvers.q1", "solvers.scheme", "solvers.linalg", "solvers.stencil", "solvers.blocktri", "solvers.multigrid"},
     {"coarse", "raster", "quadrature", "networks"},
     {"solvers", "models", "guard", "refine", "problem"},
     {"corrector"},

@@ -23,7 +23,7 @@ CASES = (
 #: Name of the row -> what differs from the configuration "mini". Brackets group the rows by question.
 ROWS: dict[str, dict[str, str]] = {
     "as in the configuration": {},
-    "[local solves] on, no correction": {"architecture.local_solves": "true", "architecture.corrections": "0"},
+    "[local solves] on, no correction": {"architecture.local_solves": "true", "validation.corrections": "0"},
     "[local solves] on": {"architecture.local_solves": "true"},
     "[local solves] on, trained through the correction": {"architecture.local_solves": "true", "corrections": "1"},
     "[optimiser] AdamW, rate 8e-4": {"optimiser": "adamw", "rate": "8e-4"},

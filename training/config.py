@@ -11,6 +11,7 @@ from typing import Any
 
 from ..networks.nhcsr import Architecture
 from ..registry import Registry
+from ..solvers.scheme import Scheme
 from .problems import Recipe
 
 
@@ -44,6 +45,7 @@ class TrainConfig:
     batch : problems per step at 32 coarse cells a side; more where problems are smaller, one at least.
     points : nodes per problem that a step looks at, drawn anew (for losses without derivatives); 0: all of them.
     corrections : how many of the network's corrections a step passes through. What they start from, they improve on.
+    validation : local solves and corrections of the fields that are validated; by default those of ``correct``.
     loads : loads of every coefficient that a step looks at, drawn anew; 0: all of them.
     rate : peak learning rate, after a linear warm-up of ``warmup`` steps.
     schedule : what follows over the budget: "cosine" to zero, "steps" (halved once, the paper's) or "constant".
@@ -62,6 +64,7 @@ class TrainConfig:
     batch: float = 4
     points: int = 0
     corrections: int = 0
+    validation: Scheme = field(default_factory=Scheme)
     loads: int = 0
     rate: float = 1.5e-3
     schedule: str = "cosine"
@@ -79,7 +82,7 @@ def _decode(kind: Any, value: Any) -> Any:
         unknown = set(value) - set(names)
         if unknown:
             raise ValueError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}; it has {', '.join(names)}")
-        nested = {"architecture": Architecture, "recipe": Recipe}
+        nested = {"architecture": Architecture, "recipe": Recipe, "validation": Scheme}
         out = {}
         for key, v in value.items():
             if key == "data":

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ..networks.nhcsr import CorrectorNetwork
 from ..networks.positions import Points
+from ..solvers.scheme import Scheme
 from . import state as checkpoint
 from .config import TrainConfig, to_json
 from .denoising import DENOISING, denoising_loss
@@ -71,7 +72,7 @@ def train(
     team = Team.from_environment(device)
     torch.manual_seed(config.seed)
     network = CorrectorNetwork(config.architecture).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network.corrections = config.corrections
+    scheme = Scheme(corrections=config.corrections)
     optimiser = optimisers[config.optimiser](network, config.rate, config.weight_decay)
     state = checkpoint.State(network, {k: v.clone() for k, v in network.state_dict().items()}, optimiser)
     last, best = folder / "last.safetensors", folder / "best.safetensors"
@@ -100,7 +101,7 @@ def train(
         average.load_state_dict(state.average)
         figures = {}
         for case, problems in held_out:
-            energy, l2 = network_errors(average, problems, case.scale)
+            energy, l2 = network_errors(average, problems, case.scale, scheme=config.validation)
             figures |= {f"{case.name} energy": float(energy.median()), f"{case.name} L2": float(l2.median())}
         score = figures[f"{cases[0].name} energy"] if cases else float("nan")
         log.info("step %d: %s", state.step, ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
@@ -131,7 +132,7 @@ def train(
             if loss_function is None:
                 loss = denoising_loss(network, U, A.double(), F, target, rng)
             else:
-                field, target = _predict(network, U, A.double(), F, target, config.points, rng)
+                field, target = _predict(network, U, A.double(), F, target, config.points, scheme, rng)
                 loss = loss_function(field, target, A.repeat_interleave(U.shape[1], 0), rng)
             if not finite(loss):
                 raise ArithmeticError(
@@ -175,15 +176,22 @@ def _choose(
 
 
 def _predict(
-    network: CorrectorNetwork, U: Tensor, A: Tensor, F: Tensor, target: Tensor, points: int, rng: torch.Generator
+    network: CorrectorNetwork,
+    U: Tensor,
+    A: Tensor,
+    F: Tensor,
+    target: Tensor,
+    points: int,
+    scheme: Scheme,
+    rng: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Prediction and target, one entry per load: all nodes (B K, n+1, n+1), or random inner ones (B K, 1, points)."""
     n = target.shape[-1] - 1
     if not points:
-        return network(U, A, (n, n), load=F).float().flatten(0, 1), target.flatten(0, 1)
+        return network(U, A, (n, n), load=F, scheme=scheme).float().flatten(0, 1), target.flatten(0, 1)
     at = torch.randint(1, n, (2, points), generator=rng)
     encoding = network.encode(U, A, n / A.shape[-1], load=F)
-    field = network.decode(encoding, Points(at.T.double() / n)).float()
+    field = network.decode(encoding, Points(at.T.double() / n), scheme).float()
     return field.flatten(0, 1).unsqueeze(1), target[..., at[0], at[1]].flatten(0, 1).unsqueeze(1)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..networks.nhcsr import CorrectorNetwork
 from ..networks.symmetry import symmetries, transform
+from ..solvers.scheme import Scheme
 from .coefficients import families, load
 from .losses import relative_errors
 from .problems import Problems, joined, solve_ladder
@@ -58,11 +59,16 @@ CASES = (
 
 @torch.inference_mode()
 def network_errors(
-    network: CorrectorNetwork, problems: Problems, scale: int, *, symmetrize: bool = False
+    network: CorrectorNetwork,
+    problems: Problems,
+    scale: int,
+    *,
+    scheme: Scheme | None = None,
+    symmetrize: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Relative energy and L2 errors (B,), (B,) against u_h, one problem at a time, in float64.
 
-    ``symmetrize`` takes the mean of the network's fields over the eight symmetries of the square.
+    ``scheme`` is that of the local solves and corrections (a training run validates what it trains), ``symmetrize`` takes the mean of the network's fields over the eight symmetries of the square.
     """
     energies, l2s = [], []
     for i in range(len(problems)):
@@ -70,7 +76,9 @@ def network_errors(
         target = problems.targets[scale][i].double()
         n = target.shape[-1] - 1
         fields = [
-            transform(network(transform(U, g), transform(A, g), (n, n), load=transform(F, g)), g, inverse=True)
+            transform(
+                network(transform(U, g), transform(A, g), (n, n), load=transform(F, g), scheme=scheme), g, inverse=True
+            )
             for g in (symmetries() if symmetrize else range(1))
         ]
         e, l2 = relative_errors(torch.stack(fields).mean(0)[0], target, A)

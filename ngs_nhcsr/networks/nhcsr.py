@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..solvers.scheme import Scheme
 from ..solvers.stencil import apply_mass
 from . import features as ft
 from .decoders import decoders
@@ -39,9 +40,7 @@ class Architecture:
         the fine mesh, the coefficient itself is taken: the field is u_h, and the network has nothing to add.
     local_solves : the decoded field is taken on the edges of the coefficient cells only and relaxed there, and inside
         the cells the field is exact for its values on the edges (``skeleton.py``); else it is the decoded field.
-    corrections : how often at most the effective problem is solved again for the residual at the corners of the cells,
-        and the local solves are repeated: what is wrong with κ then enters squared, cubed, …. None raises the energy
-        error. A load is done when a correction was less than ``tolerance`` (Euclidean norms of corner values).
+        How they and the corrections after them are done is no property of a network: see ``solvers.scheme.Scheme``.
     """
 
     encoder: str = "unet"
@@ -52,8 +51,6 @@ class Architecture:
     output: str = "second-order"
     upscaling: int = 4
     local_solves: bool = True
-    corrections: int = 4
-    tolerance: float = 5e-4
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,6 @@ class CorrectorNetwork(nn.Module):
     def __init__(self, architecture: Architecture):
         super().__init__()
         self.architecture = a = architecture
-        self.corrections = a.corrections
         if a.output not in OUTPUT_TERMS:
             raise ValueError(f"output must be one of {', '.join(OUTPUT_TERMS)}, not {a.output!r}")
         if a.inputs not in INPUTS:
@@ -207,19 +203,20 @@ class CorrectorNetwork(nn.Module):
         q = [max(1, min(r[k], (f.shape[k - 2] - 1) // A.shape[k - 2])) for k in (0, 1)]
         return bilinear(f, Nodes((q[0] * A.shape[-2], q[1] * A.shape[-1])))
 
-    def decode(self, encoding: Encoding, query: Query) -> Tensor:
+    def decode(self, encoding: Encoding, query: Query, scheme: Scheme | None = None) -> Tensor:
         """Field at a query (*leading dimensions of U, *shape of the query), float64.
 
-        With ``local_solves`` it is a function of the finite element space, else smooth between its nodes.
+        With ``local_solves``, done by ``scheme``, it is a function of the finite element space, else smooth between its
+        nodes.
         """
+        scheme = scheme or Scheme()
         if encoding.skeleton is None:
             (field,) = self._decoded(encoding, query)
         else:
-            skeleton = encoding.skeleton
+            skeleton = replace(encoding.skeleton, sweeps=scheme.sweeps)
             values = skeleton.relaxed(skeleton.values(*self._decoded(encoding, *skeleton.lines)))
             if encoding.problem is not None:
-                solve, tolerance = encoding.problem.correction, self.architecture.tolerance
-                values = skeleton.corrected(values, solve, self.corrections, tolerance)
+                values = skeleton.corrected(values, encoding.problem.correction, scheme)
             field = skeleton.field(values)
             if query != skeleton.nodes:
                 field = bilinear(field, query)
@@ -242,7 +239,9 @@ class CorrectorNetwork(nn.Module):
             fields[k] = fields[k] + correction.double() * (not encoding.exact)
         return fields
 
-    def forward(self, U: Tensor, A: Tensor, cells: tuple[int, int], **options: Any) -> Tensor:
+    def forward(
+        self, U: Tensor, A: Tensor, cells: tuple[int, int], *, scheme: Scheme | None = None, **options: Any
+    ) -> Tensor:
         """Nodal values (…, ny+1, nx+1) on the fine grid of ``cells``; options as for :meth:`encode`."""
         ratio = cells[0] / A.shape[-2]
-        return self.decode(self.encode(U, A, ratio, **options), Nodes(cells))
+        return self.decode(self.encode(U, A, ratio, **options), Nodes(cells), scheme)

@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..solvers.q1 import assemble, element_matrices, mass_apply
+from ..solvers.scheme import Scheme
 from ..solvers.stencil import Stencil, galerkin_elements
 from .dense import linear
 from .positions import Nodes
@@ -135,12 +136,15 @@ class Skeleton:
     load : (B, K, qy my + 1, qx mx + 1) nodal values of f, on a grid with q cells per coefficient cell.
     r : (ry, rx) fine cells per coefficient cell, 2 at least.
     size : (Ly, Lx) of the rectangle.
+    sweeps : how often corners and edges are relaxed in turn in one local solve; ``None``: max(1, log2(r) − 1), since
+        on finer meshes each leaves more, like log r.
     """
 
     A: Tensor
     load: Tensor
     r: tuple[int, int]
     size: tuple[float, float]
+    sweeps: int | None = None
 
     @property
     def nodes(self) -> Nodes:
@@ -154,11 +158,6 @@ class Skeleton:
         my, mx = self.A.shape[-2:]
         return Nodes((my, self.r[1] * mx)), Nodes((self.r[0] * my, mx))
 
-    @property
-    def sweeps(self) -> int:
-        """How often corners and edges take turns in one go: on finer meshes more, as each leaves more, like log r."""
-        return max(1, round(math.log2(max(self.r))) - 1)
-
     def relaxed(self, v: Values) -> Values:
         """After local solves over all inner edges and corners, twice, and the best on the line through both results.
 
@@ -169,7 +168,8 @@ class Skeleton:
 
     def _swept(self, v: Values) -> Values:
         v = self.relax_edges(v)
-        for _ in range(self.sweeps):
+        by_refinement = max(1, round(math.log2(max(self.r))) - 1)
+        for _ in range(by_refinement if self.sweeps is None else self.sweeps):
             v = self.relax_edges(self.relax_corners(v))
         return v
 
@@ -272,17 +272,18 @@ class Skeleton:
             torch.lerp(v.upright, w.upright, share[..., None]),
         )
 
-    def corrected(self, v: Values, solve: Callable[[Tensor], Tensor], most: int, tolerance: float) -> Values:
+    def corrected(self, v: Values, solve: Callable[[Tensor], Tensor], scheme: Scheme) -> Values:
         """After corrections by an approximate solver for residuals at the corners, and local solves after each.
 
-        None raises the energy error, whatever the solver is. A load is done after ``most`` of them, or when one was
-        smaller than ``tolerance`` (Euclidean norms of corner values); it does not depend on the others of its batch.
+        None raises the energy error, whatever the solver is. A load is done after ``scheme.corrections`` of them, or
+        when one was smaller than ``scheme.tolerance``, relative to the field (Euclidean norms of corner values); it
+        does not depend on the others of its batch.
         """
         active = torch.ones(v.corners.shape[:2], dtype=torch.bool, device=v.corners.device)
-        for _ in range(most):
+        for _ in range(scheme.corrections):
             step = solve(self.residual(v))
             v = self.best_between(v, self.relaxed(v.moved(step)), where=active)
-            active = active & (_squared(step) > tolerance**2 * _squared(v.corners))
+            active = active & (_squared(step) > scheme.tolerance**2 * _squared(v.corners))
             if not bool(active.any()):
                 break
         return v

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..solvers.scheme import Scheme
 from ..solvers.stencil import apply_mass, galerkin_elements
 from .positions import Nodes, bilinear
 from .skeleton import Skeleton
@@ -37,4 +38,4 @@ def corrected_cells(
     load = bilinear(f.double(), Nodes((q[0] * coarse[0], q[1] * coarse[1])))
     skeleton = Skeleton(A.double(), load, r, size)
     values = skeleton.relaxed(skeleton.values(*(bilinear(start, line) for line in skeleton.lines)))
-    return skeleton.field(skeleton.corrected(values, problem.correction, corrections, 0.0))
+    return skeleton.field(skeleton.corrected(values, problem.correction, Scheme(corrections, tolerance=0.0)))
