@@ -221,35 +221,45 @@ def ablation(
 
 @app.command()
 def reproduce(
-    table: Annotated[str, typer.Argument(help="table1, table2, table3, conditional, curves or figures (of table1).")],
-    protocol: Annotated[str, typer.Option(help="mini (CPU) or full (GPU).")] = "mini",
-    runs: Annotated[Path, typer.Option(help="Folder of the cells' runs; finished cells are kept.")] = Path(
+    table: Annotated[
+        str, typer.Argument(help="table1, table2, table3, conditional, all (by value), curves or figures (of table1).")
+    ],
+    protocol: Annotated[str, typer.Option(help="mini (minutes), midi (hours on a core) or full (GPU).")] = "mini",
+    runs: Annotated[Path, typer.Option(help="Folder of unfinished runs, which go on from there.")] = Path(
         "runs/reproduce"
     ),
+    cells: Annotated[
+        Path | None, typer.Option(help="Folder of finished cells: figures and weights; default: that of the runs.")
+    ] = None,
     data: Annotated[Path, typer.Option(help="Folder of the shards; missing ones are made.")] = Path("data"),
     only: Annotated[list[str] | None, typer.Option(help="Only rows whose name contains this; may be repeated.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds; default: all of the protocol.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps per cell; default: those of the protocol.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes of processor time.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
     save: Annotated[Path | None, typer.Option(help="Stem of the .md and .json to write; folder of figures.")] = None,
 ) -> None:
     """Train and measure every row of a table of the NH-CSR paper, or draw its figures; goes on where it was stopped."""
     import torch
 
-    from .training.reproduce import PROTOCOLS, TABLES, run_table, to_markdown
+    from .training.protocols import PROTOCOLS, TABLES, plan
+    from .training.reproduce import Places, run_cells, table_cells, to_markdown
 
-    if table not in (*TABLES, "curves", "figures") or protocol not in PROTOCOLS:
-        raise typer.BadParameter(f"tables: {', '.join(TABLES)}, curves or figures; protocols: {', '.join(PROTOCOLS)}")
+    if table not in (*TABLES, "all", "curves", "figures") or protocol not in PROTOCOLS:
+        raise typer.BadParameter(
+            f"tables: {', '.join(TABLES)}, all, curves or figures; protocols: {', '.join(PROTOCOLS)}"
+        )
     torch.set_num_threads(1)
+    chosen = PROTOCOLS[protocol]
+    chosen = dataclasses.replace(chosen, seeds=chosen.seeds[:seeds], steps=steps or chosen.steps)
     if table == "figures":
         from .training.figures import draw_figures
 
         logging.getLogger("ngs_nhcsr").setLevel(logging.INFO)  # which rows are left out
-        for path in draw_figures(
-            PROTOCOLS[protocol], runs / protocol, save or runs / f"{protocol}-figures", only=only or (), device=device
-        ):
+        folder = save or runs / f"{protocol}-figures"
+        for path in draw_figures(chosen, runs / protocol, folder, only=only or (), device=device):
             typer.echo(path)
         return
-    chosen = PROTOCOLS[protocol]
     if table == "curves":
         from .training import curves
 
@@ -259,21 +269,22 @@ def reproduce(
             save.with_suffix(".md").write_text(curves.to_markdown(found))
             curves.draw(found).savefig(save.with_suffix(".png"), dpi=110)
         return
-    cells = run_table(
-        table,
-        dataclasses.replace(chosen, seeds=chosen.seeds[:seeds]),
-        runs / protocol,
-        data,
-        only=only or (),
+    finished = run_cells(
+        plan(chosen) if table == "all" else table_cells(table, chosen, only or ()),
+        chosen,
+        Places(runs / protocol, (cells or runs) / protocol, data),
         device=device,
+        minutes=minutes,
         report=lambda cell: typer.echo(
             f"{cell.row} {cell.seed} " + str({k: round(v["energy"], 4) for k, v in cell.metrics.items()})
         ),
     )
-    typer.echo(to_markdown(cells))
+    if not finished:
+        return
+    typer.echo(to_markdown(finished))
     if save is not None:
-        save.with_suffix(".md").write_text(to_markdown(cells))
-        save.with_suffix(".json").write_text(json.dumps([dataclasses.asdict(c) for c in cells], indent=1) + "\n")
+        save.with_suffix(".md").write_text(to_markdown(finished))
+        save.with_suffix(".json").write_text(json.dumps([dataclasses.asdict(c) for c in finished], indent=1) + "\n")
 
 
 @app.command()

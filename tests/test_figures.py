@@ -15,12 +15,13 @@ from typer.testing import CliRunner
 from ngs_nhcsr import cli
 from ngs_nhcsr.networks.nhcsr import Architecture, CorrectorNetwork
 from ngs_nhcsr.networks.positions import Nodes, bilinear
-from ngs_nhcsr.training import reproduce
+from ngs_nhcsr.training import protocols
 from ngs_nhcsr.training.evidence import branch_fields, gather, trained_rows
 from ngs_nhcsr.training.figures import DRAWINGS, draw_figures, style
 from ngs_nhcsr.training.losses import energy_squared, l2_squared
 from ngs_nhcsr.training.problems import solve_ladder
-from ngs_nhcsr.training.reproduce import PROTOCOLS, TABLES, cell_folder, run_table
+from ngs_nhcsr.training.protocols import PROTOCOLS, TABLES
+from ngs_nhcsr.training.reproduce import Places, cell_folder, run_cells, table_cells
 from ngs_nhcsr.training.spectra import fourier_power, fourier_spectrum, mod255, resolution_errors, sine_spectrum
 
 TINY = replace(
@@ -32,7 +33,8 @@ TINY = replace(
 def runs(tmp_path_factory):
     """A folder with two trained rows of table 1."""
     folder = tmp_path_factory.mktemp("runs")
-    run_table("table1", TINY, folder / "mini", folder / "data", only=("IPE-LIIF", "NH-CSR"))
+    places = Places(folder / "mini", folder / "mini", folder / "data")
+    run_cells(table_cells("table1", TINY, ("IPE-LIIF", "NH-CSR")), TINY, places)
     return folder
 
 
@@ -147,7 +149,7 @@ def test_branches_sum_to_what_the_decoder_reads(runs):
 
 def test_figures_command(runs, tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO, "ngs_nhcsr")  # and back afterwards: the command changes it
-    monkeypatch.setitem(reproduce.PROTOCOLS, "mini", TINY)
+    monkeypatch.setitem(protocols.PROTOCOLS, "mini", TINY)
     monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
     arguments = ["reproduce", "figures", "--runs", str(runs), "--save", str(tmp_path / "f"), "--only", "bicubic"]
     result = CliRunner().invoke(cli.app, arguments)

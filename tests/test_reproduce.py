@@ -1,8 +1,10 @@
 """Ablation and paper tables: every row can be built, cells are resumable, figures are those of the fields."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -13,14 +15,31 @@ from ngs_nhcsr.networks.nhcsr import CorrectorNetwork
 from ngs_nhcsr.training import ablation, curves
 from ngs_nhcsr.training.config import configs, override
 from ngs_nhcsr.training.denoising import DENOISING, denoising_loss
+from ngs_nhcsr.training.loop import train
 from ngs_nhcsr.training.metrics import cost, field_metrics
-from ngs_nhcsr.training.reproduce import PROTOCOLS, TABLES, Interpolation, cell_folder, run_table, to_markdown
+from ngs_nhcsr.training.protocols import PROTOCOLS, TABLES, plan
+from ngs_nhcsr.training.reproduce import (
+    Interpolation,
+    Places,
+    Stopped,
+    cell_folder,
+    measure,
+    run_cells,
+    table_cells,
+    to_markdown,
+    train_row,
+)
 from ngs_nhcsr.training.runs import steps_done, trained_network
 from ngs_nhcsr.training.validation import Case
 
 TINY = replace(
     PROTOCOLS["mini"], coarse=4, trained=(2, 4), beyond=(8,), problems=4, steps=1, points=30, seeds=(0, 1), tests=1
 )
+
+
+def run_table(table, protocol, folder, data, *, only=(), report=lambda cell: None):
+    """A table whose cells are kept beside their runs."""
+    return run_cells(table_cells(table, protocol, only), protocol, Places(folder, folder, data), report=report)
 
 
 @pytest.mark.parametrize("row", list(ablation.ROWS))
@@ -65,6 +84,55 @@ def test_cascades_are_trained_branch_by_branch(tmp_path):
     assert [trained_network(r).architecture.decoder_options["active"] for r in stages[:2]] == [1, 2]
     unused = [load_file(r / "best.safetensors")["decoder.branches.2.query.weight"] for r in stages[:2]]
     assert torch.equal(*unused)
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path):
+    """Weights after 6 steps in one go equal those after a stop: schedule, warm-up, draws and optimiser go on."""
+    protocol, variant = replace(TINY, steps=6), TABLES["table1"]["LIIF"]
+    whole = train_row(variant, protocol, 0, tmp_path / "whole", tmp_path / "data")
+    config = protocol.config(variant, 0)
+    stopped = tmp_path / "stopped"
+    train(config, stopped, tmp_path / "data", until=6, minutes=1e-9, clock="cpu", cases=())
+    assert steps_done(stopped) == 0
+    halves = iter([False, False, False, False, True])
+    with patch("ngs_nhcsr.training.loop.stop_requested", lambda: nullcontext(lambda: next(halves))):
+        train(config, stopped, tmp_path / "data", until=6, cases=())
+    assert steps_done(stopped) == 4
+    assert train_row(variant, protocol, 0, stopped, tmp_path / "data") == stopped
+    one, two = (load_file(run / "best.safetensors") for run in (whole, stopped))
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-5, atol=1e-7)
+
+
+def test_a_budget_ends_a_run_between_and_inside_cells(tmp_path):
+    variant = TABLES["table1"]["LIIF"]
+    with pytest.raises(Stopped, match="of 1 steps"):
+        train_row(variant, TINY, 0, tmp_path / "run", tmp_path / "data", minutes=1e-9)
+    places = Places(tmp_path / "runs", tmp_path / "cells", tmp_path / "data")
+    assert run_cells(table_cells("table1", TINY, ("LIIF",)), TINY, places, minutes=0.0) == []
+
+
+def test_finished_cells_are_small_and_measured_as_they_are_kept(tmp_path):
+    places = Places(tmp_path / "runs", tmp_path / "cells", tmp_path / "data")
+    (cell,) = run_cells([("LTE", TABLES["table1"]["LTE"], 0)], TINY, places)
+    (figures,), (weights,) = (list((tmp_path / "cells").glob(f"*.{s}")) for s in ("json", "safetensors"))
+    assert figures.stat().st_size < 50_000
+    assert weights.stat().st_size < 1_000_000
+    kept = CorrectorNetwork(TINY.config(TABLES["table1"]["LTE"], 0).architecture)
+    kept.load_state_dict(load_file(weights))
+    for case, metrics in measure(kept.eval(), TINY)[0].items():
+        assert metrics == pytest.approx(cell.metrics[case])
+    # a checkout without the runs has them all the same
+    again = run_cells([("LTE", TABLES["table1"]["LTE"], 0)], TINY, replace(places, runs=tmp_path / "gone"))
+    assert again == [cell]
+
+
+def test_the_long_run_takes_every_cell_once_main_rows_first():
+    protocol = PROTOCOLS["midi"]
+    cells = [cell_folder(Path(), v, protocol, seed).name for _, v, seed in plan(protocol)]
+    tables = {cell_folder(Path(), v, protocol, 0).name for t in TABLES.values() for v in t.values()}
+    assert tables <= set(cells)
+    assert len(set(cells[:18])) == 18
 
 
 def test_the_diffusion_model_is_trained_by_its_own_loss(tmp_path):

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .loop import train
-from .reproduce import SCS, Protocol, Variant, cell_folder
+from .protocols import SCS, Protocol, Variant
+from .reproduce import cell_folder
 from .runs import steps_done
 from .validation import Case
 

@@ -17,7 +17,8 @@ from ..networks.nhcsr import CorrectorNetwork
 from ..networks.positions import Nodes
 from .coefficients import families
 from .problems import solve_ladder
-from .reproduce import TABLES, UNTRAINED, Interpolation, Protocol, cell_folder
+from .protocols import TABLES, UNTRAINED, Protocol
+from .reproduce import Interpolation, cell_folder
 from .runs import steps_done, trained_network
 from .spectra import resolution_errors, resolution_table
 from .validation import TEST_SEEDS

@@ -30,7 +30,8 @@ from .evidence import (
     to_markdown,
     trained_rows,
 )
-from .reproduce import Interpolation, Protocol
+from .protocols import Protocol
+from .reproduce import Interpolation
 from .spectra import (
     Spectrum,
     fourier_power,

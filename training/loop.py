@@ -35,6 +35,7 @@ def train(
     *,
     minutes: float | None = None,
     steps: int | None = None,
+    until: int | None = None,
     clock: str = "wall",
     device: str | torch.device = "cpu",
     workers: int = 1,
@@ -53,6 +54,8 @@ def train(
     folder : receives ``last.safetensors`` (to go on), ``best.safetensors`` (network weights), ``log.csv``.
     data_folder : shards of training problems; missing ones are generated. Unused by data sets with ``refresh``.
     minutes, steps : budget of this call, one of them; the learning rate falls to zero over it.
+    until : steps of the whole run instead: one that was stopped goes on as if it had not been, the learning rate falls
+        to zero over all of them; ``minutes`` are then only a limit of this call.
     clock : of the minutes: "wall", or "cpu" for those that this process computed.
     validate_every : minutes between validations (with a budget in steps: only at the end, or every ``validate_steps``).
     start_from : weights to begin with: a checkpoint of any run, or the weights of a model, of this architecture.
@@ -67,7 +70,10 @@ def train(
     ValueError : no budget, a checkpoint that does not fit, or one made with another configuration.
     ArithmeticError : a loss that is not finite; the last checkpoint stays.
     """
-    budget = Budget(minutes, steps, clock)
+    if until is not None and steps is not None:
+        raise ValueError("give steps= for this call or until= for the whole run, not both")
+    budget = Budget(minutes, steps, clock) if until is None else Budget(steps=until, clock=clock)
+    limit = None if until is None or minutes is None else Budget(minutes=minutes, clock=clock)
     device = _own_device(torch.device(device))
     team = Team.from_environment(device)
     torch.manual_seed(config.seed)
@@ -90,9 +96,11 @@ def train(
         raise ValueError("a data set has no scale that is drawn (scale_weights=) and that this network can learn from")
     loss_function = None if config.loss == DENOISING else combine(config.loss)
     average = CorrectorNetwork(config.architecture).to(device)
-    first_step, before, smooth = state.step, state.seconds, float("nan")
+    first_step, before, smooth = state.step if until is None else 0, state.seconds, float("nan")
     folder.mkdir(parents=True, exist_ok=True)
-    bar = tqdm(total=steps, disable=not (progress and team.leads), unit="step")
+    bar = tqdm(
+        total=until or steps, initial=state.step - first_step, disable=not (progress and team.leads), unit="step"
+    )
 
     def keep() -> None:
         """Validate the running mean of the weights, log it, keep the best of them and the state."""
@@ -114,10 +122,15 @@ def train(
         bar.set_postfix_str(f"loss {smooth:.3f}, energy {score:.3f}")
 
     budget.restart()
+
+    def over() -> bool:
+        used = budget.used(state.step - first_step) >= 1 or (limit is not None and limit.used(0) >= 1)
+        return team.leads and used
+
     next_validation = 60 * validate_every
     with stop_requested() as stop:
         # The leader's clock ends the run: the others did not validate and began earlier.
-        while not team.decides((team.leads and budget.used(state.step - first_step) >= 1) or stop(), device):
+        while not team.decides(over() or stop(), device):
             rng = torch.Generator().manual_seed(config.seed * 1_000_003 + state.step)
             done = budget.used(state.step - first_step)
             pool, scale = _choose(pools, scales, config.cumulative, done, rng)
@@ -153,9 +166,10 @@ def train(
             value = float(loss.detach())
             smooth = value if math.isnan(smooth) else 0.98 * smooth + 0.02 * value
             bar.update()
-            if validate_steps and (state.step - first_step) % validate_steps == 0 and state.step - first_step != steps:
+            taken = state.step - first_step
+            if validate_steps and taken % validate_steps == 0 and taken != (until or steps):
                 keep()
-            if steps is None and budget.seconds > next_validation:
+            if steps is None and until is None and budget.seconds > next_validation:
                 keep()
                 next_validation = budget.seconds + 60 * validate_every
     keep()

@@ -68,7 +68,8 @@ def network_errors(
 ) -> tuple[Tensor, Tensor]:
     """Relative energy and L2 errors (B,), (B,) against u_h, one problem at a time, in float64.
 
-    ``scheme`` is that of the local solves and corrections (a training run validates what it trains), ``symmetrize`` takes the mean of the network's fields over the eight symmetries of the square.
+    ``scheme`` is that of the local solves and corrections; ``symmetrize`` takes the mean of the network's fields over
+    the eight symmetries of the square.
     """
     energies, l2s = [], []
     for i in range(len(problems)):
