@@ -1,7 +1,13 @@
-"""Time of the first and of repeated corrections, 32² -> 512²; with --large other sizes too."""
+"""Time of the first and of repeated corrections, 32² -> 512²; also larger ones, and with busy processes beside it."""
 
+from __future__ import annotations
+
+import argparse
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from ngsolve import H1, BilinearForm, GridFunction, LinearForm, VoxelCoefficient, dx, grad
@@ -9,10 +15,12 @@ from ngsolve.meshes import MakeStructured2DMesh
 
 from ngs_nhcsr import Corrector
 
+TRIES = 10
 
-def coarse(n):
+
+def coarse(n: int, contrast: float) -> tuple[GridFunction, VoxelCoefficient]:
     """An ordinary coarse solve on n x n quads with four random coefficient cells per coarse cell and axis."""
-    kappa = np.where(np.random.default_rng(n).random((4 * n, 4 * n)) < 0.5, 1.0, 10.0)
+    kappa = np.where(np.random.default_rng(n).random((4 * n, 4 * n)) < 0.5, 1.0, contrast)
     fes = H1(MakeStructured2DMesh(quads=True, nx=n, ny=n), order=1, dirichlet=".*")
     u, v = fes.TnT()
     a = VoxelCoefficient((0, 0), (1, 1), kappa, linear=False)
@@ -23,19 +31,45 @@ def coarse(n):
     return gfu, a
 
 
-start = time.perf_counter()
-corrector = Corrector()
-print(f"model loaded in {time.perf_counter() - start:.2f} s")
-cases = [(32, 16)] + [(8, 16), (128, 4), (128, 16)] * ("--large" in sys.argv)
-for n, scale in cases:
-    u_coarse, a = coarse(n)
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Other processes that compute all the time, five minutes at most."""
+    loop = "import time\nend = time.time() + 300\nwhile time.time() < end: pass"
+    others = [subprocess.Popen([sys.executable, "-c", loop]) for _ in range(count)]
+    time.sleep(0.5 * bool(count))
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+
+
+def measure(corrector: Corrector, n: int, scale: int, contrast: float) -> None:
+    """Print the time of the first correction, and of TRIES more."""
+    u_coarse, a = coarse(n, contrast)
     times = []
-    for _ in range(6):
+    for _ in range(TRIES + 1):
         start = time.perf_counter()
         result = corrector(u_coarse, a, scale)
         times.append(time.perf_counter() - start)
     parts = ", ".join(f"{k} {v:.3f}" for k, v in result.timings.items())
     print(
-        f"{n}² -> {n * scale}²: first {times[0]:.2f} s, repeated median {np.median(times[1:]):.3f} s "
-        f"(last: {parts}), {result.status.name}"
+        f"{n}² -> {n * scale}² at 1:{contrast:g}: first {times[0]:.2f} s, repeated median {np.median(times[1:]):.3f} "
+        f"s, longest {max(times[1:]):.3f} s (last: {parts}), {result.status.name}",
+        flush=True,
     )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--large", action="store_true", help="8², 128² coarse cells and 2048² fine ones too")
+    parser.add_argument("--busy", type=int, default=0, help="number of busy processes beside it")
+    parser.add_argument("--contrast", type=float, nargs="*", default=[10.0], help="contrasts of the medium")
+    arguments = parser.parse_args()
+    start = time.perf_counter()
+    corrector = Corrector()
+    print(f"model loaded in {time.perf_counter() - start:.2f} s")
+    with busy(arguments.busy):
+        for contrast in arguments.contrast:
+            for n, scale in [(32, 16)] + [(8, 16), (128, 4), (128, 16)] * arguments.large:
+                measure(corrector, n, scale, contrast)

@@ -33,6 +33,14 @@ ROUND_OFF = 1e-7
 EVIDENCE = 1e-3
 #: Ties whose canonical solutions differ by more than this (relative, l2 of nodal values) are undecidable.
 SAME = 0.01
+#: A recovered load whose rough part has at least this correlation with that of the solution depends on it, …
+FOLLOWS = 0.95
+#: … and matters if it makes up this share of the load.
+MATTERS = 0.002
+#: Solutions whose rough part is a smaller share than this are smooth, like their loads: no correlation tells anything.
+SMOOTH = 1e-3
+#: Nodes that a correlation needs.
+ENOUGH = 25
 #: Nodes a side that the description of a load needs at most, where the coarse grid allows.
 LOAD_NODES = 512
 
@@ -67,11 +75,50 @@ def roughness(F: np.ndarray, free: np.ndarray) -> float:
     >>> roughness(np.ones((6, 6)), np.pad(np.ones((4, 4), bool), 1))
     0.0
     """
-    inner = free[1:-1, 1:-1] & free[:-2, 1:-1] & free[2:, 1:-1] & free[1:-1, :-2] & free[1:-1, 2:]
-    mean = (F[:-2, 1:-1] + F[2:, 1:-1] + F[1:-1, :-2] + F[1:-1, 2:]) / 4
-    centre = F[1:-1, 1:-1]
-    total = float(np.sqrt((centre[inner] ** 2).sum()))
-    return float(np.sqrt(((centre - mean)[inner] ** 2).sum())) / total if total > 0 else 0.0
+    rough, inner = _rough_part(F, free)
+    total = float(np.linalg.norm(F[inner]))
+    return float(np.linalg.norm(rough)) / total if total > 0 else 0.0
+
+
+def follows_solution(F: np.ndarray, U: np.ndarray, free: np.ndarray, size: tuple[float, float]) -> tuple[float, float]:
+    """Correlate the rough parts of a recovered load and of the solution.
+
+    A U = F − c M U for a reaction c: the recovered load F − c M U has the roughness of U, that of a load which is a
+    function of the place does not. The rough part is twice the difference to the mean of the four neighbours, which
+    takes cubic functions to zero.
+
+    Parameters
+    ----------
+    F, U : (N+1, M+1) recovered load vector and nodal values.
+    free : (N+1, M+1) mask of free nodes.
+    size : (Ly, Lx) of the rectangle.
+
+    Returns
+    -------
+    Correlation in [-1, 1] (−1: reaction), and ‖c M U‖ / ‖F‖ for the c that explains it; zeros where the solution is
+    smooth or the grid too small, so that nothing can be told.
+    """
+    MU = mass_apply(U, size)
+    free = free & np.pad(np.ones((free.shape[0] - 2, free.shape[1] - 2), bool), 1)  # hats on the boundary are halved
+    inner, rough_F, rough_U = free, np.where(free, F, 0.0), np.where(free, MU, 0.0)
+    for _ in range(2):
+        rough_F, _ = _rough_part(rough_F, inner)
+        rough_U, inner = _rough_part(rough_U, inner)
+    norm_F, norm_U = float(np.linalg.norm(rough_F)), float(np.linalg.norm(rough_U))
+    if inner.sum() < ENOUGH or norm_F == 0 or norm_U <= SMOOTH * float(np.linalg.norm(MU[inner])):
+        return 0.0, 0.0
+    product = float((rough_F * rough_U).sum())
+    share = abs(product) / norm_U**2 * float(np.linalg.norm(MU[free])) / float(np.linalg.norm(F[free]))
+    return product / (norm_F * norm_U), share
+
+
+def _rough_part(v: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return v minus the mean of its four neighbours where all five are free, else 0, and where that is."""
+    inner = np.zeros_like(free)
+    inner[1:-1, 1:-1] = free[1:-1, 1:-1] & free[:-2, 1:-1] & free[2:, 1:-1] & free[1:-1, :-2] & free[1:-1, 2:]
+    out = np.zeros_like(v)
+    out[1:-1, 1:-1] = v[1:-1, 1:-1] - (v[:-2, 1:-1] + v[2:, 1:-1] + v[1:-1, :-2] + v[1:-1, 2:]) / 4
+    return np.where(inner, out, 0.0), inner
 
 
 def load_cells(grid: TensorGrid) -> int:

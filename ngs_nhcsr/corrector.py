@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -19,14 +20,17 @@ from .grid import TensorGrid, prolongate
 from .guard import FLAGGED_FROM, Status, Verdict, guard
 from .problem import Problem, read_problem
 from .raster import fine_space, read_coarse
-from .refine import Refinement, estimate_error
+from .refine import Refinement, coefficient_error, estimate_error
 from .refine import refine as refine_field
+from .solvers.threads import suited_threads
 
 if TYPE_CHECKING:
     from .models import Model
     from .solvers.flux import EquilibratedFlux
     from .solvers.scheme import Scheme
 
+#: Estimated error of the raster from which it is told.
+NOTED_FROM = 0.02
 #: Multigrid-CG steps for the flux of the error bounds.
 BOUND_CYCLES = 3
 OnUntrusted = Literal["raise", "warn", "return"]
@@ -204,8 +208,11 @@ class Corrector:
         fes: ngs.FESpace | None = None,
         refine: int = 0,
         refine_to: float | None = None,
+        on_untrusted: OnUntrusted = "warn",
     ) -> Correction:
-        """Correct a coarse solution; parameters as for :func:`correct`."""
+        """Correct a coarse solution; parameters, warnings and errors as for :func:`correct`."""
+        if on_untrusted not in ("raise", "warn", "return"):
+            raise InvalidProblem(f'on_untrusted must be "raise", "warn" or "return", not {on_untrusted!r}.')
         clock = _Clock()
         scale = check_scale(scale)
         check_refinement(refine, refine_to)
@@ -215,17 +222,18 @@ class Corrector:
             same = ngs.GridFunction(u_coarse.space)
             same.vec.data = u_coarse.vec
             return Correction(same, values, Status.ACCEPTED, None, model=self.model.card.name)
-        problem = self._read(u_coarse, a, f, form, mesh, cells_per_coarse)
-        grid = problem.grid
-        fine = grid.refined(scale)
-        check_memory(fine.cells)
-        clock.lap("read")
-        out = self.correct_problem(problem, scale, refine=refine, refine_to=refine_to, lap=clock.lap)
+        with suited_threads():
+            problem = self._read(u_coarse, a, f, form, mesh, cells_per_coarse)
+            grid = problem.grid
+            fine = grid.refined(scale)
+            check_memory(fine.cells)
+            clock.lap("read")
+            out = self.correct_problem(problem, scale, refine=refine, refine_to=refine_to, lap=clock.lap)
         u_fine = fine_space(u_coarse, grid, fine).field(out.values)
         if fes is not None:
             u_fine = transfer(u_fine, out.values, fine, fes)
         clock.lap("write")
-        return Correction(
+        result = Correction(
             u_fine,
             out.values,
             out.status,
@@ -239,6 +247,8 @@ class Corrector:
             out.refinement,
             out.estimate,
         )
+        report(result, on_untrusted)
+        return result
 
     def correct_problem(
         self,
@@ -277,12 +287,18 @@ class Corrector:
                 reached = f"{refinement.after:.1e} after {refinement.steps} steps"
                 notes += (f"refinement reached {reached}, not {refine_to:g}.",)
             lap("refine")
-        elif status is Status.ACCEPTED:
+        elif status in (Status.ACCEPTED, Status.OUT_OF_CONTRACT, Status.INCONSISTENT):
             estimate = estimate_error(values, A, load, free, grid.size)
             lap("estimate")
-        if status is Status.ACCEPTED and estimate is not None and estimate > FLAGGED_FROM:
+        lost = coefficient_error(values, A, problem.raster.variation, grid.size)
+        unsure = (Status.ACCEPTED, Status.OUT_OF_CONTRACT)
+        if status in unsure and estimate is not None and estimate > FLAGGED_FROM:
             status = Status.INACCURATE
             notes += (f"its relative energy error against the fine solution is estimated at {estimate:.0%}.",)
+        if lost > NOTED_FROM:
+            notes += (f"one value per raster cell costs about {lost:.0%} in energy, which refine= cannot mend.",)
+        if status in unsure and lost > FLAGGED_FROM:
+            status = Status.INACCURATE
         return Outcome(values, status, notes, verdict, refinement, estimate)
 
     def evaluate(
@@ -348,6 +364,8 @@ class Corrector:
             dirichlet=all(problem.field.sides),
         )
         notes = problem.notes
+        if not problem.consistent and status is Status.ACCEPTED:
+            status = Status.INCONSISTENT
         if violations:
             notes += (f"outside the contract of model {self.model.card.name!r}: {'; '.join(violations)}.",)
             if status is Status.ACCEPTED:
@@ -421,8 +439,6 @@ def correct(
     >>> correct(u_coarse, a, scale=8).space.ndof
     16641
     """  # noqa: E501
-    if on_untrusted not in ("raise", "warn", "return"):
-        raise InvalidProblem(f'on_untrusted must be "raise", "warn" or "return", not {on_untrusted!r}.')
     corrector = Corrector(model, device, symmetrize=symmetrize, scheme=scheme)
     result = corrector(
         u_coarse,
@@ -435,20 +451,28 @@ def correct(
         fes=fes,
         refine=refine,
         refine_to=refine_to,
+        on_untrusted=on_untrusted,
     )
-    report(result, on_untrusted)
     return result if full else result.u_fine
 
 
 def report(result: Correction, on_untrusted: OnUntrusted) -> None:
-    """Raise or warn as asked; notes on an accepted result are always warnings."""
+    """Raise or warn as asked; notes on an accepted result are always warnings, at the line of the user's call."""
     message = " ".join(result.notes)
     if not result.status.trusted:
         message = f"{result.status.name}: {result.status.value} {message}".strip()
         if on_untrusted == "raise":
             raise UntrustedResult(message)
     if message and on_untrusted != "return":
-        warnings.warn(message, NhcsrWarning, stacklevel=3)
+        warnings.warn(message, NhcsrWarning, stacklevel=_levels_to_user())
+
+
+def _levels_to_user() -> int:
+    """Frames from :func:`report` to the first one outside this module."""
+    frame, levels = sys._getframe(1), 1
+    while frame is not None and frame.f_globals.get("__name__") == __name__:
+        frame, levels = frame.f_back, levels + 1
+    return levels
 
 
 def transfer(u: ngs.GridFunction, values: np.ndarray, grid: TensorGrid, fes: ngs.FESpace) -> ngs.GridFunction:

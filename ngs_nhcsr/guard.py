@@ -37,6 +37,10 @@ class Status(Enum):
         "checked to be no worse than the coarse solution, but the problem lies outside what the model was trained "
         "for. Compare with a fine solve on one example, or refine (refine=2)."
     )
+    INCONSISTENT = (
+        "u_coarse is not the solution of the problem as read from the coefficient and f= or form=; the field solves "
+        "that problem, which may not be yours."
+    )
     UNVERIFIED = "the load of the coarse solution is not known, so nothing could be compared. Pass f= or form=."
 
     @property

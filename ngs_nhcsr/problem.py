@@ -11,8 +11,9 @@ import numpy as np
 
 from . import coarse as reading_
 from . import quadrature
-from .checks import check_kind
+from .checks import check_kind, described
 from .errors import InvalidProblem
+from .forms import MATCHING, check_form, free_dofs, load_of, sparse_matrix
 from .grid import TensorGrid, prolongate, restrict
 from .raster import CoarseField, Raster, evaluate, rasterise, read_coarse
 from .solvers.q1 import mass_apply
@@ -31,6 +32,8 @@ class Problem:
     reading : the coarse solution made canonical, with its load.
     notes : reservations to tell the user.
     decided : False where the load is unknown or several rules explain the solution.
+    mismatch : relative energy distance of the user's solution from that of the problem as read, where f or the form
+        was given: about zero if all belongs together; 0 where it was not compared.
     """
 
     field: CoarseField
@@ -38,6 +41,12 @@ class Problem:
     reading: reading_.Reading
     notes: tuple[str, ...] = ()
     decided: bool = True
+    mismatch: float = 0.0
+
+    @property
+    def consistent(self) -> bool:
+        """Whether the user's solution is that of the problem as read, as far as it was compared."""
+        return self.mismatch <= MATCHING
 
     @property
     def grid(self) -> TensorGrid:
@@ -100,7 +109,11 @@ def read_problem(
             f"the coefficient varies inside {raster.varying} of {raster.values.size} raster cells, which get their "
             f"{mean} mean; raise cells_per_coarse= to resolve it."
         )
-    reading = _read(u_coarse, a, found, raster, f, form, mesh, notes)
+    # A region-wise coefficient of another mesh cannot be assembled on the user's: its raster stands for it.
+    function = quadrature.as_coefficient_function(a if mesh is None else raster.values, raster.values, grid)
+    reading, off = _read(u_coarse, function, found, raster, f, form)
+    if off > MATCHING:
+        notes.append(_mismatch_note(off, found.U, form is not None and f is None))
     decided = reading.F is not None and not reading.ambiguous
     if reading.ambiguous:
         notes.append(
@@ -120,41 +133,53 @@ def read_problem(
             "the boundary carries a natural flux, which is not taken to the fine mesh; the energy is not checked."
         )
         decided = False
-    return Problem(found, raster, reading, tuple(notes), decided)
+    if f is None and form is None and found.vertices is not None and decided and reading.F is not None:
+        rho, share = reading_.follows_solution(reading.F, found.U, found.free, grid.size)
+        if abs(rho) > reading_.FOLLOWS and share > reading_.MATTERS:
+            notes.append(
+                f"the load recovered from u_coarse follows u_coarse itself (correlation {rho:.2f}, {share:.0%} of the "
+                "load): its problem seems to have a reaction or time-derivative term, which is not taken to the fine "
+                "mesh. Pass f= and form= to say what it solves."
+            )
+            decided = False
+    return Problem(found, raster, reading, tuple(notes), decided, off)
 
 
 def _read(
-    u: ngs.GridFunction,
-    a: Any,
-    found: CoarseField,
-    raster: Raster,
-    f: Any,
-    form: ngs.BilinearForm | None,
-    mesh: ngs.Mesh | None,
-    notes: list[str],
-) -> reading_.Reading:
+    u: ngs.GridFunction, a: ngs.CoefficientFunction, found: CoarseField, raster: Raster, f: Any, form: Any
+) -> tuple[reading_.Reading, float]:
+    """Canonical coarse solution with its load, and how far u is from the solution of the problem as given."""
     grid, A = found.grid, raster.values
     if f is not None:
         samples = sample_load(f, u.space.mesh, grid)
-        cells = (samples.shape[0] - 1, samples.shape[1] - 1)
+        own = quadrature.integrated_load(u, _as_function(f, samples, grid))
         if isinstance(f, ngs.CoefficientFunction) and found.vertices is not None:
-            F = quadrature.to_grid(u, found, quadrature.integrated_load(u, f))  # keeps jumps of f where they are
+            F = quadrature.to_grid(u, found, own)  # keeps jumps of f where they are
         else:
             F = restrict(mass_apply(samples, grid.size), grid.cells)
         canonical = reading_.galerkin_solve(A, grid, np.where(found.free, F, 0.0), found.free, found.U)
-        _compare(found.U, canonical, notes)
-        log.info("load given, sampled on %d x %d nodes", cells[1] + 1, cells[0] + 1)
-        return reading_.Reading(canonical, np.where(found.free, F, 0.0), samples, "given f", {})
+        log.info("load given, sampled on %d x %d nodes", *samples.shape[::-1])
+        reading = reading_.Reading(canonical, np.where(found.free, F, 0.0), samples, "given f", {})
+        return reading, quadrature.mismatch(u, a, own)
     if form is not None:
-        F = quadrature.to_grid(u, found, quadrature.form_load(u, form))
-        return reading_.read_given(A, grid, found.U, found.free, F, "given form")
-    # A region-wise coefficient of another mesh cannot be assembled on the user's: its raster stands for it.
-    own = a if mesh is None else A
-    function = quadrature.as_coefficient_function(own, A, grid)
+        check_form(u, form)
+        own = load_of(sparse_matrix(u, form), u.vec.FV().NumPy(), free_dofs(u))
+        F = quadrature.to_grid(u, found, own)
+        return reading_.read_given(A, grid, found.U, found.free, F, "given form"), quadrature.mismatch(u, a, own)
     if found.vertices is not None:
-        candidates = quadrature.candidate_loads(u, found, function, A)
-        return reading_.read_load(A, grid, found.U, found.free, candidates)
-    return _read_unstructured(u, function, found, A)
+        candidates = quadrature.candidate_loads(u, found, a, A)
+        return reading_.read_load(A, grid, found.U, found.free, candidates), 0.0
+    return _read_unstructured(u, a, found, A), 0.0
+
+
+def _as_function(f: Any, samples: np.ndarray, grid: TensorGrid) -> ngs.CoefficientFunction:
+    """A load as CoefficientFunction: as it is, or bilinear through its samples (ny+1, nx+1)."""
+    if isinstance(f, ngs.CoefficientFunction):
+        return f
+    if isinstance(f, (int, float)):
+        return ngs.CoefficientFunction(float(f))
+    upper = (grid.lower[0] + grid.size[1], grid.lower[1] + grid.size[0])
+    return ngs.VoxelCoefficient(grid.lower, upper, samples, linear=True)
 
 
 def _read_unstructured(
@@ -174,16 +199,16 @@ def _read_unstructured(
     return reading_.Reading(chosen.U, chosen.F, chosen.f, chosen.rule, rough, differing)
 
 
-def _compare(given: np.ndarray, canonical: np.ndarray, notes: list[str]) -> None:
-    """Note if the user's solution and the one for the given load have nothing in common."""
-    norms = float(np.linalg.norm(given) * np.linalg.norm(canonical))
-    if norms == 0 and np.abs(canonical).max() > 0:
-        notes.append("u_coarse is zero although f is not: was it solved? The coarse problem was solved for f= instead.")
-    elif norms > 0 and float((given * canonical).sum()) < 0.9 * norms:
-        notes.append(
-            "u_coarse does not look like the solution for the given f and coefficient; the coarse problem was solved "
-            "again for f=. Check that both belong to it."
-        )
+def _mismatch_note(off: float, U: np.ndarray, from_form: bool) -> str:
+    """Say that the user's solution is not that of the problem as read, and what the usual causes are."""
+    if not np.abs(U).max() > 0:
+        return "u_coarse is zero although f is not: was it solved? The coarse problem was solved for f= instead."
+    given = "the given form and coefficient" if from_form else "the given f and coefficient"
+    return (
+        f"u_coarse is not the solution for {given} (it differs by {off:.0%} in the energy norm), so the field solves "
+        "another problem than u_coarse does. Check the orientation of arrays (row 0 at the lowest y), units, factors "
+        "in a or f, and terms beside a∇u·∇v."
+    )
 
 
 def _has_flux(reading: reading_.Reading, found: CoarseField) -> bool:
@@ -206,6 +231,11 @@ def sample_load(f: Any, mesh: ngs.Mesh, grid: TensorGrid) -> np.ndarray:
     """
     fine = grid.refined(reading_.load_cells(grid))
     y, x = fine.nodes()
+    if isinstance(f, (ngs.LinearForm, ngs.BaseVector)):
+        raise InvalidProblem(
+            f"f= takes the function f, not an assembled {type(f).__name__}; pass the CoefficientFunction it was made "
+            "of, or leave f out (the load is then read from u_coarse)."
+        )
     if isinstance(f, (int, float)) and not isinstance(f, bool):
         values = np.full(fine.shape, float(f))
     elif isinstance(f, ngs.CoefficientFunction):
@@ -219,7 +249,7 @@ def sample_load(f: Any, mesh: ngs.Mesh, grid: TensorGrid) -> np.ndarray:
             values = np.asarray(f, dtype=float)
         except (TypeError, ValueError) as error:
             raise InvalidProblem(
-                f"f must be a number, CoefficientFunction, callable f(x, y) or nodal array, not {f!r}."
+                f"f must be a number, CoefficientFunction, callable f(x, y) or nodal array, not {described(f)}."
             ) from error
         if values.ndim != 2 or min(values.shape) < 2:
             raise InvalidProblem(f"f as an array must hold nodal values [iy, ix], not shape {values.shape}.")

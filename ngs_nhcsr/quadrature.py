@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 
 from .checks import free_vertices
 from .coarse import roughness
-from .errors import InvalidProblem
+from .forms import MATCHING, distance, free_dofs, load_of, sparse_matrix
 from .grid import TensorGrid
 from .raster import CoarseField, _segments, evaluate
 from .solvers.q1 import mass_apply, stiffness
@@ -41,21 +41,6 @@ def as_coefficient_function(a: Any, values: np.ndarray, grid: TensorGrid) -> ngs
     return ngs.VoxelCoefficient(grid.lower, upper, values, linear=False)
 
 
-def form_load(u: ngs.GridFunction, form: ngs.BilinearForm) -> np.ndarray:
-    """Load vector (matrix of the form) u over the degrees of freedom of the user's space."""
-    if form.space.ndof != u.space.ndof:
-        raise InvalidProblem(
-            f"form= has {form.space.ndof} degrees of freedom, u_coarse {u.space.ndof}; pass the form that u_coarse "
-            "was solved with."
-        )
-    try:
-        load = u.vec.CreateVector()
-        load.data = form.mat * u.vec
-    except Exception as error:
-        raise InvalidProblem(f"form= has no matrix ({error}); call form.Assemble() first.") from error
-    return load.FV().NumPy().copy()
-
-
 def candidate_loads(
     u: ngs.GridFunction, field: CoarseField, a: ngs.CoefficientFunction, values: np.ndarray
 ) -> dict[str, np.ndarray]:
@@ -63,7 +48,7 @@ def candidate_loads(
     candidates: dict[str, np.ndarray] = {}
     if field.vertices is not None and u.space.globalorder == 1:
         K = stiffness(values, field.grid.cells, field.grid.size)
-        candidates[EXACT] = (K @ field.U.ravel()).reshape(field.grid.shape)
+        candidates[EXACT] = load_of(K, field.U.ravel(), field.free.ravel()).reshape(field.grid.shape)
     *cheap, costly = BONUS_ORDERS
     for orders in (tuple(cheap), (costly,)):
         for name, load in rule_loads(u, a, orders).items():
@@ -78,14 +63,30 @@ def rule_loads(
     u: ngs.GridFunction, a: ngs.CoefficientFunction, orders: tuple[int, ...] = BONUS_ORDERS
 ) -> dict[str, np.ndarray]:
     """Load vectors over the user's degrees of freedom for NGSolve's own rules."""
+    values, free = u.vec.FV().NumPy(), free_dofs(u)
+    return {rule_name(k): load_of(sparse_matrix(u, rule_form(u, a, k)), values, free) for k in orders}
+
+
+def rule_form(u: ngs.GridFunction, a: ngs.CoefficientFunction, bonus: int) -> ngs.BilinearForm:
+    """Assembled form ∫ a ∇u·∇v on the user's space, with ``bonus_intorder=bonus``."""
     p, q = u.space.TnT()
-    loads = {}
-    for bonus in orders:
-        form = ngs.BilinearForm(u.space, symmetric=True)
-        form += a * ngs.grad(p) * ngs.grad(q) * ngs.dx(bonus_intorder=bonus)
-        form.Assemble()
-        loads[rule_name(bonus)] = form_load(u, form)
-    return loads
+    form = ngs.BilinearForm(u.space, symmetric=True)
+    form += a * ngs.grad(p) * ngs.grad(q) * ngs.dx(bonus_intorder=bonus)
+    return form.Assemble()
+
+
+def mismatch(u: ngs.GridFunction, a: ngs.CoefficientFunction, load: np.ndarray) -> float:
+    """Relative energy distance of u from the solution for coefficient and load, by the rule that makes it smallest.
+
+    Parameters as for ``forms.distance``; rules are tried until one explains u to ``forms.MATCHING``.
+    """
+    found = float("inf")
+    # The plain dx, nearly exact integration, then every Gauss rule up to it, before a user is told to be wrong.
+    for bonus in (BONUS_ORDERS[0], *range(BONUS_ORDERS[-1], 0, -2)):
+        found = min(found, distance(u, rule_form(u, a, bonus), load))
+        if found <= MATCHING:
+            break
+    return found
 
 
 def integrated_load(u: ngs.GridFunction, f: ngs.CoefficientFunction) -> np.ndarray:
@@ -171,8 +172,9 @@ __all__ = [
     "EXACT",
     "as_coefficient_function",
     "candidate_loads",
-    "form_load",
     "integrated_load",
+    "mismatch",
+    "rule_form",
     "rule_loads",
     "rule_name",
     "to_grid",

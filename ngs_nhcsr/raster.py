@@ -189,10 +189,19 @@ def evaluate(field: ngs.CoefficientFunction, mesh: ngs.Mesh, y: np.ndarray, x: n
 
 @dataclass(frozen=True)
 class Raster:
-    """A coefficient on cells: values (my, mx), and how many cells it still varies in."""
+    """A coefficient on cells.
+
+    Attributes
+    ----------
+    values : (my, mx) one value per cell.
+    varying : number of cells inside which it varies by more than ``VARIATION`` of its mean.
+    variation : (my, mx) 1 − harmonic / arithmetic mean of its samples in a cell, in [0, 1): 0 where it is constant;
+        ``None`` if it is constant in every cell.
+    """
 
     values: np.ndarray
     varying: int = 0
+    variation: np.ndarray | None = None
 
 
 #: How a cell in which the coefficient varies gets its one value.
@@ -261,7 +270,8 @@ def rasterise(
     spread = cells.max((1, 3)) - cells.min((1, 3))
     varying = int((spread > VARIATION * cells.mean((1, 3))).sum())
     if spread.any():
-        return Raster(MEANS[mean](cells), varying)
+        variation = 1 - MEANS["harmonic"](cells) / MEANS["arithmetic"](cells)
+        return Raster(MEANS[mean](cells), varying, variation.clip(0, 1))
     return Raster(np.ascontiguousarray(cells[:, 0, :, 0]), 0)
 
 
@@ -362,7 +372,7 @@ def _material_of_cells(mesh: ngs.Mesh, fine: TensorGrid) -> np.ndarray:
     names = mesh.GetMaterials()
     if len(names) == 1:
         return np.zeros(fine.cells[0] * fine.cells[1], int)
-    index = mesh.RegionCF(ngs.VOL, [float(k) for k in range(len(names))])  # type: ignore[arg-type]
+    index = ngs.CoefficientFunction([float(k) for k in range(len(names))])  # by number: names may repeat
     (y, x), (hy, hx) = fine.nodes(), fine.spacing
     return np.rint(evaluate(index, mesh, y[:-1] + hy / 2, x[:-1] + hx / 2)).astype(int).ravel()
 

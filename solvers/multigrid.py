@@ -54,6 +54,13 @@ class Level:
         self.eigenvalue_bound = 2.0 if monotone else float(self.smoother.row_sum_bound().clamp(max=2.5))
 
 
+def fine_stencil(A: Tensor, cells: tuple[int, int], size: tuple[float, float]) -> Stencil:
+    """Operator on a mesh of ``cells`` for any raster ``A`` (B, my, mx), integrated exactly."""
+    if cells[0] % A.shape[-2] == 0 and cells[1] % A.shape[-1] == 0:
+        return aligned_stencil(A, cells, size)[0]
+    return Stencil.from_elements(galerkin_elements(A, cells, size))
+
+
 def aligned_stencil(A: Tensor, cells: tuple[int, int], size: tuple[float, float]) -> tuple[Stencil, bool]:
     """Operator on a mesh whose cells divide those of the raster ``A`` (B, my, mx), and whether no coupling is positive.
 
@@ -201,19 +208,27 @@ class Multigrid:
         scale = r.abs().amax((-2, -1), keepdim=True).clamp_min(1e-300)
         return self.cycle((r / scale).to(self.cycle_dtype), depth).to(r.dtype).mul_(scale)
 
-    def relative_error(self, b: Tensor, x: Tensor) -> Tensor:
+    def relative_error(self, b: Tensor, x: Tensor, operator: Stencil | None = None) -> Tensor:
         """Estimate (B,) of the relative energy errors of fields ``x``, by what one step would take off them.
 
         The step is a V-cycle with an exact line search: what it takes off is a lower bound of the error. It is taken
         relative to the improved field. In nine of ten cases the estimate is 0.97 to 1.01 of the error at contrasts up
         to 20 and 0.86 to 1.05 up to 200.
+
+        Parameters
+        ----------
+        b, x : load vectors and fields (B, ny+1, nx+1).
+        operator : the finest operator in the precision of x, where this hierarchy has a lower one: in float32 the
+            residual has a floor that grows with the grid (1e-3 of the energy at 1024², where the cycle does well).
         """
         with quiet_blas():
-            A, free = self.levels[0].stencil, self.levels[0].free
+            A, free = operator or self.levels[0].stencil, self.levels[0].free
             Ax = A.apply(x)
             r = (b - Ax) * free
             z = self._precondition(r)
-            rz, zAz = dot(r, z), dot(z, A.apply(z))
+            scale = z.abs().amax((-2, -1), keepdim=True).clamp_min(1e-300)
+            unit = (z / scale).to(self.cycle_dtype)
+            rz, zAz = dot(r, z), scale**2 * dot(unit, self.levels[0].smoother.apply(unit))
             step = torch.where(zAz > 0, rz / zAz.clamp_min(1e-300), torch.zeros_like(rz))
             drop = (step * rz).clamp_min(0)
             energy = dot(x, Ax) + 2 * step * dot(z, Ax) + drop
