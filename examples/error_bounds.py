@@ -19,11 +19,11 @@ import numpy as np
 
 from ngs_nhcsr import Corrector
 from ngs_nhcsr.coarse import Reading, galerkin_solve
-from ngs_nhcsr.corrector import BOUND_CYCLES
 from ngs_nhcsr.grid import TensorGrid, prolongate, restrict
 from ngs_nhcsr.networks.upscale import LOAD_CELLS
 from ngs_nhcsr.problem import Problem
 from ngs_nhcsr.raster import CoarseField, Raster
+from ngs_nhcsr.result import BOUND_CYCLES
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.flux import EquilibratedFlux
 from ngs_nhcsr.solvers.lod import LOD

@@ -25,9 +25,10 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .comparison import Comparison, compare
-    from .corrector import Correction, Corrector, correct
+    from .corrector import Corrector, correct
     from .guard import Status
     from .models import ModelCard, list_models, load_model
+    from .result import Correction
     from .solvers.scheme import Scheme
     from .visual import plot_compare, plot_field, plot_warp, to_pyvista
 
@@ -35,7 +36,7 @@ __getattr__, __dir__ = lazy(
     globals(),
     {
         "Comparison": "comparison",
-        "Correction": "corrector",
+        "Correction": "result",
         "Corrector": "corrector",
         "ModelCard": "models",
         "Scheme": "solvers.scheme",

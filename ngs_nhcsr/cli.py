@@ -316,6 +316,17 @@ def export(
 
 
 @app.command()
+def revalidate(
+    card: Annotated[Path, typer.Argument(help="Model card (.json); its weights stand beside it and stay.")],
+    count: Annotated[int, typer.Option(help="Test problems per kind.")] = 16,
+) -> None:
+    """Measure a model anew and write the figures into its card."""
+    from .training.export import revalidate as measure_again
+
+    console.print_json(json.dumps(measure_again(card, count).validation))
+
+
+@app.command()
 def evaluate(
     model: Annotated[str | None, typer.Option(help="Model name; default: the best for CPUs.")] = None,
     card: Annotated[Path | None, typer.Option(help="Model card to evaluate instead.")] = None,

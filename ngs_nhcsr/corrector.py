@@ -2,149 +2,34 @@
 
 from __future__ import annotations
 
-import sys
 import time
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import ngsolve as ngs
 import numpy as np
 
-from .checks import check_kind, check_memory, check_refinement, check_scale
-from .errors import DeviceError, GridMismatch, InvalidProblem, NhcsrWarning, UntrustedResult
+from .checks import check_kind, check_memory, check_refinement, check_scale, check_target
+from .errors import DeviceError, GridMismatch, InvalidProblem
 from .grid import TensorGrid, prolongate
 from .guard import FLAGGED_FROM, Status, Verdict, guard
+from .pde import solve_problem
 from .problem import Problem, read_problem
 from .raster import fine_space, read_coarse
 from .refine import Refinement, coefficient_error, estimate_error
 from .refine import refine as refine_field
+from .result import Correction, OnUntrusted, Target, report
 from .solvers.threads import suited_threads
 
 if TYPE_CHECKING:
     from .models import Model
-    from .solvers.flux import EquilibratedFlux
     from .solvers.scheme import Scheme
+    from .solvers.trace import TraceField
 
 #: Estimated error of the raster from which it is told.
 NOTED_FROM = 0.02
-#: Multigrid-CG steps for the flux of the error bounds.
-BOUND_CYCLES = 3
-OnUntrusted = Literal["raise", "warn", "return"]
-
-
-@dataclass(frozen=True)
-class Correction:
-    """A corrected solution with its provenance.
-
-    Attributes
-    ----------
-    u_fine : GridFunction on the fine mesh (H1, order 1), or in the space given by ``fes``.
-    values : (ny+1, nx+1) its nodal values on the fine tensor grid.
-    status : see :class:`Status`.
-    problem : what was read from NGSolve.
-    notes : everything the user should know, in sentences.
-    timings : seconds per stage.
-    model : name of the model.
-    energy, coarse_energy : E(v) = ½ a(v, v) − f(v) of the result and of the canonical coarse solution, where the load
-        is known; their difference is half the difference of the squared energy errors against u_h.
-    refinement : steps and error estimates, where ``refine`` or ``refine_to`` was asked for.
-    damping : 1 for the network's own field, 0 for the coarse solution, between them for a damped one.
-    estimate : relative energy error as estimated for the status, where that was needed; see :attr:`error_estimate`.
-    """
-
-    u_fine: ngs.GridFunction
-    values: np.ndarray
-    status: Status
-    problem: Problem | None
-    notes: tuple[str, ...] = ()
-    timings: dict[str, float] = field(default_factory=dict)
-    model: str = ""
-    energy: float | None = None
-    coarse_energy: float | None = None
-    damping: float = 1.0
-    refinement: Refinement | None = None
-    estimate: float | None = None
-
-    @cached_property
-    def error_estimate(self) -> float:
-        """Estimate of the relative energy error |||u_h − v||| / |||u_h||| against the Q1 solution of the fine mesh.
-
-        What one multigrid step would take off, close to a lower bound: ``refinement.after`` where the field was
-        refined, else the figure the status was found with, else made on first use (about 0.05 s at 512 x 512).
-        docs/trust.md tells how near it comes.
-
-        Raises
-        ------
-        InvalidProblem
-            If the load is not known.
-        """
-        if self.refinement is not None:
-            return self.refinement.after
-        if self.estimate is not None:
-            return self.estimate
-        problem = self.problem
-        if problem is None or not problem.decided:
-            raise InvalidProblem("an error estimate needs the load; pass f= or form= to correct().")
-        cells = (self.values.shape[0] - 1, self.values.shape[1] - 1)
-        load = problem.load(cells)
-        if load is None:
-            raise InvalidProblem("an error estimate needs the load; pass f= or form= to correct().")
-        return estimate_error(self.values, problem.A, load, problem.field.free, problem.grid.size)
-
-    @cached_property
-    def flux(self) -> EquilibratedFlux:
-        """The equilibrated flux behind the bounds, made on first use (about 0.2 s at 512 x 512).
-
-        Raises
-        ------
-        InvalidProblem
-            If the load is not known, a side is free, or the fine cells cut raster cells.
-        """
-        from .solvers.flux import EquilibratedFlux
-
-        problem = self.problem
-        if problem is None or problem.reading.f is None or not problem.decided:
-            raise InvalidProblem("an error bound needs the load; pass f= or form= to correct().")
-        if not all(problem.field.sides):
-            raise InvalidProblem("error bounds need Dirichlet conditions on all sides.")
-        cells = (self.values.shape[0] - 1, self.values.shape[1] - 1)
-        boundary = np.concatenate([self.values[0], self.values[-1], self.values[:, 0], self.values[:, -1]])
-        return EquilibratedFlux(
-            problem.A,
-            cells,
-            prolongate(problem.reading.f, cells),
-            problem.grid.size,
-            cycles=BOUND_CYCLES,
-            start=self.values if np.abs(boundary).max() > 0 else None,
-        )
-
-    @property
-    def error_bound(self) -> float:
-        """Guaranteed bound of the energy error |||u − v||| against the solution u of the PDE, not against u_h.
-
-        It is a bound for the load as it was given or recovered. Raises like :attr:`flux`.
-        """
-        return self.flux.bound(self.values)
-
-    @property
-    def relative_error_bound(self) -> float:
-        """Guaranteed bound of |||u − v||| / |||u|||; see :attr:`error_bound`."""
-        return self.flux.relative_bound(self.values)
-
-    @cached_property
-    def indicator(self) -> ngs.GridFunction:
-        """Cellwise contributions to the bound, an L2 GridFunction of order 0 on the fine mesh."""
-        space = ngs.L2(self.u_fine.space.mesh, order=0)
-        out = ngs.GridFunction(space)
-        values = self.flux.indicator(self.values).ravel()
-        if space.ndof != len(values):
-            raise InvalidProblem("the indicator lives on the fine tensor mesh; leave fes= out.")
-        out.vec.FV().NumPy()[:] = values
-        return out
 
 
 @dataclass(frozen=True)
@@ -157,6 +42,44 @@ class Outcome:
     verdict: Verdict
     refinement: Refinement | None = None
     estimate: float | None = None
+    trace: TraceField | None = None
+
+
+def solve_pde_problem(
+    problem: Problem, cells: tuple[int, int], accuracy: float | None, lap: Callable[[str], None] = lambda name: None
+) -> Outcome:
+    """Solve the PDE of a problem and take its values at the nodes of a grid; no network, no guard.
+
+    Parameters
+    ----------
+    problem : with a known load.
+    cells : (ny, nx) of the grid.
+    accuracy : relative energy error to guarantee; ``None``: that of six or eight modes, about 0.2 %.
+    lap : called with "solve" and "nodes" when these are done.
+
+    Raises
+    ------
+    InvalidProblem, SolverFailure : see ``pde.solve_problem``.
+    """
+    trace = solve_problem(problem, accuracy=accuracy)
+    lap("solve")
+    values = trace.nodes(cells)
+    lap("nodes")
+    status = Status.ACCEPTED if problem.consistent else Status.INCONSISTENT
+    status, notes = judge_raster(status, problem.notes, values, problem)
+    return Outcome(values, status, notes, Verdict(values, status), trace=trace)
+
+
+def judge_raster(
+    status: Status, notes: tuple[str, ...], values: np.ndarray, problem: Problem
+) -> tuple[Status, tuple[str, ...]]:
+    """Status and notes with what one value per raster cell costs where the coefficient varies inside the cells."""
+    lost = coefficient_error(values, problem.A, problem.raster.variation, problem.grid.size)
+    if lost > NOTED_FROM:
+        notes += (f"one value per raster cell costs about {lost:.0%} in energy, which refine= cannot mend.",)
+    if lost > FLAGGED_FROM and status in (Status.ACCEPTED, Status.OUT_OF_CONTRACT):
+        status = Status.INACCURATE
+    return status, notes
 
 
 class Corrector:
@@ -208,6 +131,8 @@ class Corrector:
         fes: ngs.FESpace | None = None,
         refine: int = 0,
         refine_to: float | None = None,
+        target: Target = "fine",
+        accuracy: float | None = None,
         on_untrusted: OnUntrusted = "warn",
     ) -> Correction:
         """Correct a coarse solution; parameters, warnings and errors as for :func:`correct`."""
@@ -217,6 +142,7 @@ class Corrector:
         scale = check_scale(scale)
         check_refinement(refine, refine_to)
         check_kind(fes, ngs.FESpace, "fes")
+        check_target(target, accuracy, refine or refine_to)
         if scale == 1:
             values = read_coarse(u_coarse).U
             same = ngs.GridFunction(u_coarse.space)
@@ -228,7 +154,10 @@ class Corrector:
             fine = grid.refined(scale)
             check_memory(fine.cells)
             clock.lap("read")
-            out = self.correct_problem(problem, scale, refine=refine, refine_to=refine_to, lap=clock.lap)
+            if target == "pde":
+                out = solve_pde_problem(problem, fine.cells, accuracy, clock.lap)
+            else:
+                out = self.correct_problem(problem, scale, refine=refine, refine_to=refine_to, lap=clock.lap)
         u_fine = fine_space(u_coarse, grid, fine).field(out.values)
         if fes is not None:
             u_fine = transfer(u_fine, out.values, fine, fes)
@@ -246,6 +175,8 @@ class Corrector:
             out.verdict.damping,
             out.refinement,
             out.estimate,
+            target,
+            out.trace,
         )
         report(result, on_untrusted)
         return result
@@ -290,15 +221,11 @@ class Corrector:
         elif status in (Status.ACCEPTED, Status.OUT_OF_CONTRACT, Status.INCONSISTENT):
             estimate = estimate_error(values, A, load, free, grid.size)
             lap("estimate")
-        lost = coefficient_error(values, A, problem.raster.variation, grid.size)
         unsure = (Status.ACCEPTED, Status.OUT_OF_CONTRACT)
         if status in unsure and estimate is not None and estimate > FLAGGED_FROM:
             status = Status.INACCURATE
             notes += (f"its relative energy error against the fine solution is estimated at {estimate:.0%}.",)
-        if lost > NOTED_FROM:
-            notes += (f"one value per raster cell costs about {lost:.0%} in energy, which refine= cannot mend.",)
-        if status in unsure and lost > FLAGGED_FROM:
-            status = Status.INACCURATE
+        status, notes = judge_raster(status, notes, values, problem)
         return Outcome(values, status, notes, verdict, refinement, estimate)
 
     def evaluate(
@@ -387,6 +314,8 @@ def correct(
     refine_to: float | None = None,
     model: str | Path | Model | None = None,
     device: Any = "auto",
+    target: Target = "fine",
+    accuracy: float | None = None,
     symmetrize: bool = False,
     scheme: Scheme | None = None,
     full: bool = False,
@@ -411,6 +340,11 @@ def correct(
     refine, refine_to : multigrid-CG steps on the fine mesh after the network: a number of them, or until the
         estimated relative energy error against u_h is below ``refine_to``. One step takes the energy error at contrast
         10 from 0.05 to 0.004.
+    target : "fine": u_h, the Q1 solution on the fine mesh, by the network. "pde": the solution of the differential
+        equation itself for the pixels, by trace spaces and without a network; the GridFunction then has its nodal
+        values, and ``Correction.field`` the gradients, fluxes and guaranteed bounds. On rough media u_h is far from
+        it (docs/pde.md).
+    accuracy : with ``target="pde"``: relative energy error that ``Correction.field`` is guaranteed to have.
     full : return the :class:`Correction` (status, timings, notes) instead of the GridFunction.
     on_untrusted : what to do when the status is not ACCEPTED: "raise" ``UntrustedResult``, "warn" (``NhcsrWarning``)
         or "return" silently.
@@ -451,28 +385,11 @@ def correct(
         fes=fes,
         refine=refine,
         refine_to=refine_to,
+        target=target,
+        accuracy=accuracy,
         on_untrusted=on_untrusted,
     )
     return result if full else result.u_fine
-
-
-def report(result: Correction, on_untrusted: OnUntrusted) -> None:
-    """Raise or warn as asked; notes on an accepted result are always warnings, at the line of the user's call."""
-    message = " ".join(result.notes)
-    if not result.status.trusted:
-        message = f"{result.status.name}: {result.status.value} {message}".strip()
-        if on_untrusted == "raise":
-            raise UntrustedResult(message)
-    if message and on_untrusted != "return":
-        warnings.warn(message, NhcsrWarning, stacklevel=_levels_to_user())
-
-
-def _levels_to_user() -> int:
-    """Frames from :func:`report` to the first one outside this module."""
-    frame, levels = sys._getframe(1), 1
-    while frame is not None and frame.f_globals.get("__name__") == __name__:
-        frame, levels = frame.f_back, levels + 1
-    return levels
 
 
 def transfer(u: ngs.GridFunction, values: np.ndarray, grid: TensorGrid, fes: ngs.FESpace) -> ngs.GridFunction:

@@ -9,8 +9,9 @@ import ngsolve as ngs
 import numpy as np
 from ngsolve.meshes import MakeStructured2DMesh
 
-from .corrector import Correction, Corrector
+from .corrector import Corrector
 from .grid import prolongate
+from .result import Correction
 from .solvers.fine import fine_solve
 from .solvers.q1 import relative_errors
 from .training.coefficients import families

@@ -10,7 +10,7 @@ import pytest
 from conftest import quads, solve_on, voxel
 
 from ngs_nhcsr import Corrector, InvalidProblem, NhcsrWarning, Status, UntrustedResult, correct
-from ngs_nhcsr.corrector import report
+from ngs_nhcsr.result import report
 from ngs_nhcsr.grid import prolongate
 from ngs_nhcsr.guard import LARGE_ERROR
 from ngs_nhcsr.refine import estimate_error, refine

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from ..models import Contract, ModelCard, export_model
+from ..models import Contract, ModelCard, export_model, load_model
 from ..networks.nhcsr import CorrectorNetwork
 from .config import TrainConfig, from_json
 from .state import read_config, read_progress
@@ -40,6 +40,61 @@ def contract_of(config: TrainConfig) -> Contract:
     )
 
 
+def card_table(network: CorrectorNetwork, count: int = 16) -> dict[str, dict[str, float]]:
+    """Measure a network on the cases of a card, with the default scheme.
+
+    Parameters
+    ----------
+    network : in evaluation mode.
+    count : problems per case at most.
+
+    Returns
+    -------
+    By case: median and worst relative energy and L2 errors against u_h, and the number of problems.
+    """
+    table = {}
+    for case in CARD_CASES:
+        case = replace(case, count=min(case.count, count))
+        energy, l2 = network_errors(network, case.problems(TEST_SEEDS), case.scale)
+        table[case.name] = {
+            "energy": round(float(energy.median()), 7),
+            "L2": round(float(l2.median()), 8),
+            "worst energy": round(float(energy.max()), 7),
+            "worst L2": round(float(l2.max()), 8),
+            "problems": case.count,
+        }
+    return table
+
+
+def revalidate(path: Path, count: int = 16) -> ModelCard:
+    """Measure a model anew, with the scheme that is the default now, and write its card; the weights stay.
+
+    Parameters
+    ----------
+    path : model card; its weights stand beside it.
+    count : problems per case at most.
+
+    Returns
+    -------
+    The card as written, in the present format.
+
+    Raises
+    ------
+    ModelFileError
+        If card or weights are damaged.
+    """
+    model = load_model(path, "cpu")
+    return export_model(
+        load_file(path.with_suffix(".safetensors")),
+        path,
+        name=model.card.name,
+        architecture=model.network.architecture,
+        contract=model.card.contract,
+        training=model.card.training,
+        validation=card_table(model.network, count),
+    )
+
+
 def export_run(run: Path, to: Path, *, hardware: str, count: int = 16) -> ModelCard:
     """Write the model card ``to`` and its weights from ``run``; see ``models.export_model``."""
     config = from_json(read_config(run / "last.safetensors"))
@@ -49,17 +104,7 @@ def export_run(run: Path, to: Path, *, hardware: str, count: int = 16) -> ModelC
     network = CorrectorNetwork(config.architecture)
     network.load_state_dict(weights)
     network.eval()
-    table = {}
-    for case in CARD_CASES:
-        case = replace(case, count=min(case.count, count))
-        energy, l2 = network_errors(network, case.problems(TEST_SEEDS), case.scale)
-        table[case.name] = {
-            "energy": round(float(energy.median()), 6),
-            "L2": round(float(l2.median()), 7),
-            "worst energy": round(float(energy.max()), 6),
-            "worst L2": round(float(l2.max()), 7),
-            "problems": case.count,
-        }
+    table = card_table(network, count)
     minutes = round(progress["seconds"] / 60, 1)
     training = {
         "command": f"ngs-nhcsr train --config {config.name} --minutes {minutes:.0f}",

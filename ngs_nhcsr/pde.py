@@ -1,0 +1,107 @@
+"""The PDE's own solution of a problem that was read: the bridge to ``solvers.trace``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import InvalidProblem
+from .grid import prolongate
+from .guard import functional
+from .problem import Problem
+from .raster import SIDES
+
+if TYPE_CHECKING:
+    from .solvers.trace import TraceField
+
+
+def solve_problem(problem: Problem, *, tolerance: float = 1e-3, accuracy: float | None = None) -> TraceField:
+    """Solve −div(a∇u) = f for the raster, the load and the boundary data of a problem.
+
+    Parameters
+    ----------
+    problem : with a known load; every side either Dirichlet as a whole or natural.
+    tolerance, accuracy : see ``solvers.trace.solve_pde``.
+
+    Returns
+    -------
+    The field; its origin is the lower left corner of the problem's rectangle.
+
+    Raises
+    ------
+    InvalidProblem
+        If the load is not known, or a side is Dirichlet in part only.
+    SolverFailure
+        If the iteration does not converge.
+    """
+    from .solvers.trace import solve_pde
+
+    if problem.f is None:
+        raise InvalidProblem("the solution of the PDE needs the load; pass f= or form= to correct().")
+    shape = (problem.A.shape[0], problem.A.shape[1])
+    natural = natural_sides(problem.field.free)
+    U = prolongate(problem.field.U, shape)
+    traces = {"bottom": U[0], "right": U[:, -1], "top": U[-1], "left": U[:, 0]}
+    return solve_pde(
+        problem.A,
+        _nested(problem.f, shape),
+        g={side: values for side, values in traces.items() if side not in natural} if np.abs(U).max() > 0 else 0.0,
+        natural=natural,
+        size=problem.grid.size,
+        tolerance=tolerance,
+        accuracy=accuracy,
+    )
+
+
+def natural_sides(free: np.ndarray) -> tuple[str, ...]:
+    """Names of the sides whose inner nodes are all free.
+
+    Parameters
+    ----------
+    free : (N+1, M+1) mask of the free coarse nodes.
+
+    Raises
+    ------
+    InvalidProblem
+        If a side has both kinds of nodes: the solution then has a singularity that is not in the trace space.
+
+    Examples
+    --------
+    >>> free = np.pad(np.ones((3, 3), bool), 1)
+    >>> free[1:-1, 0] = True
+    >>> natural_sides(free)
+    ('left',)
+    """
+    inner = {"bottom": free[0, 1:-1], "right": free[1:-1, -1], "top": free[-1, 1:-1], "left": free[1:-1, 0]}
+    mixed = [side for side in SIDES if inner[side].any() and not inner[side].all()]
+    if mixed:
+        raise InvalidProblem(
+            f'the {mixed[0]} side is Dirichlet in part only, which target="pde" cannot solve: make it Dirichlet or '
+            'natural as a whole, or use target="fine".'
+        )
+    return tuple(side for side in SIDES if inner[side].all())
+
+
+def energy_distance(v: np.ndarray, A: np.ndarray, b: np.ndarray, size: tuple[float, float], field: TraceField) -> float:
+    """Relative energy distance |||u − v||| / |||u||| of a Q1 field from the PDE's solution u.
+
+    For fields with the same boundary values E(v) − E(u) = ½ |||u − v|||², E(w) = ½ a(w, w) − f(w).
+
+    Parameters
+    ----------
+    v : (ny+1, nx+1) nodal values.
+    A : (my, mx) cell values.
+    b : (ny+1, nx+1) load vector on the grid of v.
+    size : (Ly, Lx) of the rectangle.
+    field : the PDE's solution of the same problem, with homogeneous natural conditions if any.
+    """
+    exact = 0.5 * field.energy - field.work
+    return float(np.sqrt(max(0.0, 2 * (functional(v, A, b, size) - exact)) / field.energy))
+
+
+def _nested(f: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Nodal values of a load on a grid that refines the raster: its own, or the next finer one that does."""
+    cells = [n - 1 for n in f.shape]
+    target = tuple(m * -(-n // m) for n, m in zip(cells, shape, strict=True))
+    return f if target == tuple(cells) else prolongate(f, target)

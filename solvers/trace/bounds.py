@@ -1,0 +1,123 @@
+r"""Guaranteed bounds from a field and a flux: the hypercircle of Prager and Synge.
+
+For v with the Dirichlet data of u and q with divergence -f and the given flow through natural sides,
+
+.. math:: |||u - v|||^2 + \int |q - a\nabla u|^2/a = \int |q - a\nabla v|^2/a .
+
+The right side is integrated cell by cell. In a cell q and :math:`a\nabla v` are sums of the same harmonic
+extensions, so it is a quadratic form in their coefficients. The load's oscillation and Dirichlet data outside the
+trace space add their own terms by the triangle inequality. Rounding and the accuracy of the reference cell (1e-9 and
+better) are not part of the bounds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import InvalidProblem
+from .dual import DualFlux
+
+if TYPE_CHECKING:
+    from .field import TraceField
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    r"""Guaranteed bounds of one field.
+
+    Attributes
+    ----------
+    error : upper bound of the energy norm of the error.
+    relative_error : of that over the energy norm of the solution; inf if nothing is known about it.
+    energy : lower and upper bound of :math:`\int a|\nabla u|^2`.
+    indicator : (my, mx) contributions of the cells; the root of the sum of their squares is the error bound without
+        oscillation and boundary terms.
+    oscillation, boundary : what the load's oscillation and Dirichlet data outside the trace space add to ``error``.
+    """
+
+    error: float
+    relative_error: float
+    energy: tuple[float, float]
+    indicator: Array
+    oscillation: float
+    boundary: float
+
+
+def bounds_of(field: TraceField, flux: DualFlux) -> Bounds:
+    """Return the bounds that a field and a flux for the same problem and load give."""
+    problem = field.problem
+    indicator = np.sqrt(np.maximum(cell_gaps(field, flux), 0.0))
+    gap = float(np.linalg.norm(indicator))
+    oscillation = field.source.oscillation(problem.a, problem.sides)
+    boundary = problem.data.excess
+    error = gap + oscillation + boundary
+    energy = energy_bounds(field, gap, oscillation + boundary)
+    relative = 0.0 if error == 0 else error / math.sqrt(energy[0]) if energy[0] > 0 else math.inf
+    return Bounds(error, relative, energy, indicator, oscillation, boundary)
+
+
+def cell_gaps(field: TraceField, flux: DualFlux) -> Array:
+    r"""Return :math:`\int_K |q - a\nabla v|^2/a` of every cell (my, mx)."""
+    problem, cell = field.problem, field.cell
+    f = field.source.coefficients
+    mixed = np.einsum("mji,mn,nji->ji", f, cell.particular, field.interior, optimize=True) * field.sides[1] ** 2
+    for rows in field.bands():
+        c = field.band(rows).centred()
+        psi, q0 = flux.band(rows).local()
+        # Green's formula for q · grad v: the trace of v against q · n, and v against f
+        tested = (psi.reshape(-1, psi.shape[-1]) @ problem.dual.circulation.T).reshape(psi.shape)
+        tested += problem.dual.outflow_moments(q0)
+        tested += np.moveaxis(f[:, rows], 0, -1) @ (field.sides[1] ** 2 * cell.moments)
+        mixed[rows] += np.einsum("jin,jin->ji", tested, c)
+    return flux.squares() / problem.a - 2 * mixed + problem.a * field.dirichlet()
+
+
+def energy_bounds(field: TraceField, gap: float, extra: float) -> tuple[float, float]:
+    r"""Bound the energy of the solution from both sides.
+
+    With zero Dirichlet data the energy is :math:`2\,l(v) - |||v|||^2 + |||u - v|||^2`, l the load with the fluxes;
+    without load and fluxes it is :math:`|||v|||^2 - |||u - v|||^2`. Otherwise the triangle inequality is used.
+
+    Parameters
+    ----------
+    gap : bound of the error for the projected data.
+    extra : bound of what the projections change.
+    """
+    problem, energy = field.problem, field.energy
+    if problem.data.homogeneous:
+        low = 2 * field.work - energy
+        high = low + gap**2
+    elif without_load(field):
+        low, high = energy - gap**2, energy
+    else:
+        low, high = max(math.sqrt(energy) - gap, 0.0) ** 2, (math.sqrt(energy) + gap) ** 2
+    if extra:
+        return max(math.sqrt(max(low, 0.0)) - extra, 0.0) ** 2, (math.sqrt(high) + extra) ** 2
+    return max(low, 0.0), high
+
+
+def without_load(field: TraceField) -> bool:
+    """Whether neither a load nor a flux acts."""
+    return not (field.source.coefficients.any() or field.source.rest.any() or field.problem.data.flux)
+
+
+def drop_flux_bounds(field: TraceField, side: str) -> tuple[float, float]:
+    """Bound the flux through a side for a pressure drop: see :meth:`TraceField.side_flux_bounds`."""
+    levels = field.problem.data.levels
+    opposite = {"left": "right", "right": "left", "bottom": "top", "top": "bottom"}
+    if side not in levels or set(levels) != {side, opposite.get(side)} or not without_load(field):
+        raise InvalidProblem(
+            f"bounds of the flux through {side!r} need f = 0, no other flux, and a constant on this side and on the "
+            "opposite one; the other two natural."
+        )
+    drop = levels[side] - levels[opposite[side]]
+    if drop == 0:
+        return 0.0, 0.0
+    low, high = sorted(e / drop for e in field.energy_bounds)
+    return low, high

@@ -1,0 +1,270 @@
+"""Compiled parts of the coarse problem: black-box coarsening, Chebyshev smoothing, block-tridiagonal solution.
+
+Nodal arrays carry one ring of zeros: node (j, i) is at [j+1, i+1]. A symmetric nine-point operator is stored as
+(5, ...): couplings of a node with itself, east, north, north-east, and (index 4) of its east with its north neighbour.
+Coarse nodes have the indices (jc, ic).
+
+All functions release Python's lock and run on one thread.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .smoothing import WINDOW
+
+#: Reassociation and contraction vectorise sums; nothing assumes that numbers are finite.
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+
+
+@njit(**OPTIONS)
+def pixel_elements(a, element):
+    """Return element matrices (ny, nx, 4, 4) of cells with coefficients a (ny, nx)."""
+    ny, nx = a.shape
+    K = np.empty((ny, nx, 4, 4))
+    for j in range(ny):
+        for i in range(nx):
+            for r in range(4):
+                for c in range(4):
+                    K[j, i, r, c] = a[j, i] * element[r, c]
+    return K
+
+
+@njit(**OPTIONS)
+def stencil(K):
+    """Assemble element matrices (ny, nx, 4, 4) to a nine-point operator with ring (5, ny+3, nx+3)."""
+    ny, nx = K.shape[:2]
+    S = np.zeros((5, ny + 3, nx + 3))
+    for j in range(ny):
+        for i in range(nx):
+            k = K[j, i]
+            S[0, j + 1, i + 1] += k[0, 0]
+            S[0, j + 1, i + 2] += k[1, 1]
+            S[0, j + 2, i + 1] += k[2, 2]
+            S[0, j + 2, i + 2] += k[3, 3]
+            S[1, j + 1, i + 1] += k[0, 1]
+            S[1, j + 2, i + 1] += k[2, 3]
+            S[2, j + 1, i + 1] += k[0, 2]
+            S[2, j + 1, i + 2] += k[1, 3]
+            S[3, j + 1, i + 1] += k[0, 3]
+            S[4, j + 1, i + 1] += k[1, 2]
+    return S
+
+
+@njit(**OPTIONS)
+def _share(first, second):
+    """Return first / (first + second), within [0, 1]; half where both vanish."""
+    total = first + second
+    return min(max(first / total, 0.0), 1.0) if total > 0 else 0.5
+
+
+@njit(**OPTIONS)
+def _inner_weights(S, Wx, Wy, j, i, jc, ic, w):
+    """Fill w with the weights of the four coarse corners at the middle node (j, i) of a patch; indices with ring."""
+    sw, se, nw, ne = S[3, j - 1, i - 1], S[4, j - 1, i], S[4, j, i - 1], S[3, j, i]
+    south, north, west, east = S[2, j - 1, i], S[2, j, i], S[1, j, i - 1], S[1, j, i]
+    total = sw + se + nw + ne + south + north + west + east
+    w[0] = (sw + south * Wx[jc, ic] + west * Wy[jc, ic]) / total
+    w[1] = (se + south * (1 - Wx[jc, ic]) + east * Wy[jc, ic + 1]) / total
+    w[2] = (nw + north * Wx[jc + 1, ic] + west * (1 - Wy[jc, ic])) / total
+    w[3] = (ne + north * (1 - Wx[jc + 1, ic]) + east * (1 - Wy[jc, ic + 1])) / total
+
+
+@njit(**OPTIONS)
+def weights(S):
+    """Return black-box interpolation weights from the nodes with even numbers (and the last) of a grid.
+
+    Returns
+    -------
+    Wx (Ny+1, Nx) : weight of the left end at the middle of horizontal edges.
+    Wy (Ny, Nx+1) : weight of the lower end at the middle of vertical edges.
+    Wc (Ny, Nx, 4) : weights of the corners at the middle of a patch.
+
+    With an odd number of cells the last patch is one cell wide: its middle is its right end.
+    """
+    ny, nx = S.shape[1] - 3, S.shape[2] - 3
+    Ny, Nx = (ny + 1) // 2, (nx + 1) // 2
+    Wx, Wy, Wc = np.zeros((Ny + 1, Nx)), np.zeros((Ny, Nx + 1)), np.zeros((Ny, Nx, 4))
+    for jc in range(Ny + 1):
+        j = min(2 * jc, ny) + 1
+        for ic in range(nx // 2):
+            i = 2 * ic + 2
+            west = S[1, j, i - 1] + S[3, j - 1, i - 1] + S[4, j, i - 1]
+            east = S[1, j, i] + S[3, j, i] + S[4, j - 1, i]
+            Wx[jc, ic] = _share(-west, -east)
+    for jc in range(ny // 2):
+        j = 2 * jc + 2
+        for ic in range(Nx + 1):
+            i = min(2 * ic, nx) + 1
+            south = S[2, j - 1, i] + S[3, j - 1, i - 1] + S[4, j - 1, i]
+            north = S[2, j, i] + S[3, j, i] + S[4, j, i - 1]
+            Wy[jc, ic] = _share(-south, -north)
+    for jc in range(Ny):
+        for ic in range(Nx):
+            w = Wc[jc, ic]
+            narrow, low = 2 * ic + 1 >= nx, 2 * jc + 1 >= ny
+            if narrow and low:
+                w[3] = 1
+            elif narrow:
+                w[1], w[3] = Wy[jc, ic + 1], 1 - Wy[jc, ic + 1]
+            elif low:
+                w[2], w[3] = Wx[jc + 1, ic], 1 - Wx[jc + 1, ic]
+            else:
+                _inner_weights(S, Wx, Wy, 2 * jc + 2, 2 * ic + 2, jc, ic, w)
+    return Wx, Wy, Wc
+
+
+@njit(**OPTIONS)
+def galerkin(K, Wx, Wy, Wc):
+    """Return the element matrices of the patches, the sum over their cells of P^T K P: (Ny, Nx, 4, 4)."""
+    ny, nx = K.shape[:2]
+    Ny, Nx = Wc.shape[:2]
+    coarse = np.zeros((Ny, Nx, 4, 4))
+    P = np.zeros((9, 4))
+    KP = np.empty((4, 4))
+    P[0, 0] = P[2, 1] = P[6, 2] = P[8, 3] = 1
+    for jc in range(Ny):
+        for ic in range(Nx):
+            P[1, 0], P[1, 1] = Wx[jc, ic], 1 - Wx[jc, ic]
+            P[7, 2], P[7, 3] = Wx[jc + 1, ic], 1 - Wx[jc + 1, ic]
+            P[3, 0], P[3, 2] = Wy[jc, ic], 1 - Wy[jc, ic]
+            P[5, 1], P[5, 3] = Wy[jc, ic + 1], 1 - Wy[jc, ic + 1]
+            for c in range(4):
+                P[4, c] = Wc[jc, ic, c]
+            for cell in range(4):
+                cy, cx = cell // 2, cell % 2
+                if 2 * jc + cy >= ny or 2 * ic + cx >= nx:
+                    continue
+                n = 3 * cy + cx
+                k = K[2 * jc + cy, 2 * ic + cx]
+                for r in range(4):
+                    for c in range(4):
+                        KP[r, c] = (
+                            k[r, 0] * P[n, c] + k[r, 1] * P[n + 1, c] + k[r, 2] * P[n + 3, c] + k[r, 3] * P[n + 4, c]
+                        )
+                for r in range(4):
+                    for c in range(4):
+                        coarse[jc, ic, r, c] += (
+                            P[n, r] * KP[0, c]
+                            + P[n + 1, r] * KP[1, c]
+                            + P[n + 3, r] * KP[2, c]
+                            + P[n + 4, r] * KP[3, c]
+                        )
+    return coarse
+
+
+@njit(**OPTIONS)
+def fix(S, j0, j1, i0, i1):
+    """Give the nodes outside rows [j0, j1) and columns [i0, i1) an identity row, in place."""
+    ny, nx = S.shape[1] - 3, S.shape[2] - 3
+    for j in range(ny + 1):
+        for i in range(nx + 1):
+            if j0 <= j < j1 and i0 <= i < i1:
+                continue
+            y, x = j + 1, i + 1
+            S[0, y, x] = 1
+            S[1, y, x] = S[1, y, x - 1] = 0
+            S[2, y, x] = S[2, y - 1, x] = 0
+            S[3, y, x] = S[3, y - 1, x - 1] = 0
+            S[4, y, x - 1] = S[4, y - 1, x] = 0
+
+
+@njit(**OPTIONS)
+def residual(S, b, x, r):
+    """Set r = b - S x."""
+    for j in range(1, x.shape[0] - 1):
+        for i in range(1, x.shape[1] - 1):
+            r[j, i] = b[j, i] - (
+                S[0, j, i] * x[j, i]
+                + (S[1, j, i] * x[j, i + 1] + S[1, j, i - 1] * x[j, i - 1])
+                + (S[2, j, i] * x[j + 1, i] + S[2, j - 1, i] * x[j - 1, i])
+                + (S[3, j, i] * x[j + 1, i + 1] + S[3, j - 1, i - 1] * x[j - 1, i - 1])
+                + (S[4, j, i - 1] * x[j + 1, i - 1] + S[4, j - 1, i] * x[j - 1, i + 1])
+            )
+
+
+@njit(**OPTIONS)
+def smooth(S, D, b, x, r, d, bound, from_zero):
+    """Two Chebyshev steps for S x = b with the inverse diagonal D (zero at fixed nodes); r and d are work space."""
+    one = D[0, 0] * 0 + 1
+    theta, delta = 0.5 * (bound + bound / WINDOW), 0.5 * (bound - bound / WINDOW)
+    ratio = delta / theta
+    rho = 1 / (2 / ratio - ratio)
+    first, again, second = one / theta, one * (rho * ratio), one * (2 * rho / delta)
+    ny, nx = x.shape
+    if from_zero:
+        for j in range(1, ny - 1):
+            for i in range(1, nx - 1):
+                d[j, i] = first * D[j, i] * b[j, i]
+        residual(S, b, d, r)
+        for j in range(1, ny - 1):
+            for i in range(1, nx - 1):
+                x[j, i] = d[j, i] + again * d[j, i] + second * D[j, i] * r[j, i]
+        return
+    residual(S, b, x, r)
+    for j in range(1, ny - 1):
+        for i in range(1, nx - 1):
+            d[j, i] = first * D[j, i] * r[j, i]
+            x[j, i] += d[j, i]
+    residual(S, b, x, r)
+    for j in range(1, ny - 1):
+        for i in range(1, nx - 1):
+            x[j, i] += again * d[j, i] + second * D[j, i] * r[j, i]
+
+
+@njit(**OPTIONS)
+def restrict(r, Wx, Wy, Wc, free, coarse):
+    """Set ``coarse`` to the transpose of the interpolation times r, zero where ``free`` (coarse nodes) is zero."""
+    ny, nx = r.shape[0] - 3, r.shape[1] - 3
+    Ny, Nx = Wc.shape[:2]
+    for jc in range(Ny + 1):
+        for ic in range(Nx + 1):
+            coarse[jc + 1, ic + 1] = r[min(2 * jc, ny) + 1, min(2 * ic, nx) + 1]
+    for jc in range(Ny + 1):
+        j = min(2 * jc, ny) + 1
+        for ic in range(nx // 2):
+            v, w = r[j, 2 * ic + 2], Wx[jc, ic]
+            coarse[jc + 1, ic + 1] += w * v
+            coarse[jc + 1, ic + 2] += v - w * v
+    for jc in range(ny // 2):
+        j = 2 * jc + 2
+        for ic in range(Nx + 1):
+            v, w = r[j, min(2 * ic, nx) + 1], Wy[jc, ic]
+            coarse[jc + 1, ic + 1] += w * v
+            coarse[jc + 2, ic + 1] += v - w * v
+        for ic in range(nx // 2):
+            v = r[j, 2 * ic + 2]
+            coarse[jc + 1, ic + 1] += Wc[jc, ic, 0] * v
+            coarse[jc + 1, ic + 2] += Wc[jc, ic, 1] * v
+            coarse[jc + 2, ic + 1] += Wc[jc, ic, 2] * v
+            coarse[jc + 2, ic + 2] += Wc[jc, ic, 3] * v
+    for jc in range(Ny + 1):
+        for ic in range(Nx + 1):
+            coarse[jc + 1, ic + 1] *= free[jc, ic]
+
+
+@njit(**OPTIONS)
+def prolong(x, Wx, Wy, Wc, coarse):
+    """Add the interpolation of ``coarse`` to x."""
+    ny, nx = x.shape[0] - 3, x.shape[1] - 3
+    Ny, Nx = Wc.shape[:2]
+    for jc in range(Ny + 1):
+        j = min(2 * jc, ny) + 1
+        for ic in range(Nx + 1):
+            x[j, min(2 * ic, nx) + 1] += coarse[jc + 1, ic + 1]
+        for ic in range(nx // 2):
+            right = coarse[jc + 1, ic + 2]
+            x[j, 2 * ic + 2] += right + Wx[jc, ic] * (coarse[jc + 1, ic + 1] - right)
+    for jc in range(ny // 2):
+        j = 2 * jc + 2
+        for ic in range(Nx + 1):
+            upper = coarse[jc + 2, ic + 1]
+            x[j, min(2 * ic, nx) + 1] += upper + Wy[jc, ic] * (coarse[jc + 1, ic + 1] - upper)
+        for ic in range(nx // 2):
+            x[j, 2 * ic + 2] += (
+                Wc[jc, ic, 0] * coarse[jc + 1, ic + 1]
+                + Wc[jc, ic, 1] * coarse[jc + 1, ic + 2]
+                + Wc[jc, ic, 2] * coarse[jc + 2, ic + 1]
+                + Wc[jc, ic, 3] * coarse[jc + 2, ic + 2]
+            )

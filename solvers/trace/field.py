@@ -1,0 +1,226 @@
+r"""The PDE's own solution on a pixel medium: what can be asked of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import InvalidProblem
+from .boundary import NEIGHBOURS, axis_of
+from .function import TraceFunction
+from .layout import SIDES
+from .loads import CellLoad, Load, cell_load
+from .problem import TraceProblem, apply_cells
+from .schwarz import SolveInfo
+
+if TYPE_CHECKING:
+    from .bounds import Bounds
+    from .dual import DualFlux
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class TraceInfo:
+    """How a field was computed.
+
+    Attributes
+    ----------
+    modes : functions per edge.
+    steps : conjugate gradient steps.
+    algebraic_error : estimated relative energy error against the best field of the space.
+    seconds : wall time of set-up and solve.
+    """
+
+    modes: int
+    steps: int
+    algebraic_error: float
+    seconds: float
+
+    @classmethod
+    def of(cls, modes: int, info: SolveInfo, seconds: float) -> TraceInfo:
+        """Build from the solver's information."""
+        return cls(modes, info.steps, info.relative_error, seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class TraceField(TraceFunction):
+    r"""Approximate solution of :math:`-\nabla\cdot(a\nabla u) = f` without a mesh below the pixels.
+
+    Made by :func:`solve_pde`. Values, gradients and integrals come from the field itself; every error bound is
+    guaranteed against the differential equation, computed from the dual problem when first asked for.
+
+    Attributes
+    ----------
+    problem : medium and boundary conditions.
+    source : the load, linear on every cell, and the norms of what that leaves out.
+    info : modes, steps, algebraic error, seconds.
+
+    Examples
+    --------
+    >>> from ngs_nhcsr.solvers.trace import solve_pde
+    >>> u = solve_pde(np.ones((4, 4)), modes=6, tolerance=1e-8)
+    >>> u.nodes(8).shape, round(float(u.at(np.array([[0.5, 0.5]]))[0], ), 4), round(u.energy, 5)
+    ((9, 9), 0.0737, 0.03514)
+    """
+
+    problem: TraceProblem
+    source: CellLoad
+    info: TraceInfo
+
+    @cached_property
+    def energy(self) -> float:
+        r""":math:`\int a|\nabla u|^2` of this field."""
+        return float(np.sum(self.problem.a * self.dirichlet()))
+
+    def mean(self, region: tuple[float, float, float, float] | None = None) -> float:
+        """Return the mean value over the domain or over a rectangle of whole cells.
+
+        Parameters
+        ----------
+        region : (x0, y0, x1, y1) with sides on lines of the raster; None: the domain.
+
+        Raises
+        ------
+        InvalidProblem
+            If the region is not made of whole cells.
+        """
+        integrals, area = self.integrals(), self.sides[0] * self.sides[1]
+        if region is None:
+            return float(integrals.sum() / (area * integrals.size))
+        hy, hx = self.sides
+        lines = np.asarray(region, dtype=float) / np.array([hx, hy, hx, hy])
+        (i0, j0, i1, j1), (my, mx) = np.round(lines).astype(int), self.shape
+        if np.abs(lines - np.round(lines)).max() > 1e-9 or not (0 <= i0 < i1 <= mx and 0 <= j0 < j1 <= my):
+            raise InvalidProblem(f"region {tuple(region)} is not made of whole cells ({hx:g} x {hy:g}) of the domain.")
+        return float(integrals[j0:j1, i0:i1].mean() / area)
+
+    @cached_property
+    def work(self) -> float:
+        r""":math:`\int f u` plus the work of the prescribed fluxes; equal to the energy for zero Dirichlet data."""
+        f, particular = self.source.coefficients, self.cell.particular
+        inner = np.einsum("mji,mn,nji->", f, particular, self.interior, optimize=True)
+        return float(self.problem.moments(self.source).dot(self.vector)) + float(inner) * self.sides[1] ** 2
+
+    @cached_property
+    def reactions(self) -> Array:
+        r"""Moments (my+1, mx+1) of :math:`a\,\partial_n u` with the vertex functions, zero at free vertices."""
+        applied = apply_cells(self.problem.a, self.cell.stiffness, self.vector)
+        r = applied.combine(-1.0, self.problem.moments(self.source)).corners
+        j0, j1, i0, i1 = self.problem.data.boundary.ranges(self.shape)
+        r[j0:j1, i0:i1] = 0.0
+        return r
+
+    def side_flux(self, side: str) -> float:
+        r"""Return the total flux :math:`\int a\,\partial_n u` out of the domain through a side.
+
+        Through natural sides it is what was prescribed. Through a Dirichlet side between two natural ones it is the
+        reaction of the discrete equations, with an error of the order of the squared energy error. Where two
+        Dirichlet sides meet, reactions do not say which of them the flux at their vertex belongs to, and it comes
+        from the dual problem: :attr:`flux`. In both cases fluxes and load are in balance.
+
+        Raises
+        ------
+        InvalidProblem
+            If the side is not "bottom", "right", "top" or "left".
+        """
+        if side not in SIDES:
+            raise InvalidProblem(f"side {side!r} is unknown; choose among {SIDES}.")
+        data, axis = self.problem.data, axis_of(side)
+        if side in data.boundary.natural:
+            return data.flux.get(side, 0.0) * self.size[1 - axis]
+        if not set(NEIGHBOURS[side]) <= data.boundary.natural:
+            return self.flux.through(side)
+        lines = {
+            "bottom": self.reactions[0],
+            "top": self.reactions[-1],
+            "left": self.reactions[:, 0],
+            "right": self.reactions[:, -1],
+        }
+        return float(lines[side].sum())
+
+    def solve(self, f: Load = 1.0, *, tolerance: float | None = None) -> TraceField:
+        """Solve for another load with the same medium and boundary data; the set-up is used again.
+
+        Parameters
+        ----------
+        f : as in :func:`solve_pde`.
+        tolerance : relative algebraic error; None: 1e-3.
+
+        Raises
+        ------
+        InvalidProblem, SolverFailure
+        """
+        from .solve import solve_load
+
+        load = cell_load(f, self.shape, self.size)
+        return solve_load(self.problem, load, 1e-3 if tolerance is None else tolerance)
+
+    @cached_property
+    def flux(self) -> DualFlux:
+        """Flux with divergence -f exactly, from the dual problem: conservative on every part of the domain."""
+        return self.problem.dual.solve(self.source, max(self.info.algebraic_error, 1e-8), self.energy)
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """Guaranteed bounds from the pair of this field and :attr:`flux`."""
+        from .bounds import bounds_of
+
+        return bounds_of(self, self.flux)
+
+    @property
+    def error_bound(self) -> float:
+        r"""Guaranteed upper bound of :math:`(\int a|\nabla(u - u_h)|^2)^{1/2}`, u the solution of the equation."""
+        return self.bounds.error
+
+    @property
+    def relative_error_bound(self) -> float:
+        r"""Guaranteed upper bound of that error over :math:`(\int a|\nabla u|^2)^{1/2}`; inf if nothing is known."""
+        return self.bounds.relative_error
+
+    @property
+    def energy_bounds(self) -> tuple[float, float]:
+        r"""Guaranteed lower and upper bound of :math:`\int a|\nabla u|^2` of the solution of the equation.
+
+        With zero boundary data this is the work f(u) of the load.
+        """
+        return self.bounds.energy
+
+    def side_flux_bounds(self, side: str) -> tuple[float, float]:
+        """Bound the flux through a side for a pressure drop between two opposite Dirichlet sides, without load.
+
+        Returns
+        -------
+        (lower, upper), guaranteed: the flux is the energy over the drop.
+
+        Raises
+        ------
+        InvalidProblem
+            If there is a load or a flux, or the Dirichlet data are not two constants on opposite sides.
+        """
+        from .bounds import drop_flux_bounds
+
+        return drop_flux_bounds(self, side)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the field and its problem to an .npz file, which :meth:`load` reads on any machine."""
+        from .storage import save_field
+
+        save_field(self, path)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> TraceField:
+        """Read a field written by :meth:`save`; nothing in the file is executed.
+
+        Raises
+        ------
+        InvalidProblem
+            If the file is not such a field.
+        """
+        from .storage import load_field
+
+        return load_field(path)

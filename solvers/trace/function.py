@@ -1,0 +1,214 @@
+r"""Functions of the trace space: values, gradients and integrals, from coefficients on edges and vertices.
+
+On every cell, of width :math:`\varepsilon`, such a function is :math:`\sum_k c_k H\varphi_k + \sum_{m=0}^2 d_m\psi_m`:
+harmonic extensions of its trace, and the particular solutions of :math:`-\Delta\psi_m = 1, \xi, \eta` (in lengths of
+:math:`\varepsilon`) that vanish on the cell's boundary. For the solution of :math:`-\nabla\cdot(a\nabla u)=f`,
+:math:`d = \varepsilon^2 f / a`; for a stream function, d is the curl of the flux it completes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import InvalidProblem
+from .cell import TraceCell
+from .layout import TraceVector, gather
+
+Array = np.ndarray
+
+#: Points evaluated at once, and cells.
+CHUNK, BAND = 1 << 15, 1 << 15
+#: Points nearer to a vertex than this, in cell sides, count as the vertex.
+VERTEX = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class TraceFunction:
+    """A function of the trace space on a rectangle of ``my x mx`` cells.
+
+    Attributes
+    ----------
+    cell : the reference cell, of the raster's aspect.
+    size : (Ly, Lx).
+    vector : coefficients on edges and vertices.
+    interior : (3, my, mx) factors of the particular solutions.
+    """
+
+    cell: TraceCell
+    size: tuple[float, float]
+    vector: TraceVector
+    interior: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of cells (my, mx)."""
+        return self.vector.cells
+
+    @property
+    def sides(self) -> tuple[float, float]:
+        """Sides (hy, hx) of a cell."""
+        return self.size[0] / self.shape[0], self.size[1] / self.shape[1]
+
+    def bands(self) -> Iterator[slice]:
+        """Cut the rows of cells into bands of a moderate number of cells: what is computed cell by cell stays small."""
+        my, mx = self.shape
+        step = max(1, BAND // mx)
+        return (slice(j, min(j + step, my)) for j in range(0, my, step))
+
+    def band(self, rows: slice) -> TraceFunction:
+        """Return the function on some rows of cells; shares memory."""
+        v, (first, last) = self.vector, (rows.start, rows.stop)
+        part = TraceVector(v.level[first : last + 1], v.upright[rows], v.corners[first : last + 1])
+        size = (self.sides[0] * (last - first), self.size[1])
+        return TraceFunction(self.cell, size, part, self.interior[:, rows])
+
+    def local(self) -> Array:
+        """Return the coefficients (my, mx, n + 3) of every cell: harmonic extensions, then particular solutions."""
+        return np.concatenate([gather(self.vector), np.moveaxis(self.interior, 0, -1)], axis=-1)
+
+    def centred(self) -> Array:
+        """Return the coefficients (my, mx, n) of every cell's trace less its value at the cell's first vertex."""
+        return without_constants(gather(self.vector))
+
+    def nodes(self, cells: tuple[int, int] | int) -> Array:
+        """Return nodal values (ny+1, nx+1) on a uniform grid, which need not be aligned with the raster.
+
+        Parameters
+        ----------
+        cells : (ny, nx) cells of the grid, or one number for both.
+        """
+        ny, nx = (cells, cells) if isinstance(cells, (int, np.integer)) else cells
+        if ny < 1 or nx < 1:
+            raise InvalidProblem(f"a grid has at least one cell per axis, not {(ny, nx)}.")
+        my, mx = self.shape
+        if ny % my or nx % mx:
+            return self._unaligned((int(ny), int(nx)))
+        ry, rx = ny // my, nx // mx
+        inside = self._lattice(np.arange(ry) / ry, np.arange(rx) / rx).T
+        at_top = self._lattice(np.ones(1), np.arange(rx) / rx).T
+        at_right = self._lattice(np.arange(ry) / ry, np.ones(1)).T
+        out = np.empty((ny + 1, nx + 1))
+        for rows in self.bands():
+            local = self.band(rows).local()
+            lines = slice(rows.start * ry, rows.stop * ry)
+            values = local.reshape(-1, local.shape[-1]) @ inside
+            out[lines, :-1] = values.reshape(-1, mx, ry, rx).swapaxes(1, 2).reshape(-1, nx)
+            out[lines, -1] = (local[:, -1] @ at_right).ravel()
+            if rows.stop == my:
+                out[-1, :-1] = (local[-1] @ at_top).ravel()
+        out[-1, -1] = self.vector.corners[-1, -1]
+        return out
+
+    def at(self, points: Array) -> Array:
+        """Return the values (P,) at points (P, 2) given as (x, y).
+
+        Raises
+        ------
+        InvalidProblem
+            If a point lies outside the domain.
+        """
+        cells, places = self._locate(points)
+        out = np.empty(len(places))
+        for part in _chunks(len(places)):
+            local = self._coefficients(cells[0][part], cells[1][part])
+            out[part] = np.einsum("pk,pk->p", self.cell.values(places[part]), local)
+        return out
+
+    def gradient(self, points: Array) -> Array:
+        """Return the gradients (P, 2) as (d/dx, d/dy) at points (P, 2) given as (x, y).
+
+        On an edge of the raster, where the normal derivative jumps with a, the cell above or to the right counts.
+
+        Raises
+        ------
+        InvalidProblem
+            If a point is outside the domain or at a vertex of the raster, where gradients may be infinite.
+        """
+        cells, places = self._locate(points)
+        at_vertex = (np.abs(places - np.round(places)) < VERTEX).all(axis=1)
+        if at_vertex.any():
+            x, y = np.asarray(points, dtype=float)[np.flatnonzero(at_vertex)[0]]
+            raise InvalidProblem(f"({x:g}, {y:g}) is a vertex of the raster, where the gradient is infinite; move it.")
+        out = np.empty((len(places), 2))
+        for part in _chunks(len(places)):
+            local = self._coefficients(cells[0][part], cells[1][part])
+            out[part] = np.einsum("pik,pk->pi", self.cell.gradients(places[part]), local)
+        return out / self.sides[1]
+
+    def integrals(self) -> Array:
+        """Return the integrals (my, mx) over the cells."""
+        weights = np.concatenate([self.cell.moments[0], self.cell.particular[:, 0]])
+        parts = [self.band(rows).local() @ weights for rows in self.bands()]
+        return np.concatenate(parts) * self.sides[1] ** 2
+
+    def dirichlet(self) -> Array:
+        r"""Return :math:`\int_K |\nabla v|^2` of every cell (my, mx)."""
+        inner = np.einsum("mji,mn,nji->ji", self.interior, self.cell.particular, self.interior, optimize=True)
+        for rows in self.bands():
+            c = self.band(rows).centred()
+            inner[rows] += quadratic(c, self.cell.stiffness)
+        return inner
+
+    def _coefficients(self, j: Array, i: Array) -> Array:
+        """Coefficients (P, n + 3) of cells (j, i), as :meth:`local` has them."""
+        v = self.vector
+        edges = [v.level[j, i], v.level[j + 1, i], v.upright[j, i], v.upright[j, i + 1]]
+        corners = [v.corners[j, i], v.corners[j, i + 1], v.corners[j + 1, i], v.corners[j + 1, i + 1]]
+        return np.concatenate([*edges, np.stack(corners, axis=1), self.interior[:, j, i].T], axis=1)
+
+    def _lattice(self, eta: Array, xi: Array) -> Array:
+        """Values (len(eta) * len(xi), n + 3) of the basis on a tensor grid of local points."""
+        Y, X = np.meshgrid(eta, xi, indexing="ij")
+        return self.cell.values(np.stack([X.ravel(), Y.ravel()], axis=1))
+
+    def _unaligned(self, grid: tuple[int, int]) -> Array:
+        """Nodal values where grid and raster cut each other; local positions repeat, each is evaluated once."""
+        cell_of, place_of, places = [], [], []
+        for n, m in zip(grid, self.shape, strict=True):
+            k = np.arange(n + 1)
+            i = np.minimum(k * m // n, m - 1)
+            unique, inverse = np.unique(k * m - i * n, return_inverse=True)
+            cell_of.append(i)
+            place_of.append(inverse)
+            places.append(unique / n)
+        out = np.empty((grid[0] + 1, grid[1] + 1))
+        for j, eta in enumerate(places[0]):
+            basis = self._lattice(np.array([eta]), places[1])[place_of[1]]
+            rows = np.flatnonzero(place_of[0] == j)
+            for row in rows:
+                j = np.full(len(basis), cell_of[0][row])
+                out[row] = np.einsum("pk,pk->p", basis, self._coefficients(j, cell_of[1]))
+        return out
+
+    def _locate(self, points: Array) -> tuple[tuple[Array, Array], Array]:
+        """Cells (iy, ix) of points and their unit coordinates (P, 2) there."""
+        points = np.asarray(points, dtype=float)
+        if points.ndim != 2 or points.shape[1] != 2:
+            raise InvalidProblem(f"points have shape {points.shape}; give (P, 2) coordinates (x, y).")
+        length = np.array(self.size[::-1])
+        if not ((points >= -1e-12 * length) & (points <= length * (1 + 1e-12))).all():
+            raise InvalidProblem(f"a point lies outside the domain (0, {length[0]:g}) x (0, {length[1]:g}).")
+        scaled = points / length * np.array(self.shape[::-1])
+        nearest = np.round(scaled)  # a point meant to lie on an edge lies on it
+        scaled = np.where(np.abs(scaled - nearest) < 1e-12 * np.maximum(nearest, 1), nearest, scaled)
+        index = np.clip(np.floor(scaled).astype(int), 0, np.array(self.shape[::-1]) - 1)
+        return (index[:, 1], index[:, 0]), np.clip(scaled - index, 0.0, 1.0)
+
+
+def without_constants(c: Array) -> Array:
+    """Subtract the value at the first vertex of every cell from its coefficients (..., n), in place."""
+    c[..., -4:] -= c[..., -4:-3].copy()  # the four vertex functions add up to one
+    return c
+
+
+def quadratic(c: Array, S: Array) -> Array:
+    """Return c·Sc (...) for vectors c (..., n): one plain product, since batches of them are slow."""
+    flat = c.reshape(-1, c.shape[-1])
+    return np.einsum("kn,kn->k", flat @ S, flat).reshape(c.shape[:-1])
+
+
+def _chunks(count: int) -> list[slice]:
+    return [slice(k, min(k + CHUNK, count)) for k in range(0, count, CHUNK)]

@@ -1,0 +1,36 @@
+"""Chebyshev smoothing of the coarse problem: its window and bounds on the spectrum."""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Chebyshev smoothing works on [bound / WINDOW, bound].
+WINDOW = 5.0
+
+
+def smoothing_bound(K: np.ndarray) -> float:
+    """Return a bound on the eigenvalues of D^-1 A from one element matrix (its multiples assemble to A).
+
+    Examples
+    --------
+    >>> Q1 = np.array([[4.0, -1, -1, -2], [-1, 4, -2, -1], [-1, -2, 4, -1], [-2, -1, -1, 4]]) / 6
+    >>> round(smoothing_bound(Q1), 6)
+    1.5
+    """
+    scale = 1 / np.sqrt(np.diag(K))
+    return float(np.linalg.eigvalsh(K * scale[:, None] * scale)[-1])
+
+
+def row_sum_bound(S: np.ndarray) -> float:
+    """Return Gershgorin's bound on the eigenvalues of D^-1 A, at most 2.5, of a nine-point operator with ring.
+
+    S is (5, ny+3, nx+3): couplings of a node with itself, east, north, north-east, and of its east with its north.
+    """
+    off = np.zeros(S.shape[1:])
+    for k, (dy, dx) in ((1, (0, 1)), (2, (1, 0)), (3, (1, 1))):
+        off += abs(S[k])
+        off[dy:, dx:] += abs(S[k][: S.shape[1] - dy, : S.shape[2] - dx])
+    off[:, 1:] += abs(S[4][:, :-1])
+    off[1:] += abs(S[4][:-1])
+    inner = (slice(1, -1), slice(1, -1))
+    return float(min(2.5, 1 + (off[inner] / S[0][inner]).max()))

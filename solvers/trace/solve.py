@@ -1,0 +1,172 @@
+r"""Solve :math:`-\nabla\cdot(a\nabla u) = f` on a pixel medium to the accuracy of the differential equation."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from ...errors import InvalidProblem, NhcsrWarning, NotCoercive
+from .boundary import Data, boundary_data
+from .candidates import default_modes, exponents_for
+from .cell import TraceCell, trace_cell
+from .field import TraceField, TraceInfo
+from .loads import CellLoad, Load, cell_load
+from .problem import TraceProblem
+
+Array = np.ndarray
+log = logging.getLogger(__name__)
+
+#: Above this contrast the reference cell loses its digits.
+LARGEST_CONTRAST = 1e7
+#: Numbers of functions per edge that an accuracy may ask for.
+MODES = (6, 8, 10, 12)
+
+
+def solve_pde(
+    A: Array,
+    f: Load = 1.0,
+    *,
+    g: Data = 0.0,
+    natural: Iterable[str] = (),
+    size: tuple[float, float] = (1.0, 1.0),
+    tolerance: float = 1e-3,
+    accuracy: float | None = None,
+    modes: int | None = None,
+    flux: Mapping[str, float] | None = None,
+) -> TraceField:
+    r"""Solve the diffusion equation itself: no mesh below the pixels, error bounds against the equation.
+
+    The field is a Galerkin solution in a space of traces on the pixels' edges that contains the singular functions
+    of the vertices where pixels meet; inside the pixels it satisfies the equation exactly.
+
+    Parameters
+    ----------
+    A : (my, mx) positive cell values, row 0 at the lowest y.
+    f : load: a number; a callable f(x, y) of arrays; cell values (my, mx); linear polynomials (3, my, mx) with
+        coefficients of 1, ξ, η in unit coordinates of every cell; or nodal values on a grid that refines the raster.
+        Enters as its linear projection on every cell; what that changes is part of the error bound.
+    g : Dirichlet data on the sides that are not natural: a number; a callable g(x, y); nodal values; or one of these
+        per side, as a mapping ``{"left": 0.0, "right": 1.0}`` or in the order bottom, right, top, left.
+    natural : sides among "bottom", "right", "top", "left" with given a du/dn.
+    size : (Ly, Lx).
+    tolerance : relative algebraic error in the energy norm.
+    accuracy : total relative energy error wanted, guaranteed: modes are added until the bound of the dual problem is
+        below it. ``modes`` must be None then.
+    modes : functions per edge; None: 6 for media with two values, else 8 (relative errors about 0.2 % and less).
+    flux : natural side -> a du/dn, a number; 0 where not given.
+
+    Returns
+    -------
+    :class:`TraceField`.
+
+    Raises
+    ------
+    NotCoercive
+        If a coefficient is not positive, or the contrast is above 1e8.
+    InvalidProblem
+        If an argument is wrong, all sides are natural, or Dirichlet data jump.
+    SolverFailure
+        If the iteration does not reach its tolerance.
+
+    Warns
+    -----
+    NhcsrWarning
+        If ``accuracy`` is not reached with twelve modes; the most accurate field is returned.
+
+    Examples
+    --------
+    >>> A = np.where(np.indices((8, 8)).sum(0) % 2, 1.0, 100.0)
+    >>> u = solve_pde(A, 1.0)
+    >>> bool(u.relative_error_bound < 0.01), u.nodes(32).shape
+    (True, (33, 33))
+    """
+    a, size = checked_medium(A), checked_size(size)
+    load = cell_load(f, a.shape, size)
+    if accuracy is None:
+        problem = trace_problem(a, size, default_modes(a) if modes is None else modes, g, natural, flux)
+        return solve_load(problem, load, tolerance)
+    if modes is not None:
+        raise InvalidProblem("accuracy chooses the modes: give accuracy or modes, not both.")
+    if not accuracy > 0:
+        raise InvalidProblem(f"accuracy must be positive, not {accuracy}.")
+    best: TraceField | None = None
+    for count in MODES:
+        problem = trace_problem(a, size, count, g, natural, flux)
+        field = solve_load(problem, load, min(tolerance, accuracy / 5))
+        log.info("%d modes: guaranteed relative energy error %.2e", count, field.relative_error_bound)
+        if best is None or field.relative_error_bound < best.relative_error_bound:
+            best = field
+        if best.relative_error_bound <= accuracy:
+            return best
+    if best is None:
+        raise InvalidProblem("no number of modes was tried.")
+    warnings.warn(
+        f"relative energy error {accuracy:.1e} is not guaranteed by {MODES[-1]} modes; the bound of the field returned "
+        f"is {best.relative_error_bound:.1e}. The load's oscillation or Dirichlet data inside the pixels may dominate.",
+        NhcsrWarning,
+        stacklevel=2,
+    )
+    return best
+
+
+def solve_load(problem: TraceProblem, load: CellLoad, tolerance: float) -> TraceField:
+    """Solve one problem for one load that is linear on every cell."""
+    if not 0 < tolerance < 1:
+        raise InvalidProblem(f"tolerance must be between 0 and 1, not {tolerance}.")
+    start = time.perf_counter()
+    u, info = problem.solve(load, tolerance)
+    seconds = time.perf_counter() - start
+    return TraceField(
+        u.cell, u.size, u.vector, u.interior, problem, load, TraceInfo.of(problem.cell.modes, info, seconds)
+    )
+
+
+def trace_problem(
+    a: Array,
+    size: tuple[float, float],
+    modes: int,
+    g: Data = 0.0,
+    natural: Iterable[str] = (),
+    flux: Mapping[str, float] | None = None,
+) -> TraceProblem:
+    """Choose the reference cell of a medium and read the boundary data."""
+    if not isinstance(modes, (int, np.integer)) or modes < 1:
+        raise InvalidProblem(f"modes must be a whole number ≥ 1, not {modes!r}.")
+    exponents = exponents_for(a, int(modes))
+    cell = reference_cell(exponents, int(modes), a.shape, size)
+    return TraceProblem(a, size, exponents, cell, boundary_data(g, natural, flux, cell, a, size))
+
+
+def reference_cell(
+    exponents: tuple[float, ...], modes: int, shape: tuple[int, int], size: tuple[float, float]
+) -> TraceCell:
+    """Return the reference cell for a raster; its aspect is rounded so that equal rasters share it."""
+    aspect = round((size[0] / shape[0]) / (size[1] / shape[1]), 12)
+    return trace_cell(exponents, modes, aspect)
+
+
+def checked_medium(A: Array) -> Array:
+    """Return the coefficient as float64 (my, mx) after checks."""
+    a = np.ascontiguousarray(A, dtype=float)
+    if a.ndim != 2 or a.size == 0:
+        raise InvalidProblem(f"A has shape {a.shape}; give cell values (my, mx).")
+    if not np.isfinite(a).all():
+        raise InvalidProblem("A has values that are not finite; remove them.")
+    low, high = float(a.min()), float(a.max())
+    if low <= 0:
+        raise NotCoercive(f"A must be positive; its smallest value is {low:.3g}. Clip it.")
+    if high > LARGEST_CONTRAST * low:
+        raise NotCoercive(f"A has contrast {high / low:.1e}; at most {LARGEST_CONTRAST:.0e} is solved. Clip it.")
+    return a
+
+
+def checked_size(size: tuple[float, float]) -> tuple[float, float]:
+    """Return (Ly, Lx) as positive floats after checks."""
+    values = tuple(float(v) for v in size)
+    if len(values) != 2 or not all(np.isfinite(v) and v > 0 for v in values):
+        raise InvalidProblem(f"size must be two positive lengths (Ly, Lx), not {size}.")
+    return values[0], values[1]

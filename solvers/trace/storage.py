@@ -1,0 +1,100 @@
+"""Write fields to .npz files and read them: plain arrays, nothing pickled, the reference cell included."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from ...errors import InvalidProblem
+from .boundary import BoundaryData
+from .cell import TraceCell
+from .field import TraceField, TraceInfo
+from .layout import SIDES, Boundary, TraceVector
+from .loads import CellLoad
+from .problem import TraceProblem
+
+FORMAT = "ngs_nhcsr trace field 1"
+
+
+def save_field(field: TraceField, path: str | os.PathLike[str]) -> None:
+    """Write a field with its problem; an older file is replaced only when the new one is complete."""
+    problem, data = field.problem, field.problem.data
+    arrays: dict[str, Any] = {
+        "format": FORMAT,
+        "a": problem.a,
+        "size": problem.size,
+        "exponents": problem.exponents,
+        "natural": [s in data.boundary.natural for s in SIDES],
+        "flux": [data.flux.get(s, 0.0) for s in SIDES],
+        "levels": [data.levels.get(s, np.nan) for s in SIDES],
+        "excess": data.excess,
+        "load": field.source.coefficients,
+        "rest": field.source.rest,
+        **{f"info_{k}": v for k, v in dataclasses.asdict(field.info).items()},
+        **{f"cell_{f.name}": getattr(field.cell, f.name) for f in dataclasses.fields(TraceCell)},
+        **_vector("trace", field.vector),
+        **_vector("lift", data.lift),
+    }
+    target = os.fspath(path)
+    partial = f"{target}.part"
+    with open(partial, "wb") as file:
+        np.savez(file, allow_pickle=False, **{k: np.asarray(v) for k, v in arrays.items()})
+    os.replace(partial, target)
+
+
+def load_field(path: str | os.PathLike[str]) -> TraceField:
+    """Read a field written by :func:`save_field`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    InvalidProblem
+        If the file is damaged or holds something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        if str(arrays["format"]) != FORMAT:
+            raise InvalidProblem(f"{os.fspath(path)} has format {arrays['format']}; this version reads {FORMAT!r}.")
+        return _field(arrays)
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, InvalidProblem):
+            raise
+        raise InvalidProblem(f"{os.fspath(path)} is not a field saved by TraceField.save ({error}).") from error
+
+
+def _field(arrays: dict[str, np.ndarray]) -> TraceField:
+    cell = TraceCell(**{f.name: _plain(arrays[f"cell_{f.name}"], f.name) for f in dataclasses.fields(TraceCell)})
+    info = TraceInfo(**{f.name: arrays[f"info_{f.name}"].item() for f in dataclasses.fields(TraceInfo)})
+    data = BoundaryData(
+        Boundary.of(s for s, on in zip(SIDES, arrays["natural"], strict=True) if on),
+        _read_vector("lift", arrays),
+        {s: float(v) for s, v in zip(SIDES, arrays["flux"], strict=True) if v},
+        float(arrays["excess"]),
+        {s: float(v) for s, v in zip(SIDES, arrays["levels"], strict=True) if not np.isnan(v)},
+    )
+    Ly, Lx = arrays["size"]
+    exponents = tuple(float(g) for g in arrays["exponents"])
+    problem = TraceProblem(arrays["a"], (float(Ly), float(Lx)), exponents, cell, data)
+    load = CellLoad(arrays["load"], arrays["rest"])
+    return TraceField(cell, problem.size, _read_vector("trace", arrays), problem.interior(load), problem, load, info)
+
+
+def _plain(value: np.ndarray, name: str) -> Any:
+    """Return a number for a scalar, a tuple of exponents, the array otherwise."""
+    if name == "exponents":
+        return tuple(float(g) for g in value)
+    return value if value.ndim else value.item()
+
+
+def _vector(name: str, v: TraceVector) -> dict[str, np.ndarray]:
+    return {f"{name}_level": v.level, f"{name}_upright": v.upright, f"{name}_corners": v.corners}
+
+
+def _read_vector(name: str, arrays: dict[str, np.ndarray]) -> TraceVector:
+    return TraceVector(*(arrays[f"{name}_{part}"] for part in ("level", "upright", "corners")))

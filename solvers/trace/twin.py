@@ -1,0 +1,131 @@
+"""The Schwarz solver's operations in torch: any device, batches of coefficients, periodic problems, no compiler."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..linalg import apply_x
+from .coarse_twin import CoarseProblem, PeriodicCoarse
+from .layout import Boundary, TraceVector, gather, scatter
+from .vertices import around, padded, vertex_inverses, vertex_kinds, vertex_parts
+
+
+def products(B: Tensor, x: Tensor) -> Tensor:
+    """Matrix-vector products (V, m, m), (V, m) -> (V, m), without torch.bmm on CPUs (see ``solvers/linalg.py``)."""
+    if B.device.type != "cpu":
+        return torch.bmm(B, x.unsqueeze(-1)).squeeze(-1)
+    return torch.cat([(b * v.unsqueeze(-2)).sum(-1) for b, v in zip(B.split(1024), x.split(1024), strict=True)])
+
+
+class TorchOperations:
+    """One state of the conjugate gradient method (solution x, residual r, direction q) and its operations.
+
+    Parameters
+    ----------
+    a : (B, my, mx) coefficients, tensor.
+    stiffness : (n, n) cell matrix.
+    modes : functions per edge.
+    """
+
+    def __init__(self, a: Tensor, stiffness: np.ndarray, modes: int, boundary: Boundary):
+        self.a, self.modes, self.boundary = a, modes, boundary
+        self.cells = (a.shape[-2], a.shape[-1])
+        self.S = torch.as_tensor(stiffness, dtype=a.dtype, device=a.device)
+        self.free = TraceVector(
+            *(torch.as_tensor(v, dtype=a.dtype, device=a.device) for v in boundary.free(self.cells, modes).parts())
+        )
+        values = a.cpu().numpy()
+        parts = vertex_parts(stiffness, modes)
+        kinds = vertex_kinds(values, boundary)
+        self.order: list[Tensor] | None = None
+        if kinds is None:
+            inverses = vertex_inverses(around(padded(values, boundary)).reshape(-1, 4), parts, boundary)
+        else:
+            inverses = vertex_inverses(kinds.values, parts, boundary)
+            order = np.argsort(kinds.kind.ravel(), kind="stable")
+            ends = np.cumsum(np.bincount(kinds.kind.ravel(), minlength=len(kinds.values)))[:-1]
+            self.order = [torch.as_tensor(v, device=a.device) for v in np.split(order, ends)]
+        self.inverses = torch.as_tensor(inverses, dtype=a.dtype, device=a.device)
+        coarse = PeriodicCoarse if boundary.periodic else CoarseProblem
+        self.coarse = coarse(a, stiffness[-4:, -4:], boundary)
+
+    def apply(self, x: TraceVector) -> TraceVector:
+        """Return A x with zeros at fixed unknowns."""
+        y = self.a.unsqueeze(-1) * apply_x(self.S, gather(x))
+        return self.boundary.fold(scatter(y)).masked(self.free)
+
+    def vertex_solves(self, r: TraceVector) -> TraceVector:
+        """Return half the sum of the local solutions at all vertices."""
+        p = self.modes
+        around_vertex = self._to_vertices(r)
+        flat = around_vertex.reshape(-1, 4 * p + 1)
+        if self.order is None:
+            y = products(self.inverses, flat)
+        else:
+            y = torch.empty_like(flat)
+            for B, rows in zip(self.inverses, self.order, strict=True):
+                y[rows] = flat[rows] @ B
+        return self._from_vertices(0.5 * y.reshape(around_vertex.shape))
+
+    def _to_vertices(self, r: TraceVector) -> Tensor:
+        """Gather the residual around every vertex: (B, my+1, mx+1, m); zeros where there is no edge."""
+        mode = torch.nn.functional.pad
+        L, U = r.level, r.upright
+        left, right = mode(L, (0, 0, 1, 0)), mode(L, (0, 0, 0, 1))
+        below, above = mode(U, (0, 0, 0, 0, 1, 0)), mode(U, (0, 0, 0, 0, 0, 1))
+        if self.boundary.periodic:
+            left[..., 0, :], below[..., 0, :, :] = L[..., -1, :], U[..., -1, :, :]
+        return torch.cat([left, right, below, above, r.corners.unsqueeze(-1)], -1)
+
+    def _from_vertices(self, y: Tensor) -> TraceVector:
+        """Sum local solutions at the edges: the transpose of :meth:`_to_vertices`."""
+        p = self.modes
+        left, right, below, above = (y[..., k * p : (k + 1) * p] for k in range(4))
+        level = left[..., 1:, :] + right[..., :-1, :]
+        upright = below[..., 1:, :, :] + above[..., :-1, :, :]
+        if self.boundary.periodic:
+            # Row and column 0 of the vertices see the last edges; row my and column mx are repetitions.
+            level[..., -1, :] = left[..., 0, :] + right[..., -2, :]
+            upright[..., -1, :, :] = below[..., 0, :, :] + above[..., -2, :, :]
+        return TraceVector(level, upright, y[..., 4 * p].clone()).masked(self.free)
+
+    def precondition(self, r: TraceVector) -> TraceVector:
+        """Return the sum of half the local solutions and of the coarse problem's solution."""
+        z = self.vertex_solves(r)
+        z.corners.add_(self.coarse.solve(r.corners))
+        return self.boundary.repeat(z)
+
+    def begin(self, b: TraceVector, start: TraceVector | None) -> None:
+        """Set x to the start and r to the residual."""
+        b = self.boundary.fold(b.copy()).masked(self.free)
+        if start is None:
+            self.x, self.r = TraceVector(*map(torch.zeros_like, b.parts())), b
+        else:
+            self.x = self.boundary.repeat(start.masked(self.free))
+            self.r = b.combine(-1.0, self.apply(self.x))
+        self.b = b
+
+    def residual_product(self) -> np.ndarray:
+        """Precondition the residual and return r·Br, (B,)."""
+        self.z = self.precondition(self.r)
+        return self.z.dot(self.r).cpu().numpy()
+
+    def direction(self, beta: np.ndarray) -> np.ndarray:
+        """Set q = z + beta q (q = z for beta = 0) and return q·Aq, (B,)."""
+        self.q = self.z.combine(self._scalars(beta), self.q) if beta.any() else self.z
+        self.Aq = self.apply(self.q)
+        return self.q.dot(self.Aq).cpu().numpy()
+
+    def advance(self, alpha: np.ndarray) -> None:
+        """Take the step x + alpha q."""
+        step = self._scalars(alpha)
+        self.x, self.r = self.x.combine(step, self.q), self.r.combine(-step, self.Aq)
+
+    def work(self) -> np.ndarray:
+        """Return b·x, (B,)."""
+        return self.b.dot(self.x).cpu().numpy()
+
+    def _scalars(self, values: np.ndarray) -> Tensor:
+        return torch.as_tensor(values, dtype=self.a.dtype, device=self.a.device)

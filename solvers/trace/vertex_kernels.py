@@ -1,0 +1,185 @@
+"""Compiled local problems where every vertex has its own matrix: batched factorisations in lanes of vertices.
+
+Vertices are numbered j (mx + 1) + i and packed by LANES. A packed symmetric matrix (r >= c at r (r+1)/2 + c) of all
+lanes is one (m (m+1)/2, LANES) array, so that every operation is one on LANES numbers. Matrices are factorised as
+L D L^T in float64 and kept in float32; the left and the right edge of a vertex share no cell, so that block stays zero.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .coarse_kernels import OPTIONS
+
+LANES = 64
+
+
+@njit(**OPTIONS)
+def _assemble(a, parts, first, A):
+    """Set A (packed, LANES) to the matrices of the vertices from ``first`` on, before fixing; a has a ring."""
+    columns = a.shape[1] - 1
+    last = (a.shape[0] - 1) * columns - 1
+    sw, se, nw, ne = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    for k in range(LANES):
+        v = min(first + k, last)
+        j, i = v // columns, v % columns
+        sw[k], se[k], nw[k], ne[k] = a[j, i], a[j, i + 1], a[j + 1, i], a[j + 1, i + 1]
+    for q in range(A.shape[0]):
+        for k in range(LANES):
+            A[q, k] = parts[0, q] * sw[k] + parts[1, q] * se[k] + parts[2, q] * nw[k] + parts[3, q] * ne[k]
+
+
+@njit(**OPTIONS)
+def _is_fixed(code, r, p):
+    """Return whether unknown r around a vertex is fixed or missing; bits: left, right, lower, upper, vertex."""
+    return (code >> (r // p if r < 4 * p else 4)) & 1
+
+
+@njit(**OPTIONS)
+def _fix(A, k, code, m):
+    """Give the unknowns of lane k that ``code`` names identity rows."""
+    p = (m - 1) // 4
+    for r in range(m):
+        for c in range(r + 1):
+            if _is_fixed(code, r, p) or _is_fixed(code, c, p):
+                A[r * (r + 1) // 2 + c, k] = 1.0 if r == c else 0.0
+
+
+@njit(**OPTIONS)
+def _eliminate(A, r, k, c0, scaled, column):
+    """Subtract the product of L[r, k] and column k from the entries [c0, r] of row r."""
+    q = r * (r + 1) // 2
+    for c in range(c0, r + 1):
+        for lane in range(LANES):
+            A[q + c, lane] -= scaled[r, lane] * column[c, lane]
+
+
+@njit(**OPTIONS)
+def _factorise(A, m, column, scaled):
+    """Replace packed matrices A by L (below the diagonal) and 1/D (on it)."""
+    p = (m - 1) // 4
+    for k in range(m):
+        diagonal = k * (k + 1) // 2 + k
+        for lane in range(LANES):
+            A[diagonal, lane] = 1 / A[diagonal, lane]
+        for r in range(k + 1, m):
+            if k < p and p <= r < 2 * p:
+                continue
+            q = r * (r + 1) // 2 + k
+            for lane in range(LANES):
+                column[r, lane] = A[q, lane]
+                scaled[r, lane] = A[q, lane] * A[diagonal, lane]
+                A[q, lane] = scaled[r, lane]
+        for r in range(k + 1, m):
+            if k >= p:
+                _eliminate(A, r, k, k + 1, scaled, column)
+            elif r < p:
+                _eliminate(A, r, k, k + 1, scaled, column)
+            elif r >= 2 * p:
+                q = r * (r + 1) // 2
+                for c in range(k + 1, p):
+                    for lane in range(LANES):
+                        A[q + c, lane] -= scaled[r, lane] * column[c, lane]
+                _eliminate(A, r, k, 2 * p, scaled, column)
+
+
+@njit(**OPTIONS)
+def factorise_vertices(a, parts, codes, B, b0, b1):
+    """Fill the factors B (blocks, packed, LANES) float32 of the blocks [b0, b1).
+
+    Parameters
+    ----------
+    a : (my+2, mx+2) coefficients with a ring of zeros.
+    parts : (4, packed) what the cells SW, SE, NW, NE contribute.
+    codes : (vertices,) bits of the fixed or missing unknowns of every vertex.
+    """
+    packed = parts.shape[1]
+    m = int(((8 * packed + 1) ** 0.5 - 1) / 2 + 0.5)
+    A, column, scaled = np.empty((packed, LANES)), np.empty((m, LANES)), np.empty((m, LANES))
+    for block in range(b0, b1):
+        first = block * LANES
+        _assemble(a, parts, first, A)
+        for k in range(LANES):
+            code = codes[min(first + k, codes.size - 1)]
+            if code:
+                _fix(A, k, code, m)
+        _factorise(A, m, column, scaled)
+        for q in range(packed):
+            for k in range(LANES):
+                B[block, q, k] = A[q, k]
+
+
+@njit(**OPTIONS)
+def _substitute(L, m, X):
+    """Replace X (m, LANES) by the solutions with the factors L (packed, LANES)."""
+    p = (m - 1) // 4
+    for r in range(m):
+        q = r * (r + 1) // 2
+        for c in range(r):
+            if c < p <= r < 2 * p:
+                continue
+            for k in range(LANES):
+                X[r, k] -= L[q + c, k] * X[c, k]
+    for r in range(m - 1, -1, -1):
+        q = r * (r + 1) // 2
+        for k in range(LANES):
+            X[r, k] *= L[q + r, k]
+    for r in range(m - 1, 0, -1):
+        q = r * (r + 1) // 2
+        for c in range(r):
+            if c < p <= r < 2 * p:
+                continue
+            for k in range(LANES):
+                X[c, k] -= L[q + c, k] * X[r, k]
+
+
+@njit(**OPTIONS)
+def _around_vertices(s, j, i0, count, X, first):
+    """Set the lanes from ``first`` on to the unknowns around the vertices i0 .. i0 + count of row j."""
+    H, V, C = s
+    my, p, mx = V.shape[0], H.shape[1], H.shape[2]
+    # At a side the wrong edge is read; its unknown has an identity row and is set to zero afterwards.
+    lower, upper = max(j - 1, 0), min(j, my - 1)
+    for k in range(p):
+        for q in range(count):
+            X[k, first + q] = H[j, k, max(i0 + q - 1, 0)]
+        for q in range(count):
+            X[p + k, first + q] = H[j, k, min(i0 + q, mx - 1)]
+        for q in range(count):
+            X[2 * p + k, first + q] = V[lower, k, i0 + q]
+        for q in range(count):
+            X[3 * p + k, first + q] = V[upper, k, i0 + q]
+    for q in range(count):
+        X[4 * p, first + q] = C[j, i0 + q]
+
+
+@njit(**OPTIONS)
+def solve_vertices(B, codes, s, Z, b0, b1):
+    """Solve the local problems of the blocks [b0, b1): Z (my+1, m, mx+1) float32, zero for fixed unknowns."""
+    columns, m = Z.shape[2], Z.shape[1]
+    vertices = Z.shape[0] * columns
+    p = (m - 1) // 4
+    X = np.zeros((m, LANES), np.float32)
+    for block in range(b0, b1):
+        start, end = block * LANES, min(block * LANES + LANES, vertices)
+        v = start
+        while v < end:
+            j, i = v // columns, v % columns
+            count = min(end - v, columns - i)
+            _around_vertices(s, j, i, count, X, v - start)
+            v += count
+        _substitute(B[block], m, X)
+        v = start
+        while v < end:
+            j, i = v // columns, v % columns
+            count = min(end - v, columns - i)
+            for r in range(m):
+                for q in range(count):
+                    Z[j, r, i + q] = X[r, v - start + q]
+            v += count
+        for v in range(start, end):
+            if codes[v]:
+                for r in range(m):
+                    if _is_fixed(codes[v], r, p):
+                        Z[v // columns, r, v % columns] = 0
