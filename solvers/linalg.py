@@ -51,3 +51,10 @@ def batched(a: Tensor, b: Tensor) -> Tensor:
     if a.device.type != "cpu":
         return torch.bmm(a, b)
     return torch.stack([x @ y for x, y in zip(a, b, strict=True)])
+
+
+def batched_vectors(a: Tensor, x: Tensor) -> Tensor:
+    """Product of a batch of matrices (B, n, k) with one vector each (B, k) -> (B, n)."""
+    if a.device.type != "cpu":
+        return torch.bmm(a, x.unsqueeze(-1)).squeeze(-1)
+    return torch.cat([(m * v.unsqueeze(-2)).sum(-1) for m, v in zip(a.split(1024), x.split(1024), strict=True)])

@@ -66,7 +66,7 @@ def solve_pde(
     Raises
     ------
     NotCoercive
-        If a coefficient is not positive, or the contrast is above 1e8.
+        If a coefficient is not positive, or the contrast is above 1e7.
     InvalidProblem
         If an argument is wrong, all sides are natural, or Dirichlet data jump.
     SolverFailure

@@ -6,17 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..linalg import apply_x
+from ..linalg import apply_x, batched_vectors
 from .coarse_twin import CoarseProblem, PeriodicCoarse
 from .layout import Boundary, TraceVector, gather, scatter
 from .vertices import around, padded, vertex_inverses, vertex_kinds, vertex_parts
-
-
-def products(B: Tensor, x: Tensor) -> Tensor:
-    """Matrix-vector products (V, m, m), (V, m) -> (V, m), without torch.bmm on CPUs (see ``solvers/linalg.py``)."""
-    if B.device.type != "cpu":
-        return torch.bmm(B, x.unsqueeze(-1)).squeeze(-1)
-    return torch.cat([(b * v.unsqueeze(-2)).sum(-1) for b, v in zip(B.split(1024), x.split(1024), strict=True)])
 
 
 class TorchOperations:
@@ -62,7 +55,7 @@ class TorchOperations:
         around_vertex = self._to_vertices(r)
         flat = around_vertex.reshape(-1, 4 * p + 1)
         if self.order is None:
-            y = products(self.inverses, flat)
+            y = batched_vectors(self.inverses, flat)
         else:
             y = torch.empty_like(flat)
             for B, rows in zip(self.inverses, self.order, strict=True):
