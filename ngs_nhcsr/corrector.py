@@ -92,7 +92,7 @@ class Corrector:
     device : "auto", "cpu", "cuda", …
     symmetrize : average the network over the symmetries of the square (eight times the work, a little more accurate).
     scheme : how often the effective problem is solved again for the residual, and until when; default
-        ``Scheme(corrections=4, tolerance=5e-4)``.
+        ``Scheme(corrections=4, tolerance=3e-4)``.
 
     Raises
     ------

@@ -28,11 +28,11 @@ class Scheme:
     Examples
     --------
     >>> Scheme(corrections=1)
-    Scheme(corrections=1, tolerance=0.0005, sweeps=None)
+    Scheme(corrections=1, tolerance=0.0003, sweeps=None)
     """
 
     corrections: int = 4
-    tolerance: float = 5e-4
+    tolerance: float = 3e-4
     sweeps: int | None = None
 
     def __post_init__(self) -> None:

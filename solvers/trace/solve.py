@@ -14,8 +14,10 @@ from .boundary import Data, boundary_data
 from .candidates import default_modes, exponents_for
 from .cell import TraceCell, trace_cell
 from .field import TraceField, TraceInfo
+from .layout import TraceVector
 from .loads import CellLoad, Load, cell_load
 from .problem import TraceProblem
+from .start import trace_of
 
 Array = np.ndarray
 log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ def solve_pde(
     accuracy: float | None = None,
     modes: int | None = None,
     flux: Mapping[str, float] | None = None,
+    start: Array | None = None,
 ) -> TraceField:
     r"""Solve the diffusion equation itself: no mesh below the pixels, error bounds against the equation.
 
@@ -58,6 +61,8 @@ def solve_pde(
         below it. ``modes`` must be None then.
     modes : functions per edge; None: 6 for media with two values, else 8 (relative errors about 0.2 % and less).
     flux : natural side -> a du/dn, a number; 0 where not given.
+    start : nodal values of an approximate solution on a grid that refines the raster; saves steps (docs/pde.md says
+        how many).
 
     Returns
     -------
@@ -88,7 +93,7 @@ def solve_pde(
     load = cell_load(f, a.shape, size)
     if accuracy is None:
         problem = trace_problem(a, size, default_modes(a) if modes is None else modes, g, natural, flux)
-        return solve_load(problem, load, tolerance)
+        return solve_load(problem, load, tolerance, start)
     if modes is not None:
         raise InvalidProblem("accuracy chooses the modes: give accuracy or modes, not both.")
     if not accuracy > 0:
@@ -96,7 +101,7 @@ def solve_pde(
     best: TraceField | None = None
     for count in MODES:
         problem = trace_problem(a, size, count, g, natural, flux)
-        field = solve_load(problem, load, min(tolerance, accuracy / 5))
+        field = solve_load(problem, load, min(tolerance, accuracy / 5), start)
         log.info("%d modes: guaranteed relative energy error %.2e", count, field.relative_error_bound)
         if best is None or field.relative_error_bound < best.relative_error_bound:
             best = field
@@ -113,16 +118,24 @@ def solve_pde(
     return best
 
 
-def solve_load(problem: TraceProblem, load: CellLoad, tolerance: float) -> TraceField:
-    """Solve one problem for one load that is linear on every cell."""
+def solve_load(problem: TraceProblem, load: CellLoad, tolerance: float, start: Array | None = None) -> TraceField:
+    """Solve one problem for one load that is linear on every cell, from nodal values ``start`` or from zero."""
     if not 0 < tolerance < 1:
         raise InvalidProblem(f"tolerance must be between 0 and 1, not {tolerance}.")
-    start = time.perf_counter()
-    u, info = problem.solve(load, tolerance)
-    seconds = time.perf_counter() - start
+    begin = time.perf_counter()
+    trace = None if start is None else with_data(trace_of(start, problem.cell, problem.a.shape), problem)
+    u, info = problem.solve(load, tolerance, trace)
+    seconds = time.perf_counter() - begin
     return TraceField(
         u.cell, u.size, u.vector, u.interior, problem, load, TraceInfo.of(problem.cell.modes, info, seconds)
     )
+
+
+def with_data(trace: TraceVector, problem: TraceProblem) -> TraceVector:
+    """Return a trace with the Dirichlet data of a problem at the fixed unknowns."""
+    free = problem.data.boundary.free(problem.a.shape, problem.cell.modes)
+    parts = zip(trace.parts(), problem.data.lift.parts(), free.parts(), strict=True)
+    return TraceVector(*(np.where(mask, own, lift) for own, lift, mask in parts))
 
 
 def trace_problem(
