@@ -1,0 +1,137 @@
+"""``correct(target="pde")``: nodal values, bounds, velocities and what is refused, through NGSolve."""
+
+import numpy as np
+import pytest
+from conftest import quads, solve_on, voxel
+from ngsolve import H1, BilinearForm, GridFunction, Integrate, LinearForm, div, dx, grad, specialcf, x
+
+from ngs_nhcsr import Corrector, InvalidProblem, Status, correct
+from ngs_nhcsr.grid import prolongate
+from ngs_nhcsr.pde import natural_sides
+from ngs_nhcsr.solvers import relative_errors
+from ngs_nhcsr.solvers.q1 import energy_norm, l2_norm
+from ngs_nhcsr.solvers.trace import effective_conductivity, solve_pde
+
+N, SCALE = 16, 16
+
+
+def corrected(A, *, f=1.0, dirichlet=".*", n=N, scale=SCALE, **options):
+    u, _ = solve_on(quads(n), voxel(A), f, dirichlet=dirichlet)
+    return correct(u, voxel(A), scale, target="pde", full=True, **options)
+
+
+def pressure_drop(A, n=N):
+    """u = x on the left and on the right, sealed above and below, no load."""
+    space = H1(quads(n), order=1, dirichlet="left|right")
+    u, v = space.TnT()
+    form = BilinearForm(voxel(A) * grad(u) * grad(v) * dx).Assemble()
+    load, solution = LinearForm(space).Assemble(), GridFunction(space)
+    solution.Set(x, definedon=space.mesh.Boundaries("left|right"))
+    load.vec.data -= form.mat * solution.vec
+    solution.vec.data += form.mat.Inverse(space.FreeDofs()) * load.vec
+    return solution
+
+
+@pytest.mark.parametrize("contrast", [10.0, 100.0, 1000.0])
+def test_nodal_values_are_those_of_the_pde(random_medium, contrast):
+    """L2 error of the nodal field against twelve modes; that of a fine solve is a thousand times larger."""
+    A = random_medium((4 * N, 4 * N), seed=21, contrast=contrast)
+    result = corrected(A)
+    exact = solve_pde(A, modes=12, tolerance=1e-8).nodes((N * SCALE, N * SCALE))
+    assert result.status is Status.ACCEPTED
+    assert l2_norm(result.values - exact) <= 2e-5 * l2_norm(exact)
+    np.testing.assert_array_equal(result.u_fine.vec.FV().NumPy(), result.values.ravel())
+    assert result.relative_error_bound < 0.0035
+    assert result.error_estimate == result.relative_error_bound
+
+
+def test_an_accuracy_that_was_asked_for_is_guaranteed(random_medium):
+    A = random_medium((4 * N, 4 * N), seed=22)
+    assert corrected(A, accuracy=5e-4).relative_error_bound <= 5e-4
+
+
+def test_distances_of_fine_solutions_from_the_pde_obey_pythagoras(random_medium):
+    """Meshes are nested, so |||u − u_2h|||² = |||u − u_h|||² + |||u_h − u_2h|||²; the last needs no u."""
+    A = random_medium((32, 32), seed=23)
+    u, _ = solve_on(quads(8), voxel(A))
+    coarser, finer = (correct(u, voxel(A), scale, full=True, refine_to=1e-6) for scale in (8, 16))
+    between = energy_norm(finer.values - prolongate(coarser.values, (128, 128)), A) ** 2 / finer.field.energy
+    assert coarser.discretisation_error**2 == pytest.approx(finer.discretisation_error**2 + between, rel=1e-4)
+    assert 0.1 < finer.discretisation_error < coarser.discretisation_error < 0.4
+
+
+def test_boundary_data_and_rectangles():
+    """u = 2 + x on a constant medium, stretched: every digit."""
+    A = np.full((16, 32), 3.0)
+    mesh = quads(8, 4, mapping=lambda s, t: (1 + 2 * s, t))
+    space = H1(mesh, order=1, dirichlet=".*")
+    u = GridFunction(space)
+    u.Set(2 + x)
+    result = correct(u, A, 8, f=0.0, target="pde", full=True)
+    nodes = np.linspace(3, 5, 65)[None, :] * np.ones((33, 1))
+    np.testing.assert_allclose(result.values, nodes, atol=1e-9)
+
+
+def test_velocities_are_conservative(random_medium):
+    A = random_medium((4 * N, 4 * N), seed=24)
+    result = corrected(A, f=1 + x, scale=8)
+    v, mesh = result.velocity(), result.u_fine.space.mesh
+    balance = Integrate(div(v) - (1 + x), mesh, element_wise=True).NumPy()
+    assert np.abs(balance).max() <= 1e-12 * np.abs(v.vec.FV().NumPy()).max()
+    out = Integrate(v * specialcf.normal(2), mesh.Boundaries(".*"))
+    assert out == pytest.approx(1.5, rel=1e-10)
+
+
+@pytest.mark.parametrize("contrast", [10.0, 1000.0])
+def test_through_flow_lies_within_the_bounds_of_the_conductivity(random_medium, contrast):
+    A = random_medium((4 * N, 4 * N), seed=25, contrast=contrast)
+    result = correct(pressure_drop(A), voxel(A), 8, target="pde", full=True, on_untrusted="return")
+    v, mesh = result.velocity(), result.u_fine.space.mesh
+    flow = Integrate(v * specialcf.normal(2), mesh.Boundaries("left"))
+    sealed = effective_conductivity(A, boundary="sealed")
+    assert sealed.lower[0, 0] * (1 - 1e-4) <= flow <= sealed.upper[0, 0] * (1 + 1e-4)
+    assert Integrate((v * specialcf.normal(2)) ** 2, mesh.Boundaries("bottom|top")) < 1e-20
+    low, high = result.field.side_flux_bounds("right")
+    assert low <= flow * (1 + 1e-9)
+    assert flow <= high * (1 + 1e-9)
+
+
+def test_what_the_pde_target_refuses(random_medium):
+    A = random_medium((4 * N, 4 * N), seed=26)
+    u, _ = solve_on(quads(N), voxel(A))
+    for options, words in (
+        ({"target": "exact"}, "target must be"),
+        ({"target": "pde", "refine": 2}, "accuracy="),
+        ({"target": "fine", "accuracy": 1e-3}, "refine_to="),
+    ):
+        with pytest.raises(InvalidProblem, match=words):
+            correct(u, voxel(A), 4, **options)
+    rough = GridFunction(u.space)
+    rough.vec.FV().NumPy()[:] = np.random.default_rng(0).standard_normal(u.space.ndof)
+    with pytest.raises(InvalidProblem, match="needs the load"):
+        correct(rough, voxel(A), 4, target="pde")
+    with pytest.raises(InvalidProblem, match='target="fine"'):
+        _ = corrected(A, scale=4).discretisation_error
+    with pytest.raises(InvalidProblem, match="cuts the"):
+        corrected(A, scale=6).velocity()
+    free = np.pad(np.ones((5, 5), bool), 1)
+    free[3, 0] = True
+    with pytest.raises(InvalidProblem, match="left side is Dirichlet in part"):
+        natural_sides(free)
+
+
+def test_inconsistent_problems_are_flagged_for_the_pde_too(random_medium):
+    A = random_medium((4 * N, 4 * N), seed=27)
+    u, _ = solve_on(quads(N), voxel(A))
+    result = correct(u, 2 * A, 4, f=1.0, target="pde", full=True, on_untrusted="return")
+    assert result.status is Status.INCONSISTENT
+
+
+def test_a_corrector_serves_both_targets(random_medium):
+    A = random_medium((32, 32), seed=28)
+    u, _ = solve_on(quads(8), voxel(A))
+    corrector = Corrector()
+    fine, pde = corrector(u, voxel(A), 8), corrector(u, voxel(A), 8, target="pde")
+    apart = relative_errors(fine.values, pde.values, A)["L2"]
+    assert 0.005 < apart < 0.2  # a fine solve of this medium is some per cent off in L2
+    assert fine.field.nodes((64, 64)) == pytest.approx(pde.values)
