@@ -40,7 +40,7 @@ def sparse_matrix(u: ngs.GridFunction, form: ngs.BilinearForm) -> sp.csr_array:
     return sp.csr_array(matrix)
 
 
-def load_of(matrix: sp.csr_array, values: np.ndarray, free: np.ndarray) -> np.ndarray:
+def load_of(matrix: sp.csr_array | sp.csr_matrix, values: np.ndarray, free: np.ndarray) -> np.ndarray:
     """Load vector A u (n,); zero if all of it at free nodes is round-off.
 
     A problem without a load, driven by its boundary data, must not be taken for one with a rough load.

@@ -124,10 +124,9 @@ class CoarseSolver:
     def _level(self, S: np.ndarray, weights: tuple[np.ndarray, ...], bound: float) -> _Level:
         D = np.zeros(S.shape[1:], np.float32)
         D[1:-1, 1:-1] = self.masks[-1] / S[0, 1:-1, 1:-1]
-        b, x, r, d = np.zeros((4, *S.shape[1:]), np.float32)
-        return _Level(
-            S.astype(np.float32), D, np.float32(bound), tuple(w.astype(np.float32) for w in weights), b, x, r, d
-        )
+        b, x, r, d = (np.zeros(S.shape[1:], np.float32) for _ in range(4))
+        single = tuple(w.astype(np.float32) for w in weights)
+        return _Level(S.astype(np.float32), D, np.float32(bound), single, b, x, r, d)
 
     @property
     def right_side(self) -> np.ndarray:
@@ -141,11 +140,12 @@ class CoarseSolver:
         b = self.b if last else self.levels[depth + 1].b
         ck.smooth(level.S, level.D, level.b, level.x, level.r, level.d, level.bound, True)
         ck.residual(level.S, level.b, level.x, level.r)
-        ck.restrict(level.r, *level.weights, self.masks[depth + 1], b)
+        Wx, Wy, Wc = level.weights
+        ck.restrict(level.r, Wx, Wy, Wc, self.masks[depth + 1], b)
         if last:
             self.exact.solve(self.b, self.x)
         x = self.x if last else self.cycle(depth + 1)
-        ck.prolong(level.x, *level.weights, x)
+        ck.prolong(level.x, Wx, Wy, Wc, x)
         ck.smooth(level.S, level.D, level.b, level.x, level.r, level.d, level.bound, False)
         if self.singular and depth == 0:
             level.x[1:-1, 1:-1] -= level.x[1:-1, 1:-1].mean()
