@@ -1,4 +1,4 @@
-"""The classical side on plain arrays ``[iy, ix]``: fine and coarse Q1 problems, multigrid, LOD, MsFEM, flux bounds.
+"""Solvers on plain arrays ``[iy, ix]``: fine and coarse Q1 problems, multigrid, LOD, MsFEM, the PDE itself, bounds.
 
 Examples
 --------
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .msfem import MsFEM
     from .multigrid import Multigrid
     from .q1 import relative_errors
+    from .scheme import Scheme
+    from .trace import TraceField, effective_conductivity, solve_pde
 
 __getattr__, __dir__ = lazy(
     globals(),
@@ -32,10 +34,26 @@ __getattr__, __dir__ = lazy(
         "LOD": "lod",
         "MsFEM": "msfem",
         "Multigrid": "multigrid",
+        "Scheme": "scheme",
+        "TraceField": "trace",
         "coarse_solve": "coarse",
+        "effective_conductivity": "trace",
         "fine_solve": "fine",
         "relative_errors": "q1",
+        "solve_pde": "trace",
     },
 )
 
-__all__ = ["LOD", "EquilibratedFlux", "MsFEM", "Multigrid", "coarse_solve", "fine_solve", "relative_errors"]
+__all__ = [
+    "LOD",
+    "EquilibratedFlux",
+    "MsFEM",
+    "Multigrid",
+    "Scheme",
+    "TraceField",
+    "coarse_solve",
+    "effective_conductivity",
+    "fine_solve",
+    "relative_errors",
+    "solve_pde",
+]
