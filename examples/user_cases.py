@@ -95,6 +95,7 @@ def cases(seed: int, pixels: int) -> list[Case]:
         Case("reaction 1, nothing given", a, reaction=1.0),
         Case("convection (10, 0), form= given", a, flow=10.0, options=lambda form: {"form": form}),
         Case("convection (10, 0), f= given", a, flow=10.0, options=lambda form: {"f": 1.0}),
+        Case("convection (10, 0), nothing given", a, flow=10.0),
         Case("image upside down, f= given", a, passed=kappa[::-1].copy(), options=lambda form: {"f": 1.0}),
         Case("image upside down, form= given", a, passed=kappa[::-1].copy(), options=lambda form: {"form": form}),
         Case("twice the coefficient, f= given", a, passed=2 * kappa, options=lambda form: {"f": 1.0}),

@@ -81,11 +81,11 @@ def roughness(F: np.ndarray, free: np.ndarray) -> float:
 
 
 def follows_solution(F: np.ndarray, U: np.ndarray, free: np.ndarray, size: tuple[float, float]) -> tuple[float, float]:
-    """Correlate the rough parts of a recovered load and of the solution.
+    """Tell how much of the roughness of a recovered load is that of the solution and of its derivatives.
 
-    A U = F − c M U for a reaction c: the recovered load F − c M U has the roughness of U, that of a load which is a
-    function of the place does not. The rough part is twice the difference to the mean of the four neighbours, which
-    takes cubic functions to zero.
+    With a reaction c and a convection b the recovered load is A U = F − ∫ (c U + b·∇U) φ: it has the roughness of U and
+    ∇U, which a load that is a function of the place has not. The rough part is twice the difference to the mean of the
+    four neighbours, which takes cubic functions to zero.
 
     Parameters
     ----------
@@ -95,21 +95,26 @@ def follows_solution(F: np.ndarray, U: np.ndarray, free: np.ndarray, size: tuple
 
     Returns
     -------
-    Correlation in [-1, 1] (−1: reaction), and ‖c M U‖ / ‖F‖ for the c that explains it; zeros where the solution is
-    smooth or the grid too small, so that nothing can be told.
+    Multiple correlation in [0, 1] of the rough parts of F with those of U, ∂U/∂x and ∂U/∂y; and the norm of the terms
+    that explain it over that of F. Zeros where the solution is smooth or the grid too small to tell.
     """
-    MU = mass_apply(U, size)
     free = free & np.pad(np.ones((free.shape[0] - 2, free.shape[1] - 2), bool), 1)  # hats on the boundary are halved
-    inner, rough_F, rough_U = free, np.where(free, F, 0.0), np.where(free, MU, 0.0)
+    slopes = np.gradient(U, size[0] / (U.shape[0] - 1), size[1] / (U.shape[1] - 1))
+    terms = [mass_apply(v, size) for v in (U, *slopes)]
+    rough, inner = [np.where(free, v, 0.0) for v in (F, *terms)], free
     for _ in range(2):
-        rough_F, _ = _rough_part(rough_F, inner)
-        rough_U, inner = _rough_part(rough_U, inner)
-    norm_F, norm_U = float(np.linalg.norm(rough_F)), float(np.linalg.norm(rough_U))
-    if inner.sum() < ENOUGH or norm_F == 0 or norm_U <= SMOOTH * float(np.linalg.norm(MU[inner])):
+        filtered = [_rough_part(v, inner) for v in rough]
+        rough, inner = [v for v, _ in filtered], filtered[0][1]
+    norm = float(np.linalg.norm(rough[0]))
+    enough = inner.sum() >= ENOUGH and np.linalg.norm(rough[1]) > SMOOTH * np.linalg.norm(terms[0][inner])
+    if norm == 0 or not enough:
         return 0.0, 0.0
-    product = float((rough_F * rough_U).sum())
-    share = abs(product) / norm_U**2 * float(np.linalg.norm(MU[free])) / float(np.linalg.norm(F[free]))
-    return product / (norm_F * norm_U), share
+    columns = np.stack([v[inner] for v in rough[1:]], 1)
+    factors = np.linalg.lstsq(columns / np.linalg.norm(columns, axis=0), rough[0][inner], rcond=None)[0]
+    factors = factors / np.linalg.norm(columns, axis=0)
+    explained = sum(c * v for c, v in zip(factors, terms, strict=True))
+    share = float(np.linalg.norm(explained[free]) / np.linalg.norm(F[free]))
+    return float(np.linalg.norm(columns @ factors)) / norm, share
 
 
 def _rough_part(v: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -134,12 +134,12 @@ def read_problem(
         )
         decided = False
     if f is None and form is None and found.vertices is not None and decided and reading.F is not None:
-        rho, share = reading_.follows_solution(reading.F, found.U, found.free, grid.size)
-        if abs(rho) > reading_.FOLLOWS and share > reading_.MATTERS:
+        correlation, share = reading_.follows_solution(reading.F, found.U, found.free, grid.size)
+        if correlation > reading_.FOLLOWS and share > reading_.MATTERS:
             notes.append(
-                f"the load recovered from u_coarse follows u_coarse itself (correlation {rho:.2f}, {share:.0%} of the "
-                "load): its problem seems to have a reaction or time-derivative term, which is not taken to the fine "
-                "mesh. Pass f= and form= to say what it solves."
+                f"the load recovered from u_coarse follows u_coarse itself (correlation {correlation:.2f}, {share:.0%} "
+                "of the load): its problem seems to have a reaction, convection or time-derivative term, which is not "
+                "taken to the fine mesh. Pass f= and form= to say what it solves."
             )
             decided = False
     return Problem(found, raster, reading, tuple(notes), decided, off)
