@@ -60,12 +60,14 @@ def check_refinement(steps: Any, tolerance: Any) -> None:
         raise InvalidProblem(f"refine_to must be a relative energy error between 0 and 1, not {tolerance!r}.")
 
 
-def check_target(target: Any, accuracy: Any, refined: Any) -> None:
+def check_target(target: Any, accuracy: Any = None, g: Any = None, refined: Any = None) -> None:
     """A target that is known, and only the options that go with it."""
     if target not in ("fine", "pde"):
         raise InvalidProblem(f'target must be "fine" or "pde", not {target!r}.')
     if target == "fine" and accuracy is not None:
         raise InvalidProblem('accuracy= is for target="pde"; use refine_to= for the fine solution.')
+    if target == "fine" and g is not None:
+        raise InvalidProblem('g= is for target="pde"; the fine solution has the Dirichlet values of u_coarse.')
     if target == "pde" and refined:
         raise InvalidProblem('refine= and refine_to= are for target="fine"; use accuracy= for target="pde".')
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,24 +11,22 @@ import ngsolve as ngs
 import numpy as np
 
 from .checks import check_kind, check_memory, check_refinement, check_scale, check_target
+from .clock import Clock
 from .errors import DeviceError, GridMismatch, InvalidProblem
-from .grid import TensorGrid, prolongate
+from .exact import correct_to_pde
+from .grid import prolongate
 from .guard import FLAGGED_FROM, Status, Verdict, guard
-from .pde import solve_problem
 from .problem import Problem, read_problem
-from .raster import fine_space, read_coarse
-from .refine import Refinement, coefficient_error, estimate_error
+from .raster import read_coarse
+from .refine import Refinement, estimate_error, judge_raster
 from .refine import refine as refine_field
-from .result import Correction, OnUntrusted, Target, report
+from .result import Correction, OnUntrusted, Target, check_on_untrusted, report
 from .solvers.threads import suited_threads
+from .write_back import write_back
 
 if TYPE_CHECKING:
     from .models import Model
     from .solvers.scheme import Scheme
-    from .solvers.trace import TraceField
-
-#: Estimated error of the raster from which it is told.
-NOTED_FROM = 0.02
 
 
 @dataclass(frozen=True)
@@ -42,44 +39,6 @@ class Outcome:
     verdict: Verdict
     refinement: Refinement | None = None
     estimate: float | None = None
-    trace: TraceField | None = None
-
-
-def solve_pde_problem(
-    problem: Problem, cells: tuple[int, int], accuracy: float | None, lap: Callable[[str], None] = lambda name: None
-) -> Outcome:
-    """Solve the PDE of a problem and take its values at the nodes of a grid; no network, no guard.
-
-    Parameters
-    ----------
-    problem : with a known load.
-    cells : (ny, nx) of the grid.
-    accuracy : relative energy error to guarantee; ``None``: that of six or eight modes, about 0.2 %.
-    lap : called with "solve" and "nodes" when these are done.
-
-    Raises
-    ------
-    InvalidProblem, SolverFailure : see ``pde.solve_problem``.
-    """
-    trace = solve_problem(problem, accuracy=accuracy)
-    lap("solve")
-    values = trace.nodes(cells)
-    lap("nodes")
-    status = Status.ACCEPTED if problem.consistent else Status.INCONSISTENT
-    status, notes = judge_raster(status, problem.notes, values, problem)
-    return Outcome(values, status, notes, Verdict(values, status), trace=trace)
-
-
-def judge_raster(
-    status: Status, notes: tuple[str, ...], values: np.ndarray, problem: Problem
-) -> tuple[Status, tuple[str, ...]]:
-    """Status and notes with what one value per raster cell costs where the coefficient varies inside the cells."""
-    lost = coefficient_error(values, problem.A, problem.raster.variation, problem.grid.size)
-    if lost > NOTED_FROM:
-        notes += (f"one value per raster cell costs about {lost:.0%} in energy, which refine= cannot mend.",)
-    if lost > FLAGGED_FROM and status in (Status.ACCEPTED, Status.OUT_OF_CONTRACT):
-        status = Status.INACCURATE
-    return status, notes
 
 
 class Corrector:
@@ -133,16 +92,21 @@ class Corrector:
         refine_to: float | None = None,
         target: Target = "fine",
         accuracy: float | None = None,
+        g: Any = None,
         on_untrusted: OnUntrusted = "warn",
     ) -> Correction:
         """Correct a coarse solution; parameters, warnings and errors as for :func:`correct`."""
-        if on_untrusted not in ("raise", "warn", "return"):
-            raise InvalidProblem(f'on_untrusted must be "raise", "warn" or "return", not {on_untrusted!r}.')
-        clock = _Clock()
+        check_on_untrusted(on_untrusted)
+        check_target(target, accuracy, g, refine or refine_to)
+        if target == "pde":
+            read = {"f": f, "form": form, "mesh": mesh, "cells_per_coarse": cells_per_coarse}
+            return correct_to_pde(
+                u_coarse, a, scale, g=g, fes=fes, accuracy=accuracy, on_untrusted=on_untrusted, **read
+            )
+        clock = Clock()
         scale = check_scale(scale)
         check_refinement(refine, refine_to)
         check_kind(fes, ngs.FESpace, "fes")
-        check_target(target, accuracy, refine or refine_to)
         if scale == 1:
             values = read_coarse(u_coarse).U
             same = ngs.GridFunction(u_coarse.space)
@@ -150,33 +114,25 @@ class Corrector:
             return Correction(same, values, Status.ACCEPTED, None, model=self.model.card.name)
         with suited_threads():
             problem = self._read(u_coarse, a, f, form, mesh, cells_per_coarse)
-            grid = problem.grid
-            fine = grid.refined(scale)
+            fine = problem.grid.refined(scale)
             check_memory(fine.cells)
             clock.lap("read")
-            if target == "pde":
-                out = solve_pde_problem(problem, fine.cells, accuracy, clock.lap)
-            else:
-                out = self.correct_problem(problem, scale, refine=refine, refine_to=refine_to, lap=clock.lap)
-        u_fine = fine_space(u_coarse, grid, fine).field(out.values)
-        if fes is not None:
-            u_fine = transfer(u_fine, out.values, fine, fes)
+            out = self.correct_problem(problem, scale, refine=refine, refine_to=refine_to, lap=clock.lap)
+        u_fine = write_back(u_coarse, problem.grid, fine, out.values, fes)
         clock.lap("write")
         result = Correction(
-            u_fine,
-            out.values,
-            out.status,
-            problem,
-            out.notes,
-            clock.laps,
-            self.model.card.name,
-            out.verdict.energy,
-            out.verdict.coarse_energy,
-            out.verdict.damping,
-            out.refinement,
-            out.estimate,
-            target,
-            out.trace,
+            u_fine=u_fine,
+            values=out.values,
+            status=out.status,
+            problem=problem,
+            notes=out.notes,
+            timings=clock.laps,
+            model=self.model.card.name,
+            energy=out.verdict.energy,
+            coarse_energy=out.verdict.coarse_energy,
+            damping=out.verdict.damping,
+            refinement=out.refinement,
+            estimate=out.estimate,
         )
         report(result, on_untrusted)
         return result
@@ -316,6 +272,7 @@ def correct(
     device: Any = "auto",
     target: Target = "fine",
     accuracy: float | None = None,
+    g: Any = None,
     symmetrize: bool = False,
     scheme: Scheme | None = None,
     full: bool = False,
@@ -345,6 +302,8 @@ def correct(
         values, and ``Correction.field`` the gradients, fluxes and guaranteed bounds. On rough media u_h is far from
         it (docs/pde.md).
     accuracy : with ``target="pde"``: relative energy error that ``Correction.field`` is guaranteed to have.
+    g : with ``target="pde"``: the Dirichlet data, as number, CoefficientFunction or callable g(x, y). Default: those of
+        ``u_coarse``, linear between its nodes; the bounds are then for these.
     full : return the :class:`Correction` (status, timings, notes) instead of the GridFunction.
     on_untrusted : what to do when the status is not ACCEPTED: "raise" ``UntrustedResult``, "warn" (``NhcsrWarning``)
         or "return" silently.
@@ -373,62 +332,15 @@ def correct(
     >>> correct(u_coarse, a, scale=8).space.ndof
     16641
     """  # noqa: E501
-    corrector = Corrector(model, device, symmetrize=symmetrize, scheme=scheme)
-    result = corrector(
-        u_coarse,
-        a,
-        scale,
-        f=f,
-        form=form,
-        mesh=mesh,
-        cells_per_coarse=cells_per_coarse,
-        fes=fes,
-        refine=refine,
-        refine_to=refine_to,
-        target=target,
-        accuracy=accuracy,
-        on_untrusted=on_untrusted,
-    )
-    return result if full else result.u_fine
-
-
-def transfer(u: ngs.GridFunction, values: np.ndarray, grid: TensorGrid, fes: ngs.FESpace) -> ngs.GridFunction:
-    """The fine field in a space of the user's own: nodal values for H1 of order 1, else NGSolve's ``Set``.
-
-    Raises
-    ------
-    GridMismatch
-        If the space's mesh reaches beyond the fine mesh, where ``Set`` would silently give zero.
-    """
-    out = ngs.GridFunction(fes)
-    coordinates = np.array(fes.mesh.ngmesh.Coordinates())[:, :2]
-    yx = (coordinates[:, ::-1] - np.array(grid.lower)[::-1]) / np.array(grid.size)
-    if (yx < -1e-9).any() or (yx > 1 + 1e-9).any():
-        raise GridMismatch("the mesh of fes= reaches beyond the domain of the coarse solution.")
-    if fes.type == "h1ho" and fes.globalorder == 1:
-        out.vec.FV().NumPy()[: len(yx)] = interpolate_points(values, np.clip(yx, 0, 1))
+    options: dict[str, Any] = {
+        "f": f, "form": form, "mesh": mesh, "cells_per_coarse": cells_per_coarse, "fes": fes,
+        "accuracy": accuracy, "g": g, "on_untrusted": on_untrusted,
+    }  # fmt: skip
+    if target == "pde":  # no network is needed, so none is loaded
+        check_on_untrusted(on_untrusted)
+        check_target(target, accuracy, g, refine or refine_to)
+        result = correct_to_pde(u_coarse, a, scale, **options)
     else:
-        out.Set(u)
-    return out
-
-
-def interpolate_points(values: np.ndarray, yx: np.ndarray) -> np.ndarray:
-    """Q1 function with nodal ``values`` (ny+1, nx+1) at points (P, 2) as (y, x) in the unit square."""
-    n = np.array(values.shape) - 1
-    t = yx * n
-    base = np.minimum(t.astype(int), n - 1)
-    (fy, fx), (iy, ix) = (t - base).T, base.T
-    low = values[iy, ix] * (1 - fx) + values[iy, ix + 1] * fx
-    high = values[iy + 1, ix] * (1 - fx) + values[iy + 1, ix + 1] * fx
-    return low * (1 - fy) + high * fy
-
-
-class _Clock:
-    """Seconds since the last lap, by name."""
-
-    def __init__(self, now: Callable[[], float] = time.perf_counter):
-        self._now, self._last = now, now()
-        self.laps: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        self.laps[name], self._last = self._now() - self._last, self._now()
+        corrector = Corrector(model, device, symmetrize=symmetrize, scheme=scheme)
+        result = corrector(u_coarse, a, scale, refine=refine, refine_to=refine_to, target=target, **options)
+    return result if full else result.u_fine

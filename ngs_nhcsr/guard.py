@@ -20,7 +20,7 @@ STRIP = 20_000
 class Status(Enum):
     """What became of a correction; the value says it in words, with the remedy."""
 
-    ACCEPTED = "the network's field, checked: its energy is below the coarse solution's."
+    ACCEPTED = "checked: the energy is below the coarse solution's, or the PDE was solved with a bound."
     INACCURATE = (
         "closer to the fine solution than the coarse one, but its relative energy error is about 30 % or more. Refine "
         "with multigrid cycles (refine=2) or solve on the fine mesh."

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import ngsolve as ngs
 import numpy as np
 
+from .checks import described
 from .errors import InvalidProblem
 from .grid import prolongate
 from .guard import functional
 from .problem import Problem
-from .raster import SIDES
+from .raster import SIDES, evaluate
 
 if TYPE_CHECKING:
     from .solvers.trace import TraceField
@@ -18,17 +20,26 @@ if TYPE_CHECKING:
 
 #: Algebraic tolerance: the discretisation's L2 error at the nodes is 1e-5, that of a solve to 1e-3 up to 6e-5.
 TOLERANCE = 1e-4
+#: Samples of given Dirichlet data to a pixel.
+SAMPLES = 16
 #: Boundary values that differ by less than this part of their size are constant.
 CONSTANT = 1e-12
 
 
-def solve_problem(problem: Problem, *, tolerance: float = TOLERANCE, accuracy: float | None = None) -> TraceField:
+def solve_problem(
+    problem: Problem,
+    *,
+    tolerance: float = TOLERANCE,
+    accuracy: float | None = None,
+    g: dict[str, np.ndarray] | None = None,
+) -> TraceField:
     """Solve −div(a∇u) = f for the raster, the load and the boundary data of a problem.
 
     Parameters
     ----------
     problem : with a known load; every side either Dirichlet as a whole or natural.
-    tolerance, accuracy : see ``solvers.trace.solve_pde``.
+    tolerance, accuracy : see ``solvers.trace.solve_pde``; where the accuracy is not reached, the best field.
+    g : Dirichlet data by side, as from :func:`dirichlet_samples`; default: the coarse solution's.
 
     Returns
     -------
@@ -41,16 +52,16 @@ def solve_problem(problem: Problem, *, tolerance: float = TOLERANCE, accuracy: f
     SolverFailure
         If the iteration does not converge.
     """
-    from .solvers.trace import solve_pde
+    from .solvers.trace.solve import solve_with
 
     if problem.f is None:
         raise InvalidProblem("the solution of the PDE needs the load; pass f= or form= to correct().")
     shape = (problem.A.shape[0], problem.A.shape[1])
     natural = natural_sides(problem.field.free)
     U = prolongate(problem.field.U, shape)
-    traces = {"bottom": U[0], "right": U[:, -1], "top": U[-1], "left": U[:, 0]}
+    traces = g or {"bottom": U[0], "right": U[:, -1], "top": U[-1], "left": U[:, 0]}
     data = {side: _constant_or_all(v) for side, v in traces.items() if side not in natural}
-    return solve_pde(
+    return solve_with(
         problem.A,
         _nested(problem.f, shape),
         g=data,
@@ -59,6 +70,40 @@ def solve_problem(problem: Problem, *, tolerance: float = TOLERANCE, accuracy: f
         tolerance=tolerance,
         accuracy=accuracy,
     )
+
+
+def dirichlet_samples(g: Any, mesh: ngs.Mesh, problem: Problem) -> dict[str, np.ndarray]:
+    """Nodal values by side of Dirichlet data, ``SAMPLES`` to a pixel.
+
+    Parameters
+    ----------
+    g : number, CoefficientFunction or callable g(x, y) of arrays.
+    mesh : of the coarse solution, on which a CoefficientFunction is evaluated.
+    problem : with the grid and the raster.
+
+    Raises
+    ------
+    InvalidProblem
+        If g is none of these, or not finite.
+    """
+    fine = problem.grid.with_cells((SAMPLES * problem.A.shape[0], SAMPLES * problem.A.shape[1]))
+    y, x = fine.nodes()
+    sides = {"bottom": (y[:1], x), "right": (y, x[-1:]), "top": (y[-1:], x), "left": (y, x[:1])}
+    out = {}
+    for name, (along_y, along_x) in sides.items():
+        if isinstance(g, (int, float)) and not isinstance(g, bool):
+            values = np.full((len(along_y), len(along_x)), float(g))
+        elif isinstance(g, ngs.CoefficientFunction):
+            values = evaluate(g, mesh, along_y, along_x)
+        elif callable(g):
+            at = np.asarray(g(along_x[None, :], along_y[:, None]), dtype=float)
+            values = np.broadcast_to(at, (len(along_y), len(along_x)))
+        else:
+            raise InvalidProblem(f"g must be a number, CoefficientFunction or callable g(x, y), not {described(g)}.")
+        if not np.isfinite(values).all():
+            raise InvalidProblem(f"g has values that are not finite on the {name} side.")
+        out[name] = np.array(values, dtype=float).ravel()
+    return out
 
 
 def _constant_or_all(values: np.ndarray) -> float | np.ndarray:

@@ -9,13 +9,18 @@ import numpy as np
 
 from .checks import check_refinement
 from .grid import prolongate
+from .guard import FLAGGED_FROM, Status
 from .solvers.q1 import energy_norm, energy_product
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from .problem import Problem
+
 #: Up to this contrast the hierarchy of an estimate may be in float32, at a third of the cost; its residual never is.
 SINGLE_PRECISION_UP_TO = 1e4
+#: Estimated error of the raster from which it is told.
+NOTED_FROM = 0.02
 #: Steps after which ``refine_to`` gives up.
 MAX_STEPS = 60
 
@@ -125,6 +130,20 @@ def coefficient_error(
     """
     total = 0.0 if variation is None else energy_product(field, field, A, size)
     return float(np.sqrt(energy_product(field, field, A * variation, size) / total)) if total > 0 else 0.0
+
+
+def judge_raster(
+    status: Status, notes: tuple[str, ...], values: np.ndarray, problem: Problem
+) -> tuple[Status, tuple[str, ...]]:
+    """Status and notes with what one value per raster cell costs where the coefficient varies inside the cells."""
+    lost = coefficient_error(values, problem.A, problem.raster.variation, problem.grid.size)
+    if lost > NOTED_FROM:
+        notes += (
+            f"one value per raster cell costs about {lost:.0%} in energy, which only a raster that resolves it mends.",
+        )
+    if lost > FLAGGED_FROM and status in (Status.ACCEPTED, Status.OUT_OF_CONTRACT):
+        status = Status.INACCURATE
+    return status, notes
 
 
 def _tensors(

@@ -30,7 +30,7 @@ OnUntrusted = Literal["raise", "warn", "return"]
 Target = Literal["fine", "pde"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Correction:
     """A corrected solution with its provenance.
 
@@ -69,6 +69,10 @@ class Correction:
     estimate: float | None = None
     target: Target = "fine"
     trace: TraceField | None = None
+
+    def __repr__(self) -> str:
+        ny, nx = (n - 1 for n in self.values.shape)
+        return f"<Correction {self.status.name}, target {self.target!r}, {nx} x {ny} cells, {len(self.notes)} notes>"
 
     @cached_property
     def field(self) -> TraceField:
@@ -163,6 +167,10 @@ class Correction:
         """
         from .solvers.flux import EquilibratedFlux
 
+        if self.target == "pde":
+            raise InvalidProblem(
+                'with target="pde" the dual field is field.flux, and field.bounds.indicator is cellwise.'
+            )
         problem = self.problem
         if problem is None or problem.reading.f is None or not problem.decided:
             raise InvalidProblem("an error bound needs the load; pass f= or form= to correct().")
@@ -205,6 +213,12 @@ class Correction:
         return out
 
 
+def check_on_untrusted(value: object) -> None:
+    """Raise ``InvalidProblem`` unless the value is one of ``OnUntrusted``."""
+    if value not in ("raise", "warn", "return"):
+        raise InvalidProblem(f'on_untrusted must be "raise", "warn" or "return", not {value!r}.')
+
+
 def report(result: Correction, on_untrusted: OnUntrusted) -> None:
     """Raise or warn as asked; notes on an accepted result are always warnings, at the line of the user's call."""
     message = " ".join(result.notes)
@@ -218,7 +232,7 @@ def report(result: Correction, on_untrusted: OnUntrusted) -> None:
 
 def _levels_to_user() -> int:
     """Frames from :func:`report` to the first one outside ``correct`` and ``Corrector``."""
-    inside = (__name__, f"{__package__}.corrector")
+    inside = (__name__, f"{__package__}.corrector", f"{__package__}.exact")
     frame, levels = sys._getframe(1), 1
     while frame is not None and frame.f_globals.get("__name__") in inside:
         frame, levels = frame.f_back, levels + 1

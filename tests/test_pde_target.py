@@ -3,7 +3,21 @@
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
-from ngsolve import H1, BilinearForm, GridFunction, Integrate, LinearForm, div, dx, grad, specialcf, x
+from ngsolve import (
+    H1,
+    BilinearForm,
+    GridFunction,
+    Integrate,
+    LinearForm,
+    cosh,
+    div,
+    dx,
+    grad,
+    sin,
+    specialcf,
+    x,
+    y,
+)
 
 from ngs_nhcsr import Corrector, InvalidProblem, Status, correct
 from ngs_nhcsr.grid import prolongate
@@ -94,6 +108,40 @@ def test_through_flow_lies_within_the_bounds_of_the_conductivity(random_medium, 
     low, high = result.field.side_flux_bounds("right")
     assert low <= flow * (1 + 1e-9)
     assert flow <= high * (1 + 1e-9)
+
+
+def test_given_dirichlet_data_replace_those_of_the_coarse_solution():
+    """u = sin 3x cosh 3y on a constant medium: g= decides."""
+    mesh = quads(8)
+    exact = sin(3 * x) * cosh(3 * y)
+    u = GridFunction(H1(mesh, order=1, dirichlet=".*"))
+    u.Set(exact)
+    t = np.linspace(0, 1, 65)
+    values = np.sin(3 * t)[None, :] * np.cosh(3 * t)[:, None]
+    errors = {}
+    for name, g in {"g": exact, "callable": lambda x, y: np.sin(3 * x) * np.cosh(3 * y), "coarse": None}.items():
+        r = correct(u, np.ones((32, 32)), 8, f=0.0, g=g, target="pde", full=True, on_untrusted="return")
+        errors[name] = np.abs(r.values - values).max() / values.max()
+        assert bool(r.notes) == (g is None)
+    assert errors["g"] < 1e-5
+    assert errors["callable"] < 1e-5
+    assert errors["coarse"] > 1e-3  # a coarse trace
+    with pytest.raises(InvalidProblem, match="g must be"):
+        correct(u, np.ones((32, 32)), 8, f=0.0, g="sin", target="pde")
+    with pytest.raises(InvalidProblem, match="g= is for"):
+        correct(u, np.ones((32, 32)), 8, f=0.0, g=exact)
+
+
+def test_edge_cases_of_the_pde_target(random_medium):
+    A = random_medium((4 * N, 4 * N), seed=29)
+    assert corrected(A, scale=1).values.shape == (N + 1, N + 1)
+    missed = corrected(A, scale=4, accuracy=1e-9, on_untrusted="return")
+    assert missed.status is Status.INACCURATE
+    assert "was not reached" in " ".join(missed.notes)
+    assert missed.model == ""
+    assert len(repr(missed)) < 120
+    with pytest.raises(InvalidProblem, match=r"field\.flux"):
+        _ = missed.flux
 
 
 def test_what_the_pde_target_refuses(random_medium):

@@ -17,7 +17,6 @@ from hypothesis.extra import numpy as hnp
 from ngs_nhcsr import Corrector, GridMismatch, InvalidProblem, ModelFileError, NotCoercive, Status, load_model
 from ngs_nhcsr.checks import check_coefficient_values, check_raster_shape, check_refinement, check_scale
 from ngs_nhcsr.coarse import Reading, galerkin_solve, nodal_load
-from ngs_nhcsr.corrector import interpolate_points
 from ngs_nhcsr.grid import TensorGrid, prolongate, restrict, tensor_index
 from ngs_nhcsr.guard import energy, functional, guard
 from ngs_nhcsr.models import Contract, export_model, read_card
@@ -31,6 +30,7 @@ from ngs_nhcsr.solvers.flux import EquilibratedFlux
 from ngs_nhcsr.solvers.multigrid import aligned_stencil
 from ngs_nhcsr.solvers.q1 import energy_product, mass_apply, relative_errors
 from ngs_nhcsr.solvers.stencil import Stencil, galerkin_elements
+from ngs_nhcsr.write_back import interpolate_points
 
 seeds = st.integers(0, 2**32 - 1)
 counts = st.integers(1, 9)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
+#: Errors below this part of the largest value, times √a, are none where the solution is a constant.
+ROUND_OFF = 1e-10
+
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
@@ -58,7 +61,14 @@ def bounds_of(field: TraceField, flux: DualFlux) -> Bounds:
     boundary = problem.data.excess
     error = gap + oscillation + boundary
     energy = energy_bounds(field, gap, oscillation + boundary)
-    relative = 0.0 if error == 0 else error / math.sqrt(energy[0]) if energy[0] > 0 else math.inf
+    nothing = ROUND_OFF * float(np.abs(problem.data.lift.corners).max()) * math.sqrt(float(problem.a.max()))
+    relative = (
+        0.0
+        if error <= nothing and field.energy <= nothing**2
+        else error / math.sqrt(energy[0])
+        if energy[0] > 0
+        else math.inf
+    )
     return Bounds(error, relative, energy, indicator, oscillation, boundary)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 
 from ...errors import DependencyMissing, InvalidProblem, NotCoercive, SolverFailure
+from ..threads import suited_threads
 from .cg import Operations, iterate
 from .layout import Boundary, TraceVector
 from .workers import cores
@@ -200,8 +202,10 @@ class TraceSolver:
         if self.boundary.singular:
             b = self._compatible(b)
         started = start is not None and bool(any((v != 0).any() for v in b.parts()))  # b = 0: the solution is zero
-        self.operations.begin(b, self._inside(start) if started and start is not None else None)
-        steps, error = iterate(self.operations, tolerance, max_steps, started=started, energy=energy)
+        # torch's many short parallel regions wait for a core that another process has (solvers/threads.py)
+        with suited_threads() if self.backend == "torch" and self.device.type == "cpu" else nullcontext():
+            self.operations.begin(b, self._inside(start) if started and start is not None else None)
+            steps, error = iterate(self.operations, tolerance, max_steps, started=started, energy=energy)
         x = self._outside(self.operations.x)
         if self.boundary.singular:
             x = self._without_mean(x)

@@ -89,6 +89,43 @@ def solve_pde(
     >>> bool(u.relative_error_bound < 0.01), u.nodes(32).shape
     (True, (33, 33))
     """
+    field = solve_with(
+        A,
+        f,
+        g=g,
+        natural=natural,
+        size=size,
+        tolerance=tolerance,
+        accuracy=accuracy,
+        modes=modes,
+        flux=flux,
+        start=start,
+    )
+    if accuracy is not None and field.relative_error_bound > accuracy:
+        warnings.warn(
+            f"relative energy error {accuracy:.1e} is not guaranteed by {MODES[-1]} modes; the bound of the field "
+            f"returned is {field.relative_error_bound:.1e}. The load's oscillation or Dirichlet data inside the pixels "
+            "may dominate.",
+            NhcsrWarning,
+            stacklevel=2,
+        )
+    return field
+
+
+def solve_with(
+    A: Array,
+    f: Load = 1.0,
+    *,
+    g: Data = 0.0,
+    natural: Iterable[str] = (),
+    size: tuple[float, float] = (1.0, 1.0),
+    tolerance: float = 1e-3,
+    accuracy: float | None = None,
+    modes: int | None = None,
+    flux: Mapping[str, float] | None = None,
+    start: Array | None = None,
+) -> TraceField:
+    """Solve like :func:`solve_pde`; where ``accuracy`` is not reached, return the most accurate field, unwarned."""
     a, size = checked_medium(A), checked_size(size)
     load = cell_load(f, a.shape, size)
     if accuracy is None:
@@ -109,12 +146,6 @@ def solve_pde(
             return best
     if best is None:
         raise InvalidProblem("no number of modes was tried.")
-    warnings.warn(
-        f"relative energy error {accuracy:.1e} is not guaranteed by {MODES[-1]} modes; the bound of the field returned "
-        f"is {best.relative_error_bound:.1e}. The load's oscillation or Dirichlet data inside the pixels may dominate.",
-        NhcsrWarning,
-        stacklevel=2,
-    )
     return best
 
 
@@ -171,9 +202,11 @@ def checked_medium(A: Array) -> Array:
         raise InvalidProblem("A has values that are not finite; remove them.")
     low, high = float(a.min()), float(a.max())
     if low <= 0:
-        raise NotCoercive(f"A must be positive; its smallest value is {low:.3g}. Clip it.")
+        raise NotCoercive(f"the coefficient must be positive; its smallest value is {low:.3g}. Clip it.")
     if high > LARGEST_CONTRAST * low:
-        raise NotCoercive(f"A has contrast {high / low:.1e}; at most {LARGEST_CONTRAST:.0e} is solved. Clip it.")
+        raise NotCoercive(
+            f"the coefficient has contrast {high / low:.1e}; at most {LARGEST_CONTRAST:.0e} is solved. Clip it."
+        )
     return a
 
 

@@ -1,0 +1,286 @@
+"""The commands for one's own image: orientation, grey levels, files, known solutions, and one line per mistake."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import ngs_nhcsr
+from ngs_nhcsr import cli
+from ngs_nhcsr.image_problem import image_problem, parse_sides
+from ngs_nhcsr.image_solve import solve_exact
+from ngs_nhcsr.images import read_medium
+from ngs_nhcsr.output import Fields, cell_velocity, write
+from ngs_nhcsr.raster import SIDES
+from ngs_nhcsr.solvers.trace import solve_pde
+
+SEALED = "left=0,right=1,top=sealed,bottom=sealed"
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Run the command line in an empty folder; exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ngs-nhcsr", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        said = capsys.readouterr()
+        return int(stop.value.code or 0), said.out, said.err
+
+    return call
+
+
+@pytest.fixture
+def pixels():
+    """Asymmetric two-valued raster, row 0 at the bottom."""
+    return np.random.default_rng(17).random((11, 14)) < 0.4
+
+
+def unwrapped(text):
+    """Undo line breaks."""
+    return " ".join(text.split())
+
+
+def save_image(path, levels):
+    """Write grey levels, given with row 0 at the bottom, as every image program does: top row first."""
+    Image.fromarray(np.uint8(levels)[::-1]).save(path)
+
+
+def test_an_image_and_the_flipped_array_give_the_same_field(run, pixels):
+    save_image("m.png", 255 * pixels)
+    np.save("m.npy", np.where(pixels, 10.0, 1.0))
+    code, said, _ = run("correct", "m.png", "--values", "1,10", "--out", "image.npz")
+    assert code == 0
+    assert "rows flipped" in said
+    code, said, _ = run("correct", "m.npy", "--out", "array.npz")
+    assert code == 0
+    assert "flipped" not in said
+    image, array = np.load("image.npz"), np.load("array.npz")
+    np.testing.assert_array_equal(image["a"], np.where(pixels, 10.0, 1.0))
+    np.testing.assert_array_equal(image["u"], array["u"])
+
+
+@pytest.mark.parametrize("suffix", ["tif", "jpg"])
+def test_other_formats_are_read_the_same_way(tmp_path, suffix):
+    blocks = np.kron([[0, 1], [0, 0]], np.ones((16, 16)))  # bright at the lower right
+    save_image(tmp_path / f"m.{suffix}", 255 * blocks)
+    a = read_medium(tmp_path / f"m.{suffix}", (1.0, 10.0), threshold=128).a
+    np.testing.assert_array_equal(a, 1 + 9 * blocks)
+
+
+def test_threshold_by_otsu_and_by_hand(run):
+    from skimage.filters import threshold_otsu
+
+    levels = np.random.default_rng(3).integers(0, 256, (12, 12))
+    save_image("m.png", levels)
+    code, said, _ = run("correct", "m.png", "--values", "1,5", "--out", "otsu.npz")
+    assert code == 0
+    assert f"levels above {threshold_otsu(levels):g} (Otsu) are 5" in unwrapped(said)
+    np.testing.assert_array_equal(np.load("otsu.npz")["a"], np.where(levels > threshold_otsu(levels), 5, 1))
+    run("correct", "m.png", "--values", "1,5", "--threshold", "60", "--out", "hand.npz")
+    np.testing.assert_array_equal(np.load("hand.npz")["a"], np.where(levels > 60, 5, 1))
+
+
+def test_one_value_per_level_in_the_order_of_the_levels(tmp_path):
+    levels = np.array([[7, 200, 90], [90, 7, 200]])
+    save_image(tmp_path / "m.png", levels)
+    expected = [[3.0, 1.0, 2.0], [2.0, 3.0, 1.0]]
+    assert read_medium(tmp_path / "m.png", (3.0, 2.0, 1.0)).a.tolist() == expected
+    np.save(tmp_path / "m.npy", levels)
+    assert read_medium(tmp_path / "m.npy", (3.0, 2.0, 1.0)).a.tolist() == expected
+
+
+def test_colours_and_sixteen_bits(tmp_path):
+    levels = np.array([[100, 60000], [60000, 100]], np.uint16)
+    Image.fromarray(levels).save(tmp_path / "deep.png")
+    assert read_medium(tmp_path / "deep.png", (1.0, 2.0)).a.tolist() == [[2.0, 1.0], [1.0, 2.0]]
+    colours = np.zeros((2, 2, 3), np.uint8)
+    colours[0, 0] = (255, 0, 0)
+    Image.fromarray(colours).save(tmp_path / "red.png")
+    medium = read_medium(tmp_path / "red.png", (1.0, 2.0))
+    assert medium.a.tolist() == [[1.0, 1.0], [2.0, 1.0]]
+    assert "colours turned to grey" in medium.notes
+    opaque = np.full((2, 2, 4), 255, np.uint8)
+    opaque[0, 1, :3] = 0
+    Image.fromarray(opaque).save(tmp_path / "opaque.png")
+    medium = read_medium(tmp_path / "opaque.png", (1.0, 2.0))
+    assert medium.a.tolist() == [[2.0, 2.0], [2.0, 1.0]]
+    assert "colours turned to grey" not in medium.notes
+
+
+def test_files_hold_the_field(run, pixels):
+    pv = pytest.importorskip("pyvista")
+    a = np.where(pixels, 100.0, 1.0)
+    np.save("m.npy", a)
+    code, _, _ = run(
+        "correct", "m.npy", "--pixel", 0.5, "--scale", 8, "--out", "u.vtu", "--out", "u.npz", "--out", "u.png"
+    )
+    assert code == 0
+    field = solve_pde(a, 1.0, size=(5.5, 7.0))
+    cells = (22, 28)
+    arrays = np.load("u.npz")
+    np.testing.assert_allclose(arrays["u"], field.nodes(cells), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(arrays["velocity"], cell_velocity(field, cells), rtol=0, atol=1e-10)
+    assert arrays["x"][[0, -1]].tolist() == [0.0, 7.0]
+    assert arrays["y"][[0, -1]].tolist() == [0.0, 5.5]
+    assert float(arrays["relative_error_bound"]) == pytest.approx(field.relative_error_bound, rel=1e-6)
+    grid = pv.read("u.vtu")
+    x, y, _ = grid.points.T
+    np.testing.assert_allclose(grid.point_data["u"], field.at(np.stack([x, y], axis=1)), rtol=0, atol=1e-12)
+    X, Y, _ = grid.cell_centers().points.T
+    np.testing.assert_array_equal(grid.cell_data["a"], a[(Y / 0.5).astype(int), (X / 0.5).astype(int)])
+    np.testing.assert_allclose(grid.cell_data["velocity"][:, :2], arrays["velocity"].reshape(-1, 2), atol=1e-14)
+    picture = np.asarray(Image.open("u.png").convert("RGB"))
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 100
+
+
+def test_written_arrays_can_be_read_again(tmp_path, pixels):
+    a = np.where(pixels, 4.0, 1.0)
+    write(tmp_path / "u.npz", Fields(np.zeros((12, 15)), a, (1.0, 1.0)))
+    np.testing.assert_array_equal(read_medium(tmp_path / "u.npz").a, a)
+
+
+def test_layers_carry_the_series_and_the_parallel_flow():
+    layers = np.array([[1.0], [4.0], [20.0], [2.0]]) * np.ones((4, 6))
+    across = image_problem(layers, parse_sides("bottom=0,top=2,left=sealed,right=sealed"), pixel=0.25)
+    (_, _, flow), exact = solve_exact(across).summary, 2 * 1.5 / (0.25 * (1 + 1 / 4 + 1 / 20 + 1 / 2))
+    assert f"flow from top to bottom: {exact:.7g}" in flow
+    along = image_problem(layers, parse_sides(SEALED), pixel=0.25)
+    solved = solve_exact(along)
+    assert f"flow from right to left: {0.25 * 27 / 1.5:.3g}" in solved.summary[-1]
+    np.testing.assert_allclose(solved.fields.velocity[..., 0], -solved.fields.coefficient / 1.5, rtol=1e-6)
+    np.testing.assert_allclose(solved.fields.velocity[..., 1], 0, atol=1e-6)
+
+
+def test_checkerboard_conducts_like_the_geometric_mean(run):
+    np.save("m.npy", np.indices((4, 4)).sum(0) % 2)
+    code, said, _ = run("effective", "m.npy", "--values", "1,25", "--json")
+    found = json.loads(said)
+    assert code == 0
+    for k in range(2):
+        assert found["lower"][k][k] <= 5 + 1e-9
+        assert found["upper"][k][k] >= 5 - 1e-9
+        assert found["tensor"][k][k] == pytest.approx(5, rel=1e-4)
+    code, said, _ = run("effective", "m.npy", "--values", "1,25", "--boundary", "sealed")
+    assert code == 0
+    assert "lower <= tensor <= upper" in said
+    assert max(map(len, said.splitlines())) <= 80
+
+
+def test_the_fine_target_reports_against_the_fine_solution(run, pixels):
+    save_image("m.png", 255 * np.kron(pixels, np.ones((3, 3))))  # 42 x 33
+    code, _, err = run("correct", "m.png", "--values", "1,10", "--target", "fine")
+    assert code == 1
+    assert "42 x 33 pixels are no multiples of 4, as the coarse mesh needs; add --crop" in err
+    code, said, _ = run("correct", "m.png", "--values", "1,10", "--target", "fine", "--crop", "--out", "u.vtu")
+    assert code in (0, 2)
+    assert "m.png: 40 x 32 pixels" in said
+    assert "cropped at the top and right, from 42 x 33" in unwrapped(said)
+    assert "error against the fine Q1 solution" in said
+    assert max(map(len, said.splitlines())) <= 80
+
+
+def test_the_summary_is_short_and_fits_the_terminal(run, pixels):
+    save_image("a_photograph_of_something.png", 255 * pixels)
+    code, said, _ = run(
+        "correct", "a_photograph_of_something.png", "--values", "1,10", "--bc", SEALED, "--out", "u.npz"
+    )
+    assert code == 0
+    lines = said.splitlines()
+    assert 5 <= len(lines) <= 9
+    assert max(map(len, lines)) <= 80
+    assert "guaranteed" in said
+    assert "written" in lines[-1]
+
+
+def test_an_accuracy_out_of_reach_is_told_and_written_all_the_same(run, pixels, tmp_path):
+    np.save("m.npy", np.where(pixels, 10.0, 1.0))
+    code, said, _ = run("correct", "m.npy", "--accuracy", "1e-11", "--out", "u.npz")
+    assert code == 2
+    assert "not guaranteed" in said
+    assert (tmp_path / "u.npz").exists()
+
+
+def test_nothing_is_overwritten_unasked(run, pixels, tmp_path):
+    np.save("m.npy", np.where(pixels, 10.0, 1.0))
+    (tmp_path / "u.npz").write_text("mine")
+    code, said, err = run("correct", "m.npy", "--out", "u.npz")
+    assert code == 1
+    assert "u.npz exists already" in err
+    assert not said  # refused before the work
+    assert (tmp_path / "u.npz").read_text() == "mine"
+    assert run("correct", "m.npy", "--out", "u.npz", "--force")[0] == 0
+    assert "u" in np.load("u.npz")
+
+
+MISTAKES = {
+    "there is no file none.png": ("none.png", "--values", "1,10"),
+    "notes.txt is no image or array": ("notes.txt",),
+    "broken.png cannot be read as an image": ("broken.png", "--values", "1,10"),
+    "broken.npy cannot be read as a NumPy array": ("broken.npy",),
+    "3d.npy has shape (2, 2, 2)": ("3d.npy",),
+    "many.npz holds x, y": ("many.npz",),
+    "nan.npy has values that are not finite": ("nan.npy",),
+    "zero.npy has the coefficient 0": ("zero.npy",),
+    "a threshold needs two values": ("zero.npy", "--threshold", "1"),
+    "pages.tif has 2 pages": ("pages.tif", "--values", "1,10"),
+    "clear.png has transparent pixels": ("clear.png", "--values", "1,10"),
+    "two.png has grey levels, not coefficients": ("two.png",),
+    "3 value(s) were given for 2 grey levels (0, 255)": ("two.png", "--values", "1,2,3"),
+    "all pixels have the grey level 9": ("grey.png", "--values", "1,10"),
+    "the threshold 255 leaves all pixels on one side": ("two.png", "--values", "1,10", "--threshold", "255"),
+    "--values needs numbers": ("two.png", "--values", "1;10"),
+    "values must be positive, not 0, 10": ("two.png", "--values", "0,10"),
+    "contrast 1.0e+08; at most 1e+07": ("two.png", "--values", "1,1e8"),
+    "there is no side 'up' in --bc": ("two.png", "--values", "1,10", "--bc", "up=0"),
+    "names the side left twice": ("two.png", "--values", "1,10", "--bc", "left=0,left=1"),
+    '--bc left= needs a number or "sealed"': ("two.png", "--values", "1,10", "--bc", "left=open"),
+    "u jumps from 1 on bottom to 0 on right": ("two.png", "--values", "1,10", "--bc", "left=0,bottom=1"),
+    "with all sides sealed": ("two.png", "--values", "1,10", "--bc", ",".join(f"{s}=sealed" for s in SIDES)),
+    "u is 3 everywhere": ("two.png", "--values", "1,10", "--bc", ",".join(f"{s}=3" for s in SIDES)),
+    "--load must be finite": ("two.png", "--values", "1,10", "--load", "inf"),
+    "--pixel must be a positive length": ("two.png", "--values", "1,10", "--pixel", "0"),
+    "scale 10 gives 2.5 fine cells per pixel": ("two.png", "--values", "1,10", "--scale", "10"),
+    "2 x 3 pixels cannot be cropped": ("two.png", "--values", "1,10", "--crop"),
+    "are for --target fine": ("two.png", "--values", "1,10", "--model", "nhcsr-light"),
+    "--accuracy is for --target pde": ("two.png", "--values", "1,10", "--target", "fine", "--accuracy", "0.1"),
+    'target must be "fine" or "pde"': ("two.png", "--values", "1,10", "--target", "exact"),
+    "u.txt has no suffix that can be written": ("two.png", "--values", "1,10", "--out", "u.txt"),
+    "there is no folder none": ("two.png", "--values", "1,10", "--out", "none/u.npz"),
+}
+
+
+@pytest.mark.parametrize("message", MISTAKES)
+def test_a_mistake_is_one_line(run, tmp_path, message):
+    save_image(tmp_path / "two.png", [[0, 255], [255, 255], [0, 0]])
+    save_image(tmp_path / "grey.png", [[9, 9]])
+    (tmp_path / "notes.txt").write_text("a")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n")
+    (tmp_path / "broken.npy").write_bytes(b"no array")
+    np.save(tmp_path / "3d.npy", np.ones((2, 2, 2)))
+    np.save(tmp_path / "nan.npy", np.array([[1.0, np.nan]]))
+    np.save(tmp_path / "zero.npy", np.array([[1.0, 0.0]]))
+    np.savez(tmp_path / "many.npz", x=np.ones((2, 2)), y=np.ones((2, 2)))
+    page = Image.fromarray(np.zeros((2, 2), np.uint8))
+    page.save(tmp_path / "pages.tif", save_all=True, append_images=[page])
+    Image.fromarray(np.full((2, 2, 4), 100, np.uint8)).save(tmp_path / "clear.png")
+    code, _, err = run("correct", *MISTAKES[message])
+    assert code == 1
+    assert message in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+def test_effective_refuses_an_unknown_boundary(run):
+    np.save("m.npy", np.ones((2, 2)))
+    code, _, err = run("effective", "m.npy", "--boundary", "open")
+    assert code == 1
+    assert 'boundary must be "periodic", "linear" or "sealed"' in err
+
+
+def test_version(run):
+    assert run("--version") == (0, f"ngs-nhcsr {ngs_nhcsr.__version__}\n", "")
