@@ -110,9 +110,10 @@ def follows_solution(F: np.ndarray, U: np.ndarray, free: np.ndarray, size: tuple
     if norm == 0 or not enough:
         return 0.0, 0.0
     columns = np.stack([v[inner] for v in rough[1:]], 1)
-    factors = np.linalg.lstsq(columns / np.linalg.norm(columns, axis=0), rough[0][inner], rcond=None)[0]
-    factors = factors / np.linalg.norm(columns, axis=0)
-    explained = sum(c * v for c, v in zip(factors, terms, strict=True))
+    norms = np.linalg.norm(columns, axis=0)
+    norms[norms == 0] = 1.0  # a solution that depends on one coordinate alone
+    factors = np.linalg.lstsq(columns / norms, rough[0][inner], rcond=None)[0] / norms
+    explained = np.tensordot(factors, np.stack(terms), 1)
     share = float(np.linalg.norm(explained[free]) / np.linalg.norm(F[free]))
     return float(np.linalg.norm(columns @ factors)) / norm, share
 

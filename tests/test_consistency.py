@@ -170,6 +170,14 @@ def test_no_load_but_boundary_data_is_the_pressure_drop(kappa, dirichlet, offset
     np.testing.assert_allclose(result.values, given.values, atol=1e-9 * (1 + offset))
 
 
+def test_solutions_of_one_coordinate_are_no_trouble():
+    """Layers across x, sealed above and below, f a function of x: ∂u/∂y = 0."""
+    layers = np.where(np.random.default_rng(0).random(4 * N) < 0.5, 1.0, 10.0)[None, :] * np.ones((4 * N, 1))
+    u, _ = assembled(layers, f=sin(7 * x), dirichlet="left|right")
+    p = read_problem(u, voxel(layers))
+    assert np.isfinite(follows_solution(p.reading.F, p.field.U, p.field.free, (1.0, 1.0))).all()
+
+
 def test_an_assembled_load_gets_one_sentence(kappa):
     u, _ = assembled(kappa)
     with pytest.raises(InvalidProblem, match="not an assembled LinearForm") as caught:
