@@ -13,6 +13,7 @@ from . import lod as _lod  # noqa: F401
 from . import network as _network  # noqa: F401
 from . import multigrid as _multigrid  # noqa: F401
 from . import fine as _fine  # noqa: F401
+from . import trace as _trace  # noqa: F401
 
 # isort: on
 from ._registry import Method, methods

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -35,6 +35,10 @@ class Method:
     online : (context, state) -> (ny+1, nx+1) nodal values, the work for one load.
     prepare : untimed work before the measurement, such as reading weights from disk.
     remark : state -> what the reader of the row should know, after ``online``.
+    aim : what the method approximates: "fine" for u_h, the Q1 solution on the fine mesh, "pde" for the solution of
+        the differential equation.
+    potential : state -> E(v) = ½ a(v, v) − f(v) of what the method found, after ``online``, where that is more than
+        its nodal values say. Only used against the PDE's solution.
     """
 
     name: str
@@ -43,6 +47,8 @@ class Method:
     online: Callable[[Context, Any], np.ndarray]
     prepare: Callable[[Context], None] = _nothing
     remark: Callable[[Any], str] = _no_remark
+    aim: Literal["fine", "pde"] = "fine"
+    potential: Callable[[Any], float] | None = None
 
     def __call__(self, context: Context) -> np.ndarray:
         """Both parts at once."""
@@ -56,9 +62,9 @@ class Methods(Registry[Method]):
         """Register ``method`` under its own name."""
         return self.register(method.name)(method)
 
-    def in_order(self) -> tuple[str, ...]:
-        """All names as they were registered."""
-        return tuple(self._entries)
+    def in_order(self, aims: tuple[str, ...] = ("fine",)) -> tuple[str, ...]:
+        """Names of the methods with these aims, as they were registered."""
+        return tuple(name for name, method in self._entries.items() if method.aim in aims)
 
 
 methods = Methods("method")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from scipy.sparse.linalg import splu
 from ..problem import Problem
 from ..solvers.multigrid import Multigrid, SolveInfo
 from ..solvers.q1 import stiffness
+
+if TYPE_CHECKING:
+    from ..solvers.trace import TraceField
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Context:
     reference : (ny+1, nx+1) the field that errors are measured against; for methods that say they need it.
     model : of the network, as for ``correct``.
     device : where the network and multigrid run.
+    solution : the PDE's solution, if errors are measured against it; ``reference`` then are its nodal values.
     """
 
     problem: Problem
@@ -38,6 +42,7 @@ class Context:
     reference: np.ndarray
     model: Any
     device: torch.device
+    solution: TraceField | None = None
 
     @property
     def A(self) -> np.ndarray:

@@ -28,6 +28,7 @@ class Measurement:
     field : (ny+1, nx+1).
     offline, online : seconds.
     memory : growth of the resident memory in MiB, ``None`` where the system does not tell.
+    potential : see :class:`Method`; ``None`` where the nodal values say it all, or nobody asks.
     """
 
     field: np.ndarray | None = None
@@ -36,6 +37,7 @@ class Measurement:
     memory: float | None = None
     remark: str = ""
     message: str = ""
+    potential: float | None = None
 
 
 def measure(method: Method, context: Context) -> Measurement:
@@ -55,7 +57,10 @@ def measure(method: Method, context: Context) -> Measurement:
             seconds = _timed(method, context, state)[1]
             online, spent = min(online, seconds), spent + seconds
         _check_field(field, context)
-        return Measurement(field, offline, online, memory.growth, method.remark(state))
+        potential = None
+        if method.potential is not None and context.solution is not None:
+            potential = method.potential(state)
+        return Measurement(field, offline, online, memory.growth, method.remark(state), potential=potential)
     except FAILURES as error:
         return Measurement(message=f"{type(error).__name__}: {error}")
 
