@@ -149,7 +149,7 @@ class TraceField(TraceFunction):
         Parameters
         ----------
         f : as in :func:`solve_pde`.
-        tolerance : relative algebraic error; None: 1e-3.
+        tolerance : relative algebraic error; None: as in :func:`solve_pde`.
 
         Raises
         ------
@@ -158,7 +158,7 @@ class TraceField(TraceFunction):
         from .solve import solve_load
 
         load = cell_load(f, self.shape, self.size)
-        return solve_load(self.problem, load, 1e-3 if tolerance is None else tolerance)
+        return solve_load(self.problem, load, tolerance)
 
     @cached_property
     def flux(self) -> DualFlux:
