@@ -76,9 +76,8 @@ def correct_to_pde(
 def _curved(problem: Problem) -> bool:
     """Whether Dirichlet values on some side are not linear along it."""
     U, fixed = problem.field.U, ~problem.field.free
-    for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
-        values = U[side]
-        bend = np.abs(np.diff(values, 2)) if len(values) > 2 else np.zeros(1)
-        if fixed[side].all() and bend.max() > CURVED * max(float(np.ptp(values)), 1e-300):
-            return True
-    return False
+    sides = [U[side] for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]) if fixed[side].all()]
+    if not sides:
+        return False
+    bends = [float(np.abs(np.diff(v, 2)).max()) for v in sides if len(v) > 2]
+    return max(bends, default=0.0) > CURVED * float(np.ptp(np.concatenate(sides)))

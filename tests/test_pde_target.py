@@ -1,5 +1,7 @@
 """``correct(target="pde")``: nodal values, bounds, velocities and what is refused, through NGSolve."""
 
+import warnings
+
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
@@ -81,7 +83,9 @@ def test_boundary_data_and_rectangles():
     space = H1(mesh, order=1, dirichlet=".*")
     u = GridFunction(space)
     u.Set(2 + x)
-    result = correct(u, A, 8, f=0.0, target="pde", full=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = correct(u, A, 8, f=0.0, target="pde", full=True)
     nodes = np.linspace(3, 5, 65)[None, :] * np.ones((33, 1))
     np.testing.assert_allclose(result.values, nodes, atol=1e-9)
 
