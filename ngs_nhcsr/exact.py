@@ -20,6 +20,8 @@ from .write_back import write_back
 
 #: Dirichlet data that leave the line between their neighbours by more than this part of their range are curved.
 CURVED = 1e-3
+#: Dirichlet data that differ by less than this part of the solution are constant.
+ROUND_OFF = 1e-10
 
 
 def correct_to_pde(
@@ -80,4 +82,5 @@ def _curved(problem: Problem) -> bool:
     if not sides:
         return False
     bends = [float(np.abs(np.diff(v, 2)).max()) for v in sides if len(v) > 2]
-    return max(bends, default=0.0) > CURVED * float(np.ptp(np.concatenate(sides)))
+    spread = float(np.ptp(np.concatenate(sides)))
+    return spread > ROUND_OFF * float(np.abs(U).max()) and max(bends, default=0.0) > CURVED * spread

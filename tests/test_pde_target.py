@@ -5,12 +5,15 @@ import warnings
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
+from netgen.geom2d import unit_square
 from ngsolve import (
     H1,
     BilinearForm,
+    CoefficientFunction,
     GridFunction,
     Integrate,
     LinearForm,
+    Mesh,
     cosh,
     div,
     dx,
@@ -134,6 +137,11 @@ def test_given_dirichlet_data_replace_those_of_the_coarse_solution():
         correct(u, np.ones((32, 32)), 8, f=0.0, g="sin", target="pde")
     with pytest.raises(InvalidProblem, match="g= is for"):
         correct(u, np.ones((32, 32)), 8, f=0.0, g=exact)
+
+
+def test_zero_boundary_values_on_triangles_are_not_curved():
+    u, _ = solve_on(Mesh(unit_square.GenerateMesh(maxh=0.1)), CoefficientFunction(1.0))
+    assert not correct(u, np.ones((32, 32)), 8, target="pde", full=True).notes
 
 
 def test_edge_cases_of_the_pde_target(random_medium):

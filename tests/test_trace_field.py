@@ -371,3 +371,9 @@ def test_data_on_natural_sides_are_not_asked_for(rng):
     u = solve_pde(two_values(rng, (3, 3)), 0.0, g={"left": 0.0, "right": 1.0}, natural=["top", "bottom"])
     data = boundary_data(lambda x, y: x, ["top", "bottom"], None, u.cell, u.problem.a, u.size)
     assert data.lift.corners[:, [0, -1]] == pytest.approx(u.problem.data.lift.corners[:, [0, -1]])
+
+
+@pytest.mark.parametrize("A", ["abc", np.ones((3, 3)) * 1j, np.array([[None]])])
+def test_coefficients_that_are_no_real_numbers_are_refused(A):
+    with pytest.raises(InvalidProblem, match="give real numbers"):
+        solve_pde(A)

@@ -207,7 +207,10 @@ def reference_cell(
 
 def checked_medium(A: Array) -> Array:
     """Return the coefficient as float64 (my, mx) after checks."""
-    a = np.ascontiguousarray(A, dtype=float)
+    given = np.asarray(A)
+    if given.dtype.kind not in "buif":
+        raise InvalidProblem(f"A holds {given.dtype}; give real numbers.")
+    a = np.ascontiguousarray(given, dtype=float)
     if a.ndim != 2 or a.size == 0:
         raise InvalidProblem(f"A has shape {a.shape}; give cell values (my, mx).")
     if not np.isfinite(a).all():
