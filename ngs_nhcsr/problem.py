@@ -203,9 +203,10 @@ def _mismatch_note(off: float, U: np.ndarray, from_form: bool) -> str:
     """Say that the user's solution is not that of the problem as read, and what the usual causes are."""
     if not np.abs(U).max() > 0:
         return "u_coarse is zero although f is not: was it solved? The coarse problem was solved for f= instead."
+    much = f"{off:.0%}" if off < 10 else "more than its size ten times over"
     given = "the given form and coefficient" if from_form else "the given f and coefficient"
     return (
-        f"u_coarse is not the solution for {given} (it differs by {off:.0%} in the energy norm), so the field solves "
+        f"u_coarse is not the solution for {given} (it differs by {much} in the energy norm), so the field solves "
         "another problem than u_coarse does. Check the orientation of arrays (row 0 at the lowest y), units, factors "
         "in a or f, and terms beside a∇u·∇v."
     )
