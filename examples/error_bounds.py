@@ -18,16 +18,16 @@ from itertools import pairwise
 import numpy as np
 
 from ngs_nhcsr import Corrector
-from ngs_nhcsr.coarse import Reading, galerkin_solve
 from ngs_nhcsr.grid import TensorGrid, prolongate, restrict
 from ngs_nhcsr.networks.upscale import LOAD_CELLS
+from ngs_nhcsr.ngsolve_io.raster import CoarseField, Raster
 from ngs_nhcsr.problem import Problem
-from ngs_nhcsr.raster import CoarseField, Raster
+from ngs_nhcsr.reading import Reading, galerkin_solve
 from ngs_nhcsr.result import BOUND_CYCLES
 from ngs_nhcsr.solvers.fine import fine_solve
-from ngs_nhcsr.solvers.flux import EquilibratedFlux
-from ngs_nhcsr.solvers.lod import LOD
-from ngs_nhcsr.solvers.msfem import MsFEM
+from ngs_nhcsr.solvers.flux.flux import EquilibratedFlux
+from ngs_nhcsr.solvers.lod.lod import LOD
+from ngs_nhcsr.solvers.msfem.msfem import MsFEM
 from ngs_nhcsr.solvers.q1 import energy_norm, mass_apply
 
 CASES = ("iid 1:10", "iid 1:100", "checkerboard 1:10", "wave 1:19")

@@ -20,16 +20,17 @@ import torch
 from scipy.sparse.linalg import splu
 
 from ngs_nhcsr import Corrector, Status
-from ngs_nhcsr.coarse import Reading, galerkin_solve
 from ngs_nhcsr.grid import TensorGrid, prolongate, restrict
 from ngs_nhcsr.guard import LARGE_ERROR
+from ngs_nhcsr.media.families import families
+from ngs_nhcsr.media.loads import LOADS, load
 from ngs_nhcsr.networks.upscale import LOAD_CELLS
+from ngs_nhcsr.ngsolve_io.raster import CoarseField, Raster
 from ngs_nhcsr.problem import Problem
-from ngs_nhcsr.raster import CoarseField, Raster
+from ngs_nhcsr.reading import Reading, galerkin_solve
 from ngs_nhcsr.refine import estimate_error
 from ngs_nhcsr.solvers.multigrid import Multigrid
 from ngs_nhcsr.solvers.q1 import energy_norm, mass_apply, stiffness
-from ngs_nhcsr.training.coefficients import LOADS, families, load
 
 FIRST_SEED = 5_000_000_000
 #: A field below this relative energy error that is flagged by its estimate is a false alarm.

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
-from ngs_nhcsr.solvers.lod import LOD
+from ngs_nhcsr.solvers.lod.lod import LOD
 from ngs_nhcsr.solvers.q1 import relative_errors, stiffness
 
 parser = argparse.ArgumentParser()

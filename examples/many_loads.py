@@ -15,7 +15,7 @@ import torch
 
 from ngs_nhcsr.comparison.context import Q1System
 from ngs_nhcsr.comparison.measure import break_even
-from ngs_nhcsr.solvers.lod import LOD
+from ngs_nhcsr.solvers.lod.lod import LOD
 from ngs_nhcsr.solvers.multigrid import Multigrid
 from ngs_nhcsr.solvers.q1 import mass_apply, relative_errors
 

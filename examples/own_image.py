@@ -10,7 +10,7 @@ from ngsolve.meshes import MakeStructured2DMesh
 from PIL import Image
 
 from ngs_nhcsr import correct
-from ngs_nhcsr.images import read_medium
+from ngs_nhcsr.media.images import read_medium
 from ngs_nhcsr.solvers.trace import effective_conductivity
 
 noise = np.random.default_rng(5).normal(size=(64, 64))

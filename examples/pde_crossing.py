@@ -15,10 +15,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.sparse.linalg import splu
 
+from ngs_nhcsr.ngsolve_io.write_back import interpolate_points
 from ngs_nhcsr.solvers.q1 import energy_product, stiffness
 from ngs_nhcsr.solvers.trace import TraceField, solve_pde
 from ngs_nhcsr.solvers.trace.candidates import crossing_exponent
-from ngs_nhcsr.write_back import interpolate_points
 
 CONTRAST = 100.0
 #: Rows from below: the conducting pixels are the upper left and the lower right one.

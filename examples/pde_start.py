@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ngs_nhcsr import load_model
-from ngs_nhcsr.networks.positions import Nodes
 from ngs_nhcsr.solvers import fine_solve
+from ngs_nhcsr.solvers.positions import Nodes
 from ngs_nhcsr.solvers.trace import solve_pde
 
 

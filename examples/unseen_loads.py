@@ -12,8 +12,8 @@ import numpy as np
 from error_bounds import array_problem
 
 from ngs_nhcsr import Corrector
+from ngs_nhcsr.media.loads import TEST_LOADS
 from ngs_nhcsr.solvers import LOD, MsFEM, fine_solve, relative_errors
-from ngs_nhcsr.training.coefficients import TEST_LOADS
 
 FIRST_SEED = 5_200_000_000
 

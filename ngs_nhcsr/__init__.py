@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .guard import Status
     from .models import ModelCard, list_models, load_model
     from .result import Correction
-    from .solvers.scheme import Scheme
+    from .solvers.substructuring.scheme import Scheme
     from .visual import plot_compare, plot_field, plot_warp, to_pyvista
 
 __getattr__, __dir__ = lazy(
@@ -39,7 +39,7 @@ __getattr__, __dir__ = lazy(
         "Correction": "result",
         "Corrector": "corrector",
         "ModelCard": "models",
-        "Scheme": "solvers.scheme",
+        "Scheme": "solvers.substructuring.scheme",
         "Status": "guard",
         "compare": "comparison",
         "correct": "corrector",

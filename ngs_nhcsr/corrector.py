@@ -16,17 +16,17 @@ from .errors import DeviceError, GridMismatch, InvalidProblem
 from .exact import correct_to_pde
 from .grid import prolongate
 from .guard import FLAGGED_FROM, Status, Verdict, guard
+from .ngsolve_io.raster import read_coarse
+from .ngsolve_io.write_back import write_back
 from .problem import Problem, read_problem
-from .raster import read_coarse
 from .refine import Refinement, estimate_error, judge_raster
 from .refine import refine as refine_field
 from .result import Correction, OnUntrusted, Target, check_on_untrusted, report
 from .solvers.threads import suited_threads
-from .write_back import write_back
 
 if TYPE_CHECKING:
     from .models import Model
-    from .solvers.scheme import Scheme
+    from .solvers.substructuring.scheme import Scheme
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Corrector:
         scheme: Scheme | None = None,
     ):
         from .models import Model, default_model, load_model, resolve_device
-        from .solvers.scheme import Scheme
+        from .solvers.substructuring.scheme import Scheme
 
         if isinstance(model, Model):
             self.model = model
@@ -154,7 +154,7 @@ class Corrector:
         scale, refine, refine_to : see :func:`correct`.
         lap : called with "network", "guard", and "refine" or "estimate" when these are done.
         """
-        from .networks.positions import Nodes
+        from .solvers.positions import Nodes
 
         grid, A, free = problem.grid, problem.A, problem.field.free
         fine = grid.refined(scale)
@@ -199,7 +199,7 @@ class Corrector:
         """
         import torch
 
-        from .networks.positions import Points
+        from .solvers.positions import Points
 
         problem = self._read(u_coarse, a, *(options.pop(k, None) for k in ("f", "form", "mesh", "cells_per_coarse")))
         if options:

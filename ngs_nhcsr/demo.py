@@ -11,10 +11,10 @@ from ngsolve.meshes import MakeStructured2DMesh
 
 from .corrector import Corrector
 from .grid import prolongate
+from .media.families import families
 from .result import Correction
 from .solvers.fine import fine_solve
 from .solvers.q1 import relative_errors
-from .training.coefficients import families
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def run_demo(
     model: str | None = None,
     device: str = "auto",
 ) -> DemoResult:
-    """Solve, correct and compare one random problem; ``family`` is one of ``training.coefficients.families``."""
+    """Solve, correct and compare one random problem; ``family`` is one of ``media.families``."""
     kappa = families[family]((4 * n, 4 * n), np.random.default_rng(seed), contrast)
 
     def timed(action):

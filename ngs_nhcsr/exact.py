@@ -11,12 +11,12 @@ from .checks import check_kind, check_memory, check_scale
 from .clock import Clock
 from .guard import Status
 from .models import Contract
+from .ngsolve_io.write_back import write_back
 from .pde import dirichlet_samples, solve_problem
 from .problem import Problem, read_problem
 from .refine import judge_raster
 from .result import Correction, OnUntrusted, report
 from .solvers.threads import suited_threads
-from .write_back import write_back
 
 #: Dirichlet data that leave the line between their neighbours by more than this part of their range are curved.
 CURVED = 1e-3

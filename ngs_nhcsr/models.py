@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from .networks.features import Sides
     from .networks.nhcsr import Architecture, CorrectorNetwork
-    from .networks.positions import Query
-    from .solvers.scheme import Scheme
+    from .solvers.positions import Query
+    from .solvers.substructuring.scheme import Scheme
 
 #: Version of the card format; newer cards are refused.
 CARD_FORMAT = 2
@@ -154,9 +154,9 @@ class Model:
         """
         import torch
 
-        from .networks.positions import Nodes
         from .networks.symmetry import SIDE_ORDER, symmetries, transform
         from .solvers.linalg import quiet_blas
+        from .solvers.positions import Nodes
 
         def to_tensor(v: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(np.array(v, order="C"))[None].to(self.device)

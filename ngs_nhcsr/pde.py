@@ -11,8 +11,8 @@ from .checks import described
 from .errors import InvalidProblem
 from .grid import prolongate
 from .guard import functional
+from .ngsolve_io.raster import SIDES, evaluate
 from .problem import Problem
-from .raster import SIDES, evaluate
 
 if TYPE_CHECKING:
     from .solvers.trace import TraceField

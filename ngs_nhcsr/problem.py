@@ -9,13 +9,13 @@ from typing import Any
 import ngsolve as ngs
 import numpy as np
 
-from . import coarse as reading_
-from . import quadrature
+from . import reading as reading_
 from .checks import check_kind, described
 from .errors import InvalidProblem
-from .forms import MATCHING, check_form, free_dofs, load_of, sparse_matrix
 from .grid import TensorGrid, prolongate, restrict
-from .raster import CoarseField, Raster, evaluate, rasterise, read_coarse
+from .ngsolve_io import quadrature
+from .ngsolve_io.forms import MATCHING, check_form, free_dofs, load_of, sparse_matrix
+from .ngsolve_io.raster import CoarseField, Raster, evaluate, rasterise, read_coarse
 from .solvers.q1 import mass_apply
 
 log = logging.getLogger(__name__)

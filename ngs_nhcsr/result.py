@@ -14,13 +14,13 @@ import numpy as np
 from .errors import InvalidProblem, NhcsrWarning, UntrustedResult
 from .grid import prolongate
 from .guard import Status
-from .hdiv import velocity_field
+from .ngsolve_io.velocity import velocity_field
 from .pde import energy_distance, solve_problem
 from .problem import Problem
 from .refine import Refinement, estimate_error
 
 if TYPE_CHECKING:
-    from .solvers.flux import EquilibratedFlux
+    from .solvers.flux.flux import EquilibratedFlux
     from .solvers.trace import TraceField
 
 #: Multigrid-CG steps for the flux of the error bounds.
@@ -165,7 +165,7 @@ class Correction:
         InvalidProblem
             If the load is not known, a side is free, or the fine cells cut raster cells.
         """
-        from .solvers.flux import EquilibratedFlux
+        from .solvers.flux.flux import EquilibratedFlux
 
         if self.target == "pde":
             raise InvalidProblem(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .msfem import MsFEM
     from .multigrid import Multigrid
     from .q1 import relative_errors
-    from .scheme import Scheme
+    from .substructuring.scheme import Scheme
     from .trace import TraceField, effective_conductivity, solve_pde
 
 __getattr__, __dir__ = lazy(
@@ -34,7 +34,7 @@ __getattr__, __dir__ = lazy(
         "LOD": "lod",
         "MsFEM": "msfem",
         "Multigrid": "multigrid",
-        "Scheme": "scheme",
+        "Scheme": "substructuring.scheme",
         "TraceField": "trace",
         "coarse_solve": "coarse",
         "effective_conductivity": "trace",

@@ -125,7 +125,7 @@ def _ngsolve(
     import ngsolve as ngs
 
     from ..grid import TensorGrid
-    from ..raster import structured_mesh
+    from ..ngsolve_io.raster import structured_mesh
 
     ny, nx = cells
     if ny % A.shape[0] or nx % A.shape[1]:

@@ -11,7 +11,7 @@ from conftest import quads, solve_on, voxel
 from ngs_nhcsr import DependencyMissing, InvalidProblem, compare, correct
 from ngs_nhcsr.comparison import beyond, beyond_media, beyond_report, methods
 from ngs_nhcsr.comparison.beyond import BeyondResult, BeyondRow, fine_method, on_mesh, unit_context
-from ngs_nhcsr.comparison.trace import distance, nodal_potential, reference_field
+from ngs_nhcsr.comparison.methods.trace import distance, nodal_potential, reference_field
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.trace import solve_pde
 from ngs_nhcsr.solvers.trace.candidates import crossing_exponent

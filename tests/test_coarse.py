@@ -6,10 +6,10 @@ from conftest import quads, solve_on, voxel
 from ngsolve import CoefficientFunction, IfPos, LinearForm, cos, dx, sin, x, y
 from test_raster import rectangle, refined
 
-from ngs_nhcsr.coarse import galerkin_solve, load_cells, nodal_load, roughness
 from ngs_nhcsr.grid import TensorGrid, tensor_index
+from ngs_nhcsr.ngsolve_io.quadrature import BONUS_ORDERS, EXACT
 from ngs_nhcsr.problem import read_problem
-from ngs_nhcsr.quadrature import BONUS_ORDERS, EXACT
+from ngs_nhcsr.reading import galerkin_solve, load_cells, nodal_load, roughness
 from ngs_nhcsr.solvers.q1 import mass_apply
 
 LOADS = {

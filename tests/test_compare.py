@@ -11,7 +11,8 @@ from conftest import quads, solve_on, voxel
 
 import ngs_nhcsr
 from ngs_nhcsr import InvalidProblem, SolverFailure, compare, memory
-from ngs_nhcsr.comparison import Method, _registry, draw_panels, methods, side_by_side
+from ngs_nhcsr.comparison import Method, draw_panels, methods, side_by_side
+from ngs_nhcsr.comparison import method as _registry
 from ngs_nhcsr.comparison.measure import break_even
 from ngs_nhcsr.comparison.picture import _overlap
 

@@ -22,10 +22,10 @@ from ngsolve import (
 )
 
 from ngs_nhcsr import Corrector, InvalidProblem, NhcsrWarning, Scheme, Status, correct
-from ngs_nhcsr.coarse import follows_solution
 from ngs_nhcsr.grid import TensorGrid
+from ngs_nhcsr.ngsolve_io.raster import structured_mesh
 from ngs_nhcsr.problem import read_problem
-from ngs_nhcsr.raster import structured_mesh
+from ngs_nhcsr.reading import follows_solution
 from ngs_nhcsr.refine import coefficient_error, estimate_error
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.q1 import mass_apply, relative_errors

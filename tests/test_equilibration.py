@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from ngs_nhcsr.solvers.equilibration import averaged_flux, divergence, hierarchical_flux, rotation
+from ngs_nhcsr.solvers.flux.equilibration import averaged_flux, divergence, hierarchical_flux, rotation
 from ngs_nhcsr.solvers.multigrid import Multigrid
 
 

@@ -12,9 +12,9 @@ import torch
 from matplotlib.image import imread
 from typer.testing import CliRunner
 
-from ngs_nhcsr import cli
+from ngs_nhcsr.cli import app as cli
 from ngs_nhcsr.networks.nhcsr import Architecture, CorrectorNetwork
-from ngs_nhcsr.networks.positions import Nodes, bilinear
+from ngs_nhcsr.solvers.positions import Nodes, bilinear
 from ngs_nhcsr.training import protocols
 from ngs_nhcsr.training.evidence import branch_fields, gather, trained_rows
 from ngs_nhcsr.training.figures import DRAWINGS, draw_figures, style

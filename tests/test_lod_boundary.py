@@ -10,9 +10,9 @@ from ngs_nhcsr.grid import prolongate
 from ngs_nhcsr.solvers import q1
 from ngs_nhcsr.solvers.coarse import coarse_solve
 from ngs_nhcsr.solvers.fine import fine_solve
-from ngs_nhcsr.solvers.lod import LOD
-from ngs_nhcsr.solvers.lod_boundary import split_boundary
-from ngs_nhcsr.solvers.msfem import MsFEM
+from ngs_nhcsr.solvers.lod.boundary import split_boundary
+from ngs_nhcsr.solvers.lod.lod import LOD
+from ngs_nhcsr.solvers.msfem.msfem import MsFEM
 from ngs_nhcsr.solvers.nesting import Nesting
 
 N, n, size = (4, 5), (24, 20), (1.0, 1.5)

@@ -216,7 +216,7 @@ def test_no_pickle_anywhere():
 
 def test_golden_output_of_the_shipped_model():
     """The shipped weights give what they gave when they were shipped (float32 tolerance)."""
-    from ngs_nhcsr.networks.positions import Nodes
+    from ngs_nhcsr.solvers.positions import Nodes
 
     golden = np.load(Path(__file__).parent / "data" / "golden_nhcsr_light.npz")
     model = load_model("nhcsr-light", "cpu")

@@ -16,21 +16,21 @@ from hypothesis.extra import numpy as hnp
 
 from ngs_nhcsr import Corrector, GridMismatch, InvalidProblem, ModelFileError, NotCoercive, Status, load_model
 from ngs_nhcsr.checks import check_coefficient_values, check_raster_shape, check_refinement, check_scale
-from ngs_nhcsr.coarse import Reading, galerkin_solve, nodal_load
 from ngs_nhcsr.grid import TensorGrid, prolongate, restrict, tensor_index
 from ngs_nhcsr.guard import energy, functional, guard
 from ngs_nhcsr.models import Contract, export_model, read_card
 from ngs_nhcsr.networks.nhcsr import Architecture, CorrectorNetwork
 from ngs_nhcsr.networks.upscale import LOAD_CELLS
+from ngs_nhcsr.ngsolve_io.raster import CoarseField, Raster
+from ngs_nhcsr.ngsolve_io.write_back import interpolate_points
 from ngs_nhcsr.problem import Problem
-from ngs_nhcsr.raster import CoarseField, Raster
+from ngs_nhcsr.reading import Reading, galerkin_solve, nodal_load
 from ngs_nhcsr.refine import estimate_error
 from ngs_nhcsr.solvers.fine import fine_solve
-from ngs_nhcsr.solvers.flux import EquilibratedFlux
+from ngs_nhcsr.solvers.flux.flux import EquilibratedFlux
 from ngs_nhcsr.solvers.multigrid import aligned_stencil
 from ngs_nhcsr.solvers.q1 import energy_product, mass_apply, relative_errors
 from ngs_nhcsr.solvers.stencil import Stencil, galerkin_elements
-from ngs_nhcsr.write_back import interpolate_points
 
 seeds = st.integers(0, 2**32 - 1)
 counts = st.integers(1, 9)

@@ -10,7 +10,7 @@ from ngsolve import BND, H1, L2, CoefficientFunction, GridFunction, Integrate, M
 
 from ngs_nhcsr import GridMismatch
 from ngs_nhcsr.grid import TensorGrid
-from ngs_nhcsr.raster import evaluate, fine_space, rasterise, read_coarse, structured_mesh
+from ngs_nhcsr.ngsolve_io.raster import evaluate, fine_space, rasterise, read_coarse, structured_mesh
 
 
 def refined(n, times):

@@ -9,11 +9,11 @@ import torch
 from test_networks import SMALL, network, problem
 
 from ngs_nhcsr.networks.nhcsr import Architecture, CorrectorNetwork
-from ngs_nhcsr.networks.positions import Nodes, bilinear
-from ngs_nhcsr.networks.skeleton import Skeleton
 from ngs_nhcsr.solvers.fine import fine_solve
+from ngs_nhcsr.solvers.positions import Nodes, bilinear
 from ngs_nhcsr.solvers.q1 import energy_norm, mass_apply, stiffness
-from ngs_nhcsr.solvers.scheme import Scheme
+from ngs_nhcsr.solvers.substructuring.scheme import Scheme
+from ngs_nhcsr.solvers.substructuring.skeleton import Skeleton
 
 CELLS = (5, 6)
 

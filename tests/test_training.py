@@ -13,11 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ngs_nhcsr.media import maps
+from ngs_nhcsr.media.families import families
+from ngs_nhcsr.media.families import test_only as only_for_tests
+from ngs_nhcsr.media.loads import LOADS, load
 from ngs_nhcsr.networks.nhcsr import Architecture
 from ngs_nhcsr.solvers import q1
-from ngs_nhcsr.training import losses, maps
-from ngs_nhcsr.training.coefficients import LOADS, families, load
-from ngs_nhcsr.training.coefficients import test_only as only_for_tests
+from ngs_nhcsr.training import losses
 from ngs_nhcsr.training.config import DataSet, TrainConfig, configs, from_json, override, to_json
 from ngs_nhcsr.training.loop import train
 from ngs_nhcsr.training.problems import LOAD_CELLS, Recipe, draw, make_problems
@@ -82,8 +84,8 @@ def test_targets_solve_the_assembled_systems():
         A, f = draw(recipe, i)
         n = 32
         while n >= 4:
-            from ngs_nhcsr.coarse import galerkin_solve
             from ngs_nhcsr.grid import TensorGrid, restrict
+            from ngs_nhcsr.reading import galerkin_solve
 
             grid = TensorGrid((n, n))
             free = np.pad(np.ones((n - 1, n - 1), bool), 1)

@@ -8,7 +8,7 @@ from test_raster import rectangle
 
 from ngs_nhcsr import InvalidProblem, NhcsrWarning, plot_compare, plot_field, plot_warp, to_pyvista
 from ngs_nhcsr.grid import TensorGrid
-from ngs_nhcsr.raster import structured_mesh
+from ngs_nhcsr.ngsolve_io.raster import structured_mesh
 
 pytest.importorskip("pyvista")
 

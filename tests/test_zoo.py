@@ -14,9 +14,9 @@ from ngs_nhcsr.networks.decoders.metasr import MetaSR
 from ngs_nhcsr.networks.encoders import encoders
 from ngs_nhcsr.networks.encodings import integrated, positional
 from ngs_nhcsr.networks.nhcsr import CorrectorNetwork
-from ngs_nhcsr.networks.positions import Nodes, Points, bilinear
 from ngs_nhcsr.networks.symmetry import transform
 from ngs_nhcsr.networks.zoo import build_model, list_decoders, list_encoders
+from ngs_nhcsr.solvers.positions import Nodes, Points, bilinear
 
 WINDOW = {"dim": 8, "heads": 2, "window": 3, "widths": (10, 10)}
 SMALL = {

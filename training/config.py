@@ -11,7 +11,7 @@ from typing import Any
 
 from ..networks.nhcsr import Architecture
 from ..registry import Registry
-from ..solvers.scheme import Scheme
+from ..solvers.substructuring.scheme import Scheme
 from .problems import Recipe
 
 

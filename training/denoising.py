@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..networks import features as ft
 from ..networks.nhcsr import CorrectorNetwork
-from ..networks.positions import Nodes, bilinear
+from ..solvers.positions import Nodes, bilinear
 
 #: Stands in ``TrainConfig.loss`` for the decoder's own one.
 DENOISING = "denoising"

@@ -15,14 +15,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..grid import prolongate, restrict
+from ..media.loads import LOADS, TEST_LOADS, load
+from ..media.maps import MAPS
 from ..networks.nhcsr import CorrectorNetwork
-from ..networks.unlearned import corrected_cells
 from ..solvers.coarse import coarse_solve
 from ..solvers.multigrid import Multigrid
 from ..solvers.q1 import mass_apply
-from .coefficients import LOADS, TEST_LOADS, load
+from ..solvers.substructuring.plain_start import corrected_cells
 from .losses import relative_errors
-from .maps import MAPS
 from .validation import TEST_SEEDS, Case, network_errors
 
 MAIN = (
@@ -137,7 +137,7 @@ def evaluate(
 
 def _load_of(case: Case, seed: int) -> np.ndarray:
     """The load that ``Case.problems`` drew: the same generator, after the coefficient."""
-    from .coefficients import families
+    from ..media.families import families
 
     rng = np.random.default_rng(seed)
     families[case.family]((4 * case.coarse, 4 * case.coarse), rng, case.contrast)

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..media.families import families
 from ..networks.decoders.nhcsr import NHCSRDecoder
 from ..networks.nhcsr import CorrectorNetwork
-from ..networks.positions import Nodes
-from .coefficients import families
+from ..solvers.positions import Nodes
 from .problems import solve_ladder
 from .protocols import TABLES, UNTRAINED, Protocol
 from .reproduce import Interpolation, cell_folder

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ..errors import DependencyMissing
-from ..networks.positions import Nodes, bilinear
+from ..solvers.positions import Nodes, bilinear
 from .evidence import (
     AFTER,
     ROWS,

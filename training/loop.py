@@ -13,8 +13,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..networks.nhcsr import CorrectorNetwork
-from ..networks.positions import Points
-from ..solvers.scheme import Scheme
+from ..solvers.positions import Points
+from ..solvers.substructuring.scheme import Scheme
 from . import state as checkpoint
 from .config import TrainConfig, to_json
 from .denoising import DENOISING, denoising_loss

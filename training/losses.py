@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..networks.positions import Nodes, bilinear
 from ..registry import Registry
 from ..solvers.multigrid import Multigrid
+from ..solvers.positions import Nodes, bilinear
 
 Loss = Callable[[Tensor, Tensor, Tensor, torch.Generator], Tensor]
 losses: Registry[Loss] = Registry("loss")

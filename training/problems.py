@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..media.families import families
+from ..media.loads import load
 from ..networks.upscale import LOAD_CELLS
 from ..solvers.multigrid import Multigrid
 from ..solvers.stencil import apply_mass, interpolate, restrict
-from .coefficients import families, load
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Recipe:
 
     Attributes
     ----------
-    families : pairs (family, weight) of ``coefficients.families``.
+    families : pairs (family, weight) of ``media.families``.
     contrast : bounds of the log-uniform contrast of the families.
     plain_share, plain_contrasts : share of problems with the paper's medium, iid {1, c}, and the choices of c.
     loads : one entry per load that every coefficient is solved for, each the kinds it is drawn from. One encoding of

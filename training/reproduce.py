@@ -22,9 +22,9 @@ import torch
 from scipy.interpolate import RectBivariateSpline
 from torch import Tensor, nn
 
+from ..media.maps import MAPS
 from .config import to_json
 from .loop import train
-from .maps import MAPS
 from .metrics import Cost, cost, field_metrics
 from .problems import Problems
 from .protocols import TABLES, UNTRAINED, Protocol, Variant

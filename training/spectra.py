@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..networks.positions import Nodes, bilinear
+from ..solvers.positions import Nodes, bilinear
 from .losses import relative_errors, sine_transform
 
 

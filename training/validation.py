@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..media.families import families
+from ..media.loads import load
 from ..networks.nhcsr import CorrectorNetwork
 from ..networks.symmetry import symmetries, transform
-from ..solvers.scheme import Scheme
-from .coefficients import families, load
+from ..solvers.substructuring.scheme import Scheme
 from .losses import relative_errors
 from .problems import Problems, joined, solve_ladder
 

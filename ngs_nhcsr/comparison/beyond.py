@@ -28,12 +28,12 @@ from ..demo import coarse_problem
 from ..errors import DependencyMissing, InvalidProblem, SolverFailure
 from ..problem import read_problem
 from ..solvers.q1 import l2_norm, mass_apply
-from ._registry import Method, methods
 from .beyond_media import MEDIA, PIXELS, Medium
 from .context import Context, hierarchy, multigrid_solve
 from .measure import FAILURES
+from .method import Method, methods
+from .methods.trace import TOLERANCE, TraceState, distance, nodal_potential, reference_field
 from .run import MEAN
-from .trace import TOLERANCE, TraceState, distance, nodal_potential, reference_field
 
 log = logging.getLogger(__name__)
 

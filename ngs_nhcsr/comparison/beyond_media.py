@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DependencyMissing
-from ..training.coefficients import families, two_valued
-from ..training.maps import paper_map
+from ..media.families import families, two_valued
+from ..media.maps import paper_map
 
 #: Pixels a side, and those of the large photographs.
 PIXELS, LARGE = 128, 512
@@ -40,7 +40,7 @@ class Medium:
 
 
 def family(name: str, contrast: float) -> Callable[[int], np.ndarray]:
-    """Seeded media of one of ``training.coefficients.families``."""
+    """Seeded media of one of ``media.families``."""
     return lambda seed: families[name]((PIXELS, PIXELS), np.random.default_rng(seed), contrast)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import InvalidProblem, NhcsrError
 from ..memory import PeakMemory, release_memory
-from ._registry import Method
 from .context import Context
+from .method import Method
 
 #: What ends a method but not the comparison.
 FAILURES = (NhcsrError, ArithmeticError, MemoryError, np.linalg.LinAlgError)

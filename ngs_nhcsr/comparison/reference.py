@@ -9,8 +9,8 @@ import numpy as np
 from ..errors import InvalidProblem
 from ..solvers.q1 import energy_norm
 from .context import Context, hierarchy
-from .fine import REFERENCE_TOLERANCE, solve_to
-from .trace import REFERENCE_MODES, reference_field
+from .methods.fine import REFERENCE_TOLERANCE, solve_to
+from .methods.trace import REFERENCE_MODES, reference_field
 
 
 def with_reference(reference: str | np.ndarray, context: Context) -> tuple[Context, str]:

@@ -15,16 +15,16 @@ import torch
 from ..checks import check_memory, check_scale
 from ..errors import InvalidProblem
 from ..grid import TensorGrid, prolongate
+from ..ngsolve_io.raster import fine_space
 from ..problem import Problem, read_problem
-from ..raster import fine_space
 from ..solvers.q1 import relative_errors
-from ._registry import methods as registry
 from .context import Context
-from .fine import MULTIGRID
 from .measure import Measurement, break_even, measure
+from .method import methods as registry
+from .methods.fine import MULTIGRID
+from .methods.trace import distance, nodal_potential
 from .reference import with_reference
 from .report import Row, json_text, markdown, rich_table
-from .trace import distance, nodal_potential
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .positions import Nodes, Points, Query
+from ..solvers.positions import Nodes, Points, Query
 
 #: Dirichlet flags of the sides, in this order.
 SIDES = ("bottom", "right", "top", "left")

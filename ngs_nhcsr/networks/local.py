@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .positions import Axis, Nodes, Points, Positions, Query
+from ..solvers.positions import Axis, Nodes, Points, Positions, Query
 
 #: Points (times problems of the batch) decoded at once.
 CHUNK = 16_384

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..solvers.scheme import Scheme
+from ..solvers.positions import Nodes, Query, bilinear
 from ..solvers.stencil import apply_mass
+from ..solvers.substructuring.scheme import Scheme
+from ..solvers.substructuring.skeleton import Skeleton
 from . import features as ft
 from .decoders import decoders
 from .encoders import encoders
-from .positions import Nodes, Query, bilinear
-from .skeleton import Skeleton
 from .upscale import EffectiveProblem, Upscaling, coarse_moments, nodal_load, projected, solve_with_mean
 
 INPUTS = ("coefficient", "coefficient+solution", "coefficient+solutions", "solution")

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from ..solvers.blocktri import BlockTridiagonal
 from ..solvers.linalg import apply_x, apply_y
 from ..solvers.multigrid import Multigrid
+from ..solvers.positions import Nodes, bilinear, interpolation_matrix
 from ..solvers.q1 import SYMMETRIC_PAIRS
 from ..solvers.stencil import Stencil, apply_mass, galerkin_elements, tensor_elements
-from .positions import Nodes, bilinear, interpolation_matrix
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from ngs_nhcsr import load_model
-from ngs_nhcsr.coarse import galerkin_solve
 from ngs_nhcsr.grid import TensorGrid
-from ngs_nhcsr.networks.positions import Nodes
+from ngs_nhcsr.reading import galerkin_solve
+from ngs_nhcsr.solvers.positions import Nodes
 from ngs_nhcsr.solvers.q1 import mass_apply
 
 grid, cells, ratio = TensorGrid((8, 8)), (32, 32), 1.0

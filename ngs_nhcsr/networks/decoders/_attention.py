@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...solvers.positions import Positions
 from ..encodings import positional
-from ..positions import Positions
 
 Maps = tuple[Tensor, Tensor, Tensor, Tensor | None]
 

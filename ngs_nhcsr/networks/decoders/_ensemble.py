@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ...solvers.positions import Query
 from ..local import corners, in_pieces, shaped
-from ..positions import Query
 
 
 class EnsembleDecoder(nn.Module):

@@ -7,9 +7,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ...solvers.positions import Axis, Query
 from ..dense import Linear, linear, zero_linear
 from ..local import flat, in_pieces, interpolate, locate, rows, shaped
-from ..positions import Axis, Query
 
 #: Frequencies of the positional bias, 1 … 2⁹ per half cell: the paper's range, with the number of its code.
 FREQUENCIES = 16

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...solvers.positions import Axis, Nodes, Points, Query
 from ..gabor import GaborNetwork
-from ..positions import Axis, Nodes, Points, Query
 from ._registry import decoders
 
 #: Rows of nodes, or scattered points / 256, treated at once by the general path.

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...solvers.linalg import apply_x, apply_y
+from ...solvers.positions import Axis, Nodes, Query
 from ..local import in_pieces, locate
-from ..positions import Axis, Nodes, Query
 from ._registry import decoders
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...solvers.positions import Query
 from ..dense import Linear, zero_linear
 from ..local import CHUNK
-from ..positions import Query
 from ._registry import decoders
 
 

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...solvers.positions import Nodes, Query, bilinear
 from ..local import in_pieces, interpolate, rows, shaped
-from ..positions import Nodes, Query, bilinear
 from ._registry import decoders
 from ._unet import DiffusionUNet
 

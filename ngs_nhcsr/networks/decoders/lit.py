@@ -11,8 +11,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...solvers.positions import Query
 from ..local import LARGEST_RATIO, relative_cell
-from ..positions import Query
 from ._registry import decoders
 from ._window import WindowBranch, positional_bias
 

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...solvers.positions import Nodes, Positions, Query
 from ..dense import Linear, zero_linear
 from ..encodings import OCTAVES, integrated
 from ..local import LARGEST_RATIO, flat, in_pieces, locate, relative_cell, shaped
-from ..positions import Nodes, Positions, Query
 from ._registry import decoders
 
 

@@ -20,9 +20,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ...solvers.positions import Nodes, Query
 from ..dense import Linear, zero_linear
 from ..local import in_pieces
-from ..positions import Nodes, Query
 from ._attention import LocalAttention, Maps
 from ._registry import decoders
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ...solvers.linalg import batched
+from ...solvers.positions import Nodes, Query
 from ..dense import Linear, linear, zero_linear
 from ..local import (
     LARGEST_RATIO,
@@ -27,7 +28,6 @@ from ..local import (
     rows,
     shaped,
 )
-from ..positions import Nodes, Query
 from ._registry import decoders
 
 #: Most numbers kept as states of the grid between layers; larger grids lift their points again.

@@ -1,0 +1,5 @@
+"""``python -m ngs_nhcsr.cli``."""
+
+from . import main
+
+main()

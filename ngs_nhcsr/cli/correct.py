@@ -1,0 +1,164 @@
+"""Commands for one's own image: ``correct`` writes the solution on it, ``effective`` its conductivity."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import InvalidProblem
+
+if TYPE_CHECKING:
+    from ..media.images import Medium
+
+Source = Annotated[
+    Path, typer.Argument(metavar="IMAGE", help="png, tif, jpg (top row first); npy, npz (bottom first).")
+]
+Values = Annotated[str | None, typer.Option(help="Coefficients of the grey levels, the darkest first, e.g. 1,10.")]
+Threshold = Annotated[float | None, typer.Option(help="Levels above it get the second of two values; default: Otsu's.")]
+Pixel = Annotated[float | None, typer.Option(help="Side of a pixel; default: the longer side of the image is 1.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to an application."""
+    app.command()(correct)
+    app.command()(effective)
+
+
+def correct(
+    image: Source,
+    values: Values = None,
+    threshold: Threshold = None,
+    pixel: Pixel = None,
+    bc: Annotated[
+        str | None,
+        typer.Option(help="Values of sides, or sealed: left=0,right=1,top=sealed,bottom=sealed; default: all 0."),
+    ] = None,
+    load: Annotated[
+        float | None, typer.Option(help="The load f; default: 1 if all boundary values are 0, else 0.")
+    ] = None,
+    target: Annotated[
+        str, typer.Option(help="pde: the equation's own solution; fine: the fine mesh's, by network.")
+    ] = "pde",
+    accuracy: Annotated[float | None, typer.Option(help="With pde: relative energy error to guarantee.")] = None,
+    scale: Annotated[float, typer.Option(help="Fine cells per coarse cell of 4 pixels and axis.")] = 16,
+    crop: Annotated[bool, typer.Option("--crop", help="Cut the image down to multiples of 4 pixels.")] = False,
+    model: Annotated[str | None, typer.Option(help="With fine: model name; default: the best for the device.")] = None,
+    device: Annotated[str, typer.Option(help="With fine: auto, cpu, cuda, cuda:1 …")] = "auto",
+    out: Annotated[list[Path] | None, typer.Option(help="File to write: .vtu, .npz or .png; may be repeated.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+) -> None:
+    """Solve for an image's pixels and write the field: -div(a grad u) = f with bounds of its error."""
+    from ..checks import check_memory, check_target
+    from .image_problem import (
+        PIXELS_PER_COARSE,
+        check_multiples,
+        check_pixels,
+        fine_per_pixel,
+        image_problem,
+        parse_sides,
+    )
+    from .image_solve import solve_exact, solve_fine
+    from .output import check_outputs, write
+
+    check_target(target)
+    if target == "fine" and accuracy is not None:
+        raise InvalidProblem("--accuracy is for --target pde; fields of the network have an estimate only.")
+    if target == "pde" and (model is not None or device != "auto"):
+        raise InvalidProblem("--model and --device are for --target fine; the PDE is solved without a network.")
+    check_outputs(out or (), force)
+    sides, per_pixel = parse_sides(bc), fine_per_pixel(scale)
+    medium = _medium(image, values, threshold)
+    if crop:
+        medium = medium.cropped(PIXELS_PER_COARSE)
+    if target == "fine":
+        check_multiples(medium.a.shape)
+    problem = image_problem(medium.a, sides, load, pixel)
+    check_pixels(problem.a)
+    check_memory((problem.a.shape[0] * per_pixel, problem.a.shape[1] * per_pixel))
+    _describe(image, medium)
+    _say(problem.described)
+    if target == "pde":
+        solved = solve_exact(problem, per_pixel, accuracy)
+    else:
+        solved = solve_fine(problem, scale, model, device)
+    for line in solved.summary:
+        _say(line)
+    for note in solved.notes:
+        _say(f"Note: {note}")
+    start = time.perf_counter()
+    for path in out or ():
+        write(path, solved.fields)
+    if out:
+        _say(f"written in {time.perf_counter() - start:.2g} s: {', '.join(map(str, out))}")
+    if not solved.trusted:
+        raise typer.Exit(2)
+
+
+def effective(
+    image: Source,
+    values: Values = None,
+    threshold: Threshold = None,
+    pixel: Pixel = None,
+    boundary: Annotated[
+        str, typer.Option(help="periodic, linear (u = x, u = y) or sealed (pressure drops).")
+    ] = "periodic",
+    json_: Annotated[bool, typer.Option("--json", help="Print the tensors as JSON.")] = False,
+) -> None:
+    """Print the effective conductivity of an image's pixels, a 2 x 2 tensor with guaranteed bounds."""
+    import numpy as np
+
+    from ..solvers.threads import suited_threads
+    from ..solvers.trace import effective_conductivity
+    from .image_problem import check_pixels, image_problem, parse_sides
+
+    medium = _medium(image, values, threshold)
+    check_pixels(medium.a)
+    size = image_problem(medium.a, parse_sides(None), pixel=pixel).size
+    start = time.perf_counter()
+    with suited_threads():
+        found = effective_conductivity(medium.a, size, boundary)  # type: ignore[arg-type] - checked there
+    seconds = time.perf_counter() - start
+    if json_:
+        tensors = {name: getattr(found, name).tolist() for name in ("tensor", "lower", "upper")}
+        typer.echo(json.dumps({**tensors, "boundary": boundary, "size": size, "phases": medium.phases}, indent=1))
+        return
+    _describe(image, medium)
+    _say(f"effective conductivity, {boundary} boundary, {found.modes} functions per edge, {seconds:.2g} s")
+    typer.echo(f"{'':8}{'xx':>15}{'xy':>15}{'yy':>15}")
+    for name in ("tensor", "lower", "upper"):
+        (xx, xy), (_, yy) = getattr(found, name)
+        typer.echo(f"{name:8}{xx:15.9g}{xy:15.4g}{yy:15.9g}")
+    gap = float(np.linalg.norm(found.upper - found.lower, 2) / np.linalg.norm(found.tensor, 2))
+    _say(f"lower <= tensor <= upper as symmetric matrices, guaranteed; relative gap {gap:.1e}")
+
+
+def _medium(image: Path, values: str | None, threshold: float | None) -> Medium:
+    """Read the medium; values as text."""
+    from ..media.images import read_medium
+
+    try:
+        numbers = None if values is None else [float(v) for v in values.split(",")]
+    except ValueError as error:
+        raise InvalidProblem(f"--values needs numbers with commas between, e.g. 1,10, not {values!r}.") from error
+    return read_medium(image, numbers, threshold)
+
+
+def _describe(image: Path, medium: Medium) -> None:
+    """Tell size, orientation, values and fractions."""
+    my, mx = medium.a.shape
+    _say("; ".join([f"{image.name}: {mx} x {my} pixels", *medium.notes]))
+    phases = medium.phases
+    if len(phases) > 4:
+        _say(f"a: {len(phases)} values from {phases[0][0]:g} to {phases[-1][0]:g}")
+    else:
+        _say("a: " + ", ".join(f"{value:g} on {fraction:.1%}" for value, fraction in phases))
+
+
+def _say(line: str) -> None:
+    """Print a line, wrapped to 80 columns."""
+    typer.echo(textwrap.fill(line, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))

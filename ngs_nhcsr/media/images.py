@@ -1,0 +1,236 @@
+"""Images and arrays as coefficients: reading, orientation, and grey levels turned into values."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DependencyMissing, InvalidProblem, NotCoercive
+from ..solvers.trace.solve import LARGEST_CONTRAST
+
+Array = np.ndarray
+
+IMAGES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+ARRAYS = (".npy", ".npz")
+#: Name of the array to take from an .npz file that has several; files written by ``output.write`` have it.
+COEFFICIENT = "a"
+
+
+@dataclass(frozen=True, eq=False)
+class Medium:
+    """A coefficient read from a file.
+
+    Attributes
+    ----------
+    a : (my, mx) positive cell values, row 0 at the lowest y.
+    notes : what was done to the file's content, in half sentences.
+    """
+
+    a: Array
+    notes: tuple[str, ...] = ()
+
+    @property
+    def phases(self) -> tuple[tuple[float, float], ...]:
+        """Distinct values with their fractions of the area, by growing value."""
+        values, counts = np.unique(self.a, return_counts=True)
+        return tuple((float(v), float(n) / self.a.size) for v, n in zip(values, counts, strict=True))
+
+    def cropped(self, multiple: int) -> Medium:
+        """Return the medium with rows and columns cut off at the top and right, down to multiples of a number.
+
+        Raises
+        ------
+        InvalidProblem
+            If there are fewer pixels than that in a direction.
+        """
+        my, mx = ((n // multiple) * multiple for n in self.a.shape)
+        if not my or not mx:
+            raise InvalidProblem(
+                f"{self.a.shape[1]} x {self.a.shape[0]} pixels cannot be cropped to multiples of {multiple}."
+            )
+        if (my, mx) == self.a.shape:
+            return self
+        note = f"cropped at the top and right, from {self.a.shape[1]} x {self.a.shape[0]}"
+        return replace(self, a=self.a[:my, :mx].copy(), notes=(*self.notes, note))
+
+
+def read_medium(path: Path, values: Sequence[float] | None = None, threshold: float | None = None) -> Medium:
+    """Read the coefficient of a medium from an image or an array.
+
+    Parameters
+    ----------
+    path : .png, .tif or .jpg with row 0 at the top, which is flipped; .npy or .npz with row 0 at the bottom.
+    values : coefficients of the grey levels, the darkest first: one per distinct level, or two values for the levels
+        up to and above a threshold. None: an array holds the coefficient itself.
+    threshold : for two values; None: by Otsu's method where there are more than two levels.
+
+    Raises
+    ------
+    InvalidProblem
+        If the file cannot be read or the values do not fit its levels.
+    NotCoercive
+        If a value is not positive, or the contrast is above 1e7.
+    DependencyMissing
+        If Pillow or scikit-image is needed and missing.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in IMAGES + ARRAYS:
+        raise InvalidProblem(f"{path.name} is no image or array; give {', '.join(IMAGES + ARRAYS)}.")
+    if not path.is_file():
+        raise InvalidProblem(f"there is no file {path}; check the name.")
+    if suffix in ARRAYS:
+        levels, notes = _read_array(path), ()
+        if values is None:
+            if threshold is not None:
+                raise InvalidProblem("a threshold needs two values, e.g. --values 1,10.")
+            return Medium(_checked(levels.astype(float), path.name), notes)
+    else:
+        if values is None:
+            raise InvalidProblem(f"{path.name} has grey levels, not coefficients; give theirs, e.g. --values 1,10.")
+        levels, notes = _read_image(path)
+    if not np.isfinite(levels).all():
+        raise InvalidProblem(f"{path.name} has values that are not finite; replace them.")
+    a, said = assign_values(levels, values, threshold)
+    return Medium(a, (*notes, *said))
+
+
+def assign_values(
+    levels: Array, values: Sequence[float], threshold: float | None = None
+) -> tuple[Array, tuple[str, ...]]:
+    """Turn grey levels into coefficients.
+
+    Parameters
+    ----------
+    levels : (my, mx).
+    values, threshold : as for :func:`read_medium`.
+
+    Returns
+    -------
+    (my, mx) coefficients, and what to tell the user.
+
+    Raises
+    ------
+    InvalidProblem, NotCoercive
+
+    Examples
+    --------
+    >>> a, notes = assign_values(np.array([[0, 90], [200, 255]]), (1.0, 10.0), 128)
+    >>> a.tolist(), notes
+    ([[1.0, 1.0], [10.0, 10.0]], ('levels above 128 are 10',))
+    """
+    given = np.asarray(values, dtype=float)
+    if not (np.isfinite(given) & (given > 0)).all():
+        raise NotCoercive(f"values must be positive, not {_joined(given)}; give voids a small positive value.")
+    distinct, place = np.unique(levels, return_inverse=True)
+    if threshold is None and len(given) == len(distinct):
+        chosen, notes = given[place].reshape(levels.shape), ()
+    elif len(given) != 2:
+        raise InvalidProblem(
+            f"{len(given)} value(s) were given for {len(distinct)} grey levels ({_joined(distinct)}); give one per "
+            "level, or two for the levels below and above a threshold."
+        )
+    else:
+        if len(distinct) < 2:
+            raise InvalidProblem(f"all pixels have the grey level {distinct[0]:g}; give one value.")
+        at = _otsu(levels) if threshold is None else threshold
+        if not distinct[0] <= at < distinct[-1]:
+            raise InvalidProblem(
+                f"the threshold {at:g} leaves all pixels on one side; choose it between the grey levels "
+                f"{distinct[0]:g} and {distinct[-1]:g}."
+            )
+        chosen = np.where(levels > at, given[1], given[0])
+        notes = (f"levels above {at:g}{' (Otsu)' * (threshold is None)} are {given[1]:g}",)
+    return _checked(chosen, "the image"), notes
+
+
+def _otsu(levels: Array) -> float:
+    """Threshold of the largest variance between the classes (N. Otsu, IEEE Trans. SMC 9 (1979) 62-66)."""
+    try:
+        from skimage.filters import threshold_otsu
+    except ImportError as error:
+        raise DependencyMissing(
+            "Otsu's threshold needs scikit-image: pip install scikit-image, or give --threshold."
+        ) from error
+    return float(threshold_otsu(levels))
+
+
+def _read_image(path: Path) -> tuple[Array, tuple[str, ...]]:
+    """Grey levels (my, mx) of an image with the lowest row first, and what was done to it."""
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise DependencyMissing("images need Pillow: pip install 'ngs-nhcsr[viz]'.") from error
+    try:
+        with Image.open(path) as opened:
+            pages = getattr(opened, "n_frames", 1)
+            picture = ImageOps.exif_transpose(opened)
+            picture.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InvalidProblem(
+            f"{path.name} cannot be read as an image ({type(error).__name__}); save it anew."
+        ) from error
+    if pages > 1:
+        raise InvalidProblem(f"{path.name} has {pages} pages; save the one to be solved as an image of its own.")
+    notes: tuple[str, ...] = ("rows flipped, since images start at the top",)
+    if ("A" in picture.getbands() or "transparency" in picture.info) and (
+        np.asarray(picture.convert("RGBA"))[..., 3].min() < 255
+    ):
+        raise InvalidProblem(f"{path.name} has transparent pixels, which have no grey level; save it without.")
+    if picture.mode not in ("1", "L", "F") and not picture.mode.startswith("I"):
+        colours = np.asarray(picture.convert("RGB"))
+        notes += ("colours turned to grey",) * bool((colours != colours[..., :1]).any())
+        picture = picture.convert("RGB").convert("L")
+    return _numbers(np.asarray(picture))[::-1].copy(), notes
+
+
+def _read_array(path: Path) -> Array:
+    """Two-dimensional array of real numbers of an .npy file, or the one named "a" or the only one of an .npz file."""
+    try:
+        loaded: Any = np.load(path, allow_pickle=False)
+        if path.suffix.lower() == ".npz":
+            with loaded as archive:
+                names = archive.files
+                if COEFFICIENT not in names and len(names) != 1:
+                    raise InvalidProblem(f'{path.name} holds {", ".join(names)}; call the coefficient "{COEFFICIENT}".')
+                loaded = archive[COEFFICIENT if COEFFICIENT in names else names[0]]
+    except InvalidProblem:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InvalidProblem(f"{path.name} cannot be read as a NumPy array of numbers; write it by np.save.") from error
+    if loaded.ndim != 2 or loaded.size == 0 or loaded.dtype.kind not in "buif":
+        raise InvalidProblem(
+            f"{path.name} has shape {loaded.shape} and type {loaded.dtype}; a two-dimensional array of real numbers is "
+            "needed, row 0 at the bottom."
+        )
+    return _numbers(loaded)
+
+
+def _numbers(array: Array) -> Array:
+    return array.astype(np.uint8) if array.dtype == bool else array
+
+
+def _checked(a: Array, name: str) -> Array:
+    """Return coefficients that the solvers take."""
+    if not np.isfinite(a).all():
+        raise InvalidProblem(f"{name} has values that are not finite; replace them.")
+    low, high = float(a.min()), float(a.max())
+    if low <= 0:
+        raise NotCoercive(
+            f"{name} has the coefficient {low:g}; it must be positive: give voids a small positive value, or give "
+            "--values for the levels."
+        )
+    if high > LARGEST_CONTRAST * low:
+        raise NotCoercive(
+            f"{name} has contrast {high / low:.1e}; at most {LARGEST_CONTRAST:.0e} is solved: raise the smallest value."
+        )
+    return a
+
+
+def _joined(numbers: Array, most: int = 6) -> str:
+    shown = [f"{v:g}" for v in numbers[:most]]
+    return ", ".join(shown + ["…"] * (len(numbers) > most))

@@ -1,0 +1,132 @@
+"""What the matrix of a user's form says: its load for a solution, and whether it is that of −div(a∇u) = f alone."""
+
+from __future__ import annotations
+
+import ngsolve as ngs
+import numpy as np
+import scipy.sparse as sp
+
+from ..errors import InvalidProblem
+
+#: A load is none if at every node it is below the first times the sum of |A_ij| |u_j − u_i|, plus the second times
+#: that of |A_ij| |u_j|: what direct solves and well converged iterations leave.
+NO_LOAD = (1e-9, 1e-13)
+#: Shares of the energy (reaction, Robin) or of the matrix (convection) from which a term counts.
+FOREIGN = 1e-6
+#: Relative energy distance below which a coarse solution solves the problem as read.
+MATCHING = 0.05
+
+
+def sparse_matrix(u: ngs.GridFunction, form: ngs.BilinearForm) -> sp.csr_array:
+    """Matrix (n, n) of an assembled form over the degrees of freedom of u's space.
+
+    Raises
+    ------
+    InvalidProblem
+        If the form is not assembled, has no sparse matrix, or lives on a space of another size.
+    """
+    if form.space.ndof != u.space.ndof:
+        raise InvalidProblem(
+            f"form= has {form.space.ndof} degrees of freedom, u_coarse {u.space.ndof}; pass the form that u_coarse "
+            "was solved with."
+        )
+    try:
+        rows, columns, entries = (np.asarray(v) for v in form.mat.COO())
+    except Exception as error:
+        raise InvalidProblem(f"form= has no sparse matrix ({error}); call form.Assemble() first.") from error
+    matrix = sp.csr_array((entries, (rows, columns)), shape=(u.space.ndof, u.space.ndof))
+    if "Symmetric" in type(form.mat).__name__:  # NGSolve stores the lower triangle only
+        matrix = matrix + sp.tril(matrix, -1).T
+    return sp.csr_array(matrix)
+
+
+def load_of(matrix: sp.csr_array | sp.csr_matrix, values: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Load vector A u (n,); zero if all of it at free nodes is round-off.
+
+    A problem without a load, driven by its boundary data, must not be taken for one with a rough load.
+
+    Parameters
+    ----------
+    matrix : A, sparse (n, n), with A·1 = 0.
+    values : u (n,).
+    free : (n,) mask of the free degrees of freedom.
+
+    Examples
+    --------
+    >>> A = sp.csr_array([[2.0, -1, -1], [-1, 2, -1], [-1, -1, 2]])
+    >>> load_of(A, np.array([0.0, 0.5 + 1e-14, 1.0]), np.array([False, True, False]))
+    array([0., 0., 0.])
+    """
+    load = matrix @ values
+    coordinates = matrix.tocoo()
+    size, differences = np.abs(coordinates.data), np.abs(values[coordinates.col] - values[coordinates.row])
+    flow = np.bincount(coordinates.row, size * differences, len(values))
+    total = np.bincount(coordinates.row, size * np.abs(values[coordinates.col]), len(values))
+    noise = NO_LOAD[0] * flow + NO_LOAD[1] * total
+    return np.zeros_like(load) if (np.abs(load) <= noise)[free].all() else load
+
+
+def check_form(u: ngs.GridFunction, form: ngs.BilinearForm) -> None:
+    """Refuse forms that hold more than ∫ a ∇u·∇v.
+
+    A·1 vanishes but for terms that do not differentiate u (a reaction, or a Robin term on the boundary), and A is
+    symmetric but for convection.
+
+    Raises
+    ------
+    InvalidProblem
+        If the form has such a term, or no matrix on the space of ``u``.
+    """
+    matrix, values = sparse_matrix(u, form), u.vec.FV().NumPy()
+    one = np.zeros(len(values))
+    one[: u.space.mesh.nv] = 1.0  # the vertex functions of H1 sum to one, whatever the order
+    energy = max(abs(float(values @ (matrix @ values))), 1e-300)
+    share = np.abs((matrix @ one) * values**2) / energy
+    boundary = np.zeros(len(values), bool)
+    boundary[: u.space.mesh.nv] = [bool(b) for b in u.space.GetDofs(u.space.mesh.Boundaries(".*"))][: u.space.mesh.nv]
+    if share[~boundary].sum() > FOREIGN:
+        raise InvalidProblem(
+            f"form= has a reaction term (its matrix times 1 is not zero in the interior; {share[~boundary].sum():.2g} "
+            "of the energy of u_coarse). Only −div(a∇u) = f is corrected: solve the full problem on the fine mesh, or "
+            "pass f= the load minus the reaction term instead of form=."
+        )
+    if share[boundary].sum() > FOREIGN:
+        raise InvalidProblem(
+            "form= has a term on the boundary (Robin or penalty: its matrix times 1 is not zero there). Only Dirichlet "
+            "conditions marked in the space and natural ones are corrected."
+        )
+    if abs(matrix - matrix.T).max() > FOREIGN * abs(matrix).max():
+        raise InvalidProblem(
+            "form= is not symmetric: it has a convection term, or another one besides a∇u·∇v. Only −div(a∇u) = f is "
+            "corrected; solve the full problem on the fine mesh."
+        )
+
+
+def distance(u: ngs.GridFunction, form: ngs.BilinearForm, load: np.ndarray) -> float:
+    """Relative energy norm of u minus u', the solution of an assembled form for a load and the boundary values of u.
+
+    Parameters
+    ----------
+    u : the user's coarse solution.
+    form : assembled form on its space.
+    load : (n,) load vector.
+
+    Returns
+    -------
+    ‖u − u'‖ / ‖u'‖ in the form's energy norm; infinite where u' is zero and u is not.
+    """
+    matrix, values = sparse_matrix(u, form), u.vec.FV().NumPy().copy()
+    residual, step = u.vec.CreateVector(), u.vec.CreateVector()
+    residual.FV().NumPy()[:] = load - matrix @ values
+    step.data = form.mat.Inverse(u.space.FreeDofs(), "sparsecholesky") * residual
+    change = step.FV().NumPy()
+    off = float(change @ (matrix @ change))
+    size = float((values + change) @ (matrix @ (values + change)))
+    if size <= 0:
+        return float("inf") if off > 0 else 0.0
+    return float(np.sqrt(max(off, 0.0) / size))
+
+
+def free_dofs(u: ngs.GridFunction) -> np.ndarray:
+    """Mask (n,) of the free degrees of freedom of u's space."""
+    return np.array([bool(b) for b in u.space.FreeDofs()])

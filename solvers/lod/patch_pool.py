@@ -1,0 +1,81 @@
+"""Patches of the LOD, row by row, in this process or in a pool of processes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+
+import numpy as np
+from tqdm import tqdm
+
+from ...errors import SolverFailure
+from ..substructuring.condensation import Condensed
+from ..threads import one_blas_thread
+from .patches import RowTask, solve_row
+
+log = logging.getLogger(__name__)
+
+
+def solve_rows(tasks: Iterable[RowTask], workers: int | None) -> Iterator[np.ndarray]:
+    """Results of :func:`ngs_nhcsr.solvers.patches.solve_row` in the order of ``tasks``.
+
+    Parameters
+    ----------
+    workers : processes; None or 1 to stay in this one.
+
+    Raises
+    ------
+    SolverFailure
+        If a patch cannot be solved, or a worker process dies.
+    """
+    if not workers or workers == 1:
+        yield from map(solve_row, tasks)
+        return
+    try:
+        # Not fork: NGSolve and torch may have started threads, whose locks a forked child would inherit.
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            yield from pool.map(solve_row, tasks)
+    except BrokenProcessPool as error:
+        raise SolverFailure(
+            f"one of {workers} worker processes died (out of memory, or the script that calls assemble has "
+            'no  if __name__ == "__main__":  guard); use workers=1.'
+        ) from error
+
+
+@one_blas_thread
+def solve_patches(
+    out: np.ndarray,
+    cells: Condensed,
+    loads: np.ndarray,
+    wanted: np.ndarray,
+    r: tuple[int, int],
+    workers: int | None = None,
+    progress: bool = False,
+) -> None:
+    """Solve the patches of the ``wanted`` cells into ``out``; the other entries stay.
+
+    Parameters
+    ----------
+    out : (Ny, Nx, p, 2k+1, 2k+1, q) correctors by the cell in the middle.
+    loads : (Ny, Nx, q, p) condensed loads.
+    wanted : (Ny, Nx) boolean.
+    r : fine cells per coarse cell (ry, rx).
+    workers : as for :func:`solve_rows`.
+    progress : show a bar over the rows.
+
+    Raises
+    ------
+    SolverFailure
+    """
+    k = out.shape[3] // 2
+    rows = [y for y in range(len(wanted)) if wanted[y].any()]
+    columns = {y: tuple(int(x) for x in np.flatnonzero(wanted[y])) for y in rows}
+    tasks = (RowTask(columns[y], cells.matrix[max(0, y - k) : y + k + 1], loads[y], min(y, k), k, r) for y in rows)
+    with tqdm(total=len(rows), desc="LOD patches", unit="row", disable=not progress) as bar:
+        for y, result in zip(rows, solve_rows(tasks, workers), strict=True):
+            out[y, list(columns[y])] = result
+            bar.update()
+    log.info("%d patches of %d layers solved", int(wanted.sum()), k)

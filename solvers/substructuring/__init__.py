@@ -1,0 +1,1 @@
+"""Domain decomposition on the coefficient's cells: static condensation, local solves, coarse corrections."""
