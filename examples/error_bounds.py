@@ -18,7 +18,6 @@ from itertools import pairwise
 import numpy as np
 
 from ngs_nhcsr import Corrector
-from ngs_nhcsr.grid import TensorGrid, prolongate, restrict
 from ngs_nhcsr.networks.upscale import LOAD_CELLS
 from ngs_nhcsr.ngsolve_io.raster import CoarseField, Raster
 from ngs_nhcsr.problem import Problem
@@ -29,6 +28,8 @@ from ngs_nhcsr.solvers.flux.flux import EquilibratedFlux
 from ngs_nhcsr.solvers.lod.lod import LOD
 from ngs_nhcsr.solvers.msfem.msfem import MsFEM
 from ngs_nhcsr.solvers.q1 import energy_norm, mass_apply
+from ngs_nhcsr.solvers.space import Space
+from ngs_nhcsr.solvers.transfer import prolongate, restrict
 
 CASES = ("iid 1:10", "iid 1:100", "checkerboard 1:10", "wave 1:19")
 
@@ -45,7 +46,7 @@ def medium(case, m):
 
 def array_problem(A, N, f=None):
     """The problem −div(a∇u) = f on N x N coarse cells, as ``correct`` would read it; f in nodal values, default 1."""
-    grid, free = TensorGrid((N, N)), np.pad(np.ones((N - 1, N - 1), bool), 1)
+    grid, free = Space((N, N)), np.pad(np.ones((N - 1, N - 1), bool), 1)
     f = np.ones((LOAD_CELLS * N + 1, LOAD_CELLS * N + 1)) if f is None else f
     F = np.where(free, restrict(mass_apply(f), (N, N)), 0.0)
     U = galerkin_solve(A, grid, F, free, np.zeros(grid.shape))

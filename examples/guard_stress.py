@@ -20,7 +20,6 @@ import torch
 from scipy.sparse.linalg import splu
 
 from ngs_nhcsr import Corrector, Status
-from ngs_nhcsr.grid import TensorGrid, prolongate, restrict
 from ngs_nhcsr.guard import LARGE_ERROR
 from ngs_nhcsr.media.families import families
 from ngs_nhcsr.media.loads import LOADS, load
@@ -31,6 +30,8 @@ from ngs_nhcsr.reading import Reading, galerkin_solve
 from ngs_nhcsr.refine import estimate_error
 from ngs_nhcsr.solvers.multigrid import Multigrid
 from ngs_nhcsr.solvers.q1 import energy_norm, mass_apply, stiffness
+from ngs_nhcsr.solvers.space import Space
+from ngs_nhcsr.solvers.transfer import prolongate, restrict
 
 FIRST_SEED = 5_000_000_000
 #: A field below this relative energy error that is flagged by its estimate is a false alarm.
@@ -105,7 +106,7 @@ def draw(seed, largest, contract):
     contrast = float(2 * 100 ** rng.random() if inside else 10 ** rng.uniform(0.3, 6))
     A = medium(kind, (per * ny, per * nx), contrast, per, rng) * 10.0 ** (0 if inside else rng.integers(-6, 7))
     size = (ny / nx, 1.0) if inside or rng.random() < 0.7 else tuple(rng.uniform(0.2, 5.0, 2).tolist())
-    grid = TensorGrid((ny, nx), (0.0, 0.0), size)
+    grid = Space((ny, nx), (0.0, 0.0), size)
     free = np.pad(np.ones((ny - 1, nx - 1), bool), 1)
     U = np.zeros(grid.shape)
     boundary = "zero" if inside else str(rng.choice(["zero", "zero", "zero", "values", "mixed"]))

@@ -13,11 +13,11 @@ import torch
 from error_bounds import array_problem
 
 from ngs_nhcsr import Corrector
-from ngs_nhcsr.grid import prolongate
 from ngs_nhcsr.refine import refine
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.multigrid import Multigrid
 from ngs_nhcsr.solvers.q1 import mass_apply, relative_errors
+from ngs_nhcsr.solvers.transfer import prolongate
 
 STEPS = (0, 1, 2, 3)
 FIRST_SEED = 5_100_000_000

@@ -14,7 +14,6 @@ from .checks import check_kind, check_memory, check_refinement, check_scale, che
 from .clock import Clock
 from .errors import DeviceError, GridMismatch, InvalidProblem
 from .exact import correct_to_pde
-from .grid import prolongate
 from .guard import FLAGGED_FROM, Status, Verdict, guard
 from .ngsolve_io.raster import read_coarse
 from .ngsolve_io.write_back import write_back
@@ -23,6 +22,7 @@ from .refine import Refinement, estimate_error, judge_raster
 from .refine import refine as refine_field
 from .result import Correction, OnUntrusted, Target, check_on_untrusted, report
 from .solvers.threads import suited_threads
+from .solvers.transfer import prolongate
 
 if TYPE_CHECKING:
     from .models import Model

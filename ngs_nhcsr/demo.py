@@ -10,11 +10,11 @@ import numpy as np
 from ngsolve.meshes import MakeStructured2DMesh
 
 from .corrector import Corrector
-from .grid import prolongate
 from .media.families import families
 from .result import Correction
 from .solvers.fine import fine_solve
 from .solvers.q1 import relative_errors
+from .solvers.transfer import prolongate
 
 
 @dataclass(frozen=True)

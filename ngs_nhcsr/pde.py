@@ -9,10 +9,10 @@ import numpy as np
 
 from .checks import described
 from .errors import InvalidProblem
-from .grid import prolongate
 from .guard import functional
 from .ngsolve_io.raster import SIDES, evaluate
 from .problem import Problem
+from .solvers.transfer import prolongate
 
 if TYPE_CHECKING:
     from .solvers.trace import TraceField

@@ -12,11 +12,12 @@ import numpy as np
 from . import reading as reading_
 from .checks import check_kind, described
 from .errors import InvalidProblem
-from .grid import TensorGrid, prolongate, restrict
 from .ngsolve_io import quadrature
 from .ngsolve_io.forms import MATCHING, check_form, free_dofs, load_of, sparse_matrix
 from .ngsolve_io.raster import CoarseField, Raster, evaluate, rasterise, read_coarse
 from .solvers.q1 import mass_apply
+from .solvers.space import Space
+from .solvers.transfer import prolongate, restrict
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Problem:
         return self.mismatch <= MATCHING
 
     @property
-    def grid(self) -> TensorGrid:
+    def grid(self) -> Space:
         """The coarse tensor grid."""
         return self.field.grid
 
@@ -172,7 +173,7 @@ def _read(
     return _read_unstructured(u, a, found, A), 0.0
 
 
-def _as_function(f: Any, samples: np.ndarray, grid: TensorGrid) -> ngs.CoefficientFunction:
+def _as_function(f: Any, samples: np.ndarray, grid: Space) -> ngs.CoefficientFunction:
     """A load as CoefficientFunction: as it is, or bilinear through its samples (ny+1, nx+1)."""
     if isinstance(f, ngs.CoefficientFunction):
         return f
@@ -222,7 +223,7 @@ def _has_flux(reading: reading_.Reading, found: CoarseField) -> bool:
     return bool(edge.any()) and float(np.abs(reading.F - ours)[edge].max()) > 0.2 * float(np.abs(reading.F).max())
 
 
-def sample_load(f: Any, mesh: ngs.Mesh, grid: TensorGrid) -> np.ndarray:
+def sample_load(f: Any, mesh: ngs.Mesh, grid: Space) -> np.ndarray:
     """Nodal values of a load given as number, CoefficientFunction, callable f(x, y) or nodal array.
 
     Raises

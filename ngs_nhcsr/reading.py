@@ -18,8 +18,8 @@ import scipy.sparse as sp
 from scipy.interpolate import make_interp_spline
 from scipy.sparse.linalg import splu
 
-from .grid import TensorGrid
 from .solvers.q1 import mass_apply, stiffness
+from .solvers.space import Space
 
 log = logging.getLogger(__name__)
 
@@ -127,18 +127,18 @@ def _rough_part(v: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.where(inner, out, 0.0), inner
 
 
-def load_cells(grid: TensorGrid) -> int:
+def load_cells(grid: Space) -> int:
     """Cells per coarse cell of the grid on which loads are described; the finer the coarse grid, the fewer.
 
     Examples
     --------
-    >>> [load_cells(TensorGrid((n, n))) for n in (8, 32, 64, 128)]
+    >>> [load_cells(Space((n, n))) for n in (8, 32, 64, 128)]
     [16, 16, 8, 4]
     """
     return next(k for k in (16, 8, 4) if k == 4 or k * max(grid.cells) <= LOAD_NODES)
 
 
-def nodal_load(F: np.ndarray, grid: TensorGrid, free: np.ndarray) -> np.ndarray:
+def nodal_load(F: np.ndarray, grid: Space, free: np.ndarray) -> np.ndarray:
     """Nodal values of f, on a grid half as fine as that of ``load_cells``, from its moments F with the coarse hats.
 
     f is the cubic spline through values at the interior coarse nodes, extrapolated to the boundary, that has these
@@ -173,7 +173,7 @@ def _spline(n: int, per: int) -> tuple[np.ndarray, np.ndarray]:
     return lift, hats @ mass
 
 
-def galerkin_solve(A: np.ndarray, grid: TensorGrid, F: np.ndarray, free: np.ndarray, U: np.ndarray) -> np.ndarray:
+def galerkin_solve(A: np.ndarray, grid: Space, F: np.ndarray, free: np.ndarray, U: np.ndarray) -> np.ndarray:
     """Coarse Galerkin solution with exact integration for the load ``F``, Dirichlet values taken from ``U``."""
     K = stiffness(A, grid.cells, grid.size)
     inside = free.ravel()
@@ -187,7 +187,7 @@ def galerkin_solve(A: np.ndarray, grid: TensorGrid, F: np.ndarray, free: np.ndar
     return solution.reshape(grid.shape)
 
 
-def read_given(A: np.ndarray, grid: TensorGrid, U: np.ndarray, free: np.ndarray, F: np.ndarray, rule: str) -> Reading:
+def read_given(A: np.ndarray, grid: Space, U: np.ndarray, free: np.ndarray, F: np.ndarray, rule: str) -> Reading:
     """Reading with a load that is known: no guess."""
     F = np.where(free, F, 0.0)
     canonical = galerkin_solve(A, grid, F, free, U)
@@ -208,7 +208,7 @@ def choose(rough: Mapping[str, float]) -> tuple[str, list[str]]:
 
 
 def read_load(
-    A: np.ndarray, grid: TensorGrid, U: np.ndarray, free: np.ndarray, candidates: Mapping[str, np.ndarray]
+    A: np.ndarray, grid: Space, U: np.ndarray, free: np.ndarray, candidates: Mapping[str, np.ndarray]
 ) -> Reading:
     """Recognise the rule of a coarse solution among ``candidates`` and make the solution canonical.
 

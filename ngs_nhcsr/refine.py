@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .checks import check_refinement
-from .grid import prolongate
 from .guard import FLAGGED_FROM, Status
 from .solvers.q1 import energy_norm, energy_product
+from .solvers.transfer import prolongate
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,12 +12,12 @@ import ngsolve as ngs
 import numpy as np
 
 from .errors import InvalidProblem, NhcsrWarning, UntrustedResult
-from .grid import prolongate
 from .guard import Status
 from .ngsolve_io.velocity import velocity_field
 from .pde import energy_distance, solve_problem
 from .problem import Problem
 from .refine import Refinement, estimate_error
+from .solvers.transfer import prolongate
 
 if TYPE_CHECKING:
     from .solvers.flux.flux import EquilibratedFlux

@@ -124,13 +124,13 @@ def _ngsolve(
 ) -> np.ndarray:
     import ngsolve as ngs
 
-    from ..grid import TensorGrid
     from ..ngsolve_io.raster import structured_mesh
+    from .space import Space
 
     ny, nx = cells
     if ny % A.shape[0] or nx % A.shape[1]:
         raise InvalidProblem(f'method "ngsolve" needs {cells} to be multiples of the raster {A.shape}.')
-    fes = ngs.H1(structured_mesh(TensorGrid(cells, (0.0, 0.0), size)), order=1, dirichlet=".*")
+    fes = ngs.H1(structured_mesh(Space(cells, (0.0, 0.0), size)), order=1, dirichlet=".*")
     u, v = fes.TnT()
     load, out = ngs.GridFunction(fes), ngs.GridFunction(fes)
     load.vec.FV().NumPy()[:] = f.ravel()

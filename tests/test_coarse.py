@@ -6,11 +6,11 @@ from conftest import quads, solve_on, voxel
 from ngsolve import CoefficientFunction, IfPos, LinearForm, cos, dx, sin, x, y
 from test_raster import rectangle, refined
 
-from ngs_nhcsr.grid import TensorGrid, tensor_index
 from ngs_nhcsr.ngsolve_io.quadrature import BONUS_ORDERS, EXACT
 from ngs_nhcsr.problem import read_problem
 from ngs_nhcsr.reading import galerkin_solve, load_cells, nodal_load, roughness
 from ngs_nhcsr.solvers.q1 import mass_apply
+from ngs_nhcsr.solvers.space import Space, tensor_index
 
 LOADS = {
     "constant": (CoefficientFunction(1.0), lambda x, y: 1.0 + 0 * x * y),
@@ -143,7 +143,7 @@ def test_nonzero_dirichlet_values_stay(random_medium):
 
 
 def test_roughness_and_nodal_load_on_known_data():
-    grid = TensorGrid((8, 10))
+    grid = Space((8, 10))
     free = np.zeros(grid.shape, bool)
     free[1:-1, 1:-1] = True
     F = mass_apply(np.ones(grid.shape)) * free

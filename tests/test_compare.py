@@ -85,10 +85,10 @@ def test_errors_are_ordered_as_theory_says(result):
 
 
 def test_prolongation_and_reference_are_what_they_claim(problem, result):
-    from ngs_nhcsr.grid import prolongate
     from ngs_nhcsr.problem import read_problem
     from ngs_nhcsr.solvers.fine import fine_solve
     from ngs_nhcsr.solvers.q1 import relative_errors
+    from ngs_nhcsr.solvers.transfer import prolongate
 
     u, a, kappa, _ = problem
     np.testing.assert_allclose(result.fields["reference"], fine_solve(kappa, 64, method="direct"), atol=1e-10)

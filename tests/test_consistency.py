@@ -22,13 +22,13 @@ from ngsolve import (
 )
 
 from ngs_nhcsr import Corrector, InvalidProblem, NhcsrWarning, Scheme, Status, correct
-from ngs_nhcsr.grid import TensorGrid
 from ngs_nhcsr.ngsolve_io.raster import structured_mesh
 from ngs_nhcsr.problem import read_problem
 from ngs_nhcsr.reading import follows_solution
 from ngs_nhcsr.refine import coefficient_error, estimate_error
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.q1 import mass_apply, relative_errors
+from ngs_nhcsr.solvers.space import Space
 
 N, SCALE = 16, 8
 
@@ -188,7 +188,7 @@ def test_an_assembled_load_gets_one_sentence(kappa):
 @pytest.mark.parametrize("a", [voxel(np.ones((2, 2))), np.ones((4 * N, 4 * N)), 1.0], ids=["cf", "array", "number"])
 def test_two_materials(a):
     owner = np.tile(np.arange(N) >= N // 2, N).astype(int)
-    mesh = structured_mesh(TensorGrid((N, N)), ("rock", "rock"), owner)  # names may repeat
+    mesh = structured_mesh(Space((N, N)), ("rock", "rock"), owner)  # names may repeat
     u, _ = solve_on(mesh, a if not isinstance(a, np.ndarray) else voxel(a))
     fine = correct(u, a, 4).space.mesh
     assert fine.GetMaterials() == ("rock", "rock")

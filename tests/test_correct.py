@@ -7,9 +7,9 @@ from ngsolve import BND, H1, CoefficientFunction, Integrate, exp, grad, pi, sin,
 from test_raster import refined
 
 from ngs_nhcsr import Corrector, NhcsrWarning, Status, correct
-from ngs_nhcsr.grid import prolongate
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.q1 import relative_errors
+from ngs_nhcsr.solvers.transfer import prolongate
 
 COUNT = 8
 

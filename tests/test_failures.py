@@ -43,7 +43,7 @@ from ngs_nhcsr import (
     UntrustedResult,
     correct,
 )
-from ngs_nhcsr.grid import prolongate
+from ngs_nhcsr.solvers.transfer import prolongate
 
 ngsglobals.msg_level = 0
 

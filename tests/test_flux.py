@@ -5,10 +5,10 @@ import pytest
 from scipy.sparse.linalg import spsolve
 
 from ngs_nhcsr.errors import GridMismatch, InvalidProblem, NotCoercive
-from ngs_nhcsr.grid import prolongate
 from ngs_nhcsr.solvers import q1
 from ngs_nhcsr.solvers.fine import fine_solve, nodal_values
 from ngs_nhcsr.solvers.flux.flux import EquilibratedFlux
+from ngs_nhcsr.solvers.transfer import prolongate
 
 SQUARE = (1.0, 1.0)
 #: |||u|||² of -Δu = 1 on the unit square with zero boundary values: torsion constant / 4.

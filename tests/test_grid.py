@@ -4,14 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ngs_nhcsr import GridMismatch
-from ngs_nhcsr.grid import TensorGrid, prolongate, restrict, tensor_index
+from ngs_nhcsr.solvers.space import Space, tensor_index
+from ngs_nhcsr.solvers.transfer import prolongate, restrict
 
 cells = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
 
 @given(cells, st.integers(0, 2**31), st.floats(-5, 5), st.floats(0.1, 9))
 def test_any_vertex_numbering_is_recognised(n, seed, origin, length):
-    grid = TensorGrid(n, (origin, -origin), (length, 2 * length))
+    grid = Space(n, (origin, -origin), (length, 2 * length))
     y, x = grid.nodes()
     X, Y = np.meshgrid(x, y)
     order = np.random.default_rng(seed).permutation(X.size)
@@ -45,6 +46,6 @@ def test_prolongation_reproduces_bilinears_and_restriction_is_its_transpose(coar
 
 
 def test_scale_without_whole_cells_names_the_nearest_that_has():
-    assert TensorGrid((32, 32)).refined(2.5).cells == (80, 80)
+    assert Space((32, 32)).refined(2.5).cells == (80, 80)
     with pytest.raises(GridMismatch, match="nearest scale that does is 2"):
-        TensorGrid((3, 3)).refined(2.1)
+        Space((3, 3)).refined(2.1)

@@ -7,12 +7,12 @@ import pytest
 import reference
 
 from ngs_nhcsr.errors import GridMismatch, InvalidProblem, NotCoercive
-from ngs_nhcsr.grid import prolongate
 from ngs_nhcsr.solvers import q1
 from ngs_nhcsr.solvers.coarse import coarse_solve
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.lod.lod import LOD
 from ngs_nhcsr.solvers.lod.quasi_interpolation import quasi_interpolation
+from ngs_nhcsr.solvers.transfer import prolongate
 
 # Rectangles, different cell shapes in y and x, more layers than cells, the smallest ratio.
 GRIDS = [((8, 8), (64, 64), 2, (1.0, 1.0)), ((4, 6), (32, 24), 1, (2.0, 1.0)), ((3, 5), (6, 20), 2, (1.0, 2.5))]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from ngs_nhcsr.errors import InvalidProblem
-from ngs_nhcsr.grid import prolongate
 from ngs_nhcsr.solvers import q1
 from ngs_nhcsr.solvers.coarse import coarse_solve
 from ngs_nhcsr.solvers.fine import fine_solve
@@ -14,6 +13,7 @@ from ngs_nhcsr.solvers.lod.boundary import split_boundary
 from ngs_nhcsr.solvers.lod.lod import LOD
 from ngs_nhcsr.solvers.msfem.msfem import MsFEM
 from ngs_nhcsr.solvers.nesting import Nesting
+from ngs_nhcsr.solvers.transfer import prolongate
 
 N, n, size = (4, 5), (24, 20), (1.0, 1.5)
 A = np.where(np.random.default_rng(0).random((12, 10)) < 0.5, 1.0, 100.0)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from ngs_nhcsr.errors import InvalidProblem
-from ngs_nhcsr.grid import prolongate
 from ngs_nhcsr.solvers import q1
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.lod.lod import LOD
 from ngs_nhcsr.solvers.lod.quasi_interpolation import quasi_interpolation
+from ngs_nhcsr.solvers.transfer import prolongate
 
 # Rectangles, and different cell shapes in y and x.
 GRIDS = [((6, 6), (36, 36), 2, (1.0, 1.0)), ((4, 6), (32, 24), 1, (2.0, 1.0))]

@@ -7,11 +7,11 @@ import pytest
 import reference
 
 from ngs_nhcsr.errors import GridMismatch, InvalidProblem, NotCoercive
-from ngs_nhcsr.grid import prolongate
 from ngs_nhcsr.solvers import q1
 from ngs_nhcsr.solvers.coarse import cell_means, coarse_solve
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.msfem.msfem import MsFEM
+from ngs_nhcsr.solvers.transfer import prolongate
 
 VARIANTS = ["galerkin", "petrov-galerkin", "averaged"]
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from ngs_nhcsr.grid import prolongate
 from ngs_nhcsr.networks.nhcsr import Architecture, CorrectorNetwork
 from ngs_nhcsr.networks.symmetry import SIDE_ORDER, transform
 from ngs_nhcsr.solvers.positions import Nodes, Points, bilinear
+from ngs_nhcsr.solvers.transfer import prolongate
 
 SMALL = {
     "basis": Architecture(

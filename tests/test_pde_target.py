@@ -25,11 +25,11 @@ from ngsolve import (
 )
 
 from ngs_nhcsr import Corrector, InvalidProblem, Status, correct
-from ngs_nhcsr.grid import prolongate
 from ngs_nhcsr.pde import natural_sides
 from ngs_nhcsr.solvers import relative_errors
 from ngs_nhcsr.solvers.q1 import energy_norm, l2_norm
 from ngs_nhcsr.solvers.trace import effective_conductivity, solve_pde
+from ngs_nhcsr.solvers.transfer import prolongate
 
 N, SCALE = 16, 16
 

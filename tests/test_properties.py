@@ -16,7 +16,6 @@ from hypothesis.extra import numpy as hnp
 
 from ngs_nhcsr import Corrector, GridMismatch, InvalidProblem, ModelFileError, NotCoercive, Status, load_model
 from ngs_nhcsr.checks import check_coefficient_values, check_raster_shape, check_refinement, check_scale
-from ngs_nhcsr.grid import TensorGrid, prolongate, restrict, tensor_index
 from ngs_nhcsr.guard import energy, functional, guard
 from ngs_nhcsr.models import Contract, export_model, read_card
 from ngs_nhcsr.networks.nhcsr import Architecture, CorrectorNetwork
@@ -30,7 +29,9 @@ from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.flux.flux import EquilibratedFlux
 from ngs_nhcsr.solvers.multigrid import aligned_stencil
 from ngs_nhcsr.solvers.q1 import energy_product, mass_apply, relative_errors
+from ngs_nhcsr.solvers.space import Space, tensor_index
 from ngs_nhcsr.solvers.stencil import Stencil, galerkin_elements
+from ngs_nhcsr.solvers.transfer import prolongate, restrict
 
 seeds = st.integers(0, 2**32 - 1)
 counts = st.integers(1, 9)
@@ -117,7 +118,7 @@ def test_scales_and_refinements_are_checked_whatever_they_are(value):
 
 @given(counts, counts, st.floats(1, 12), lengths, lengths)
 def test_refined_grids_have_whole_cells_or_name_a_scale_that_has(ny, nx, scale, Ly, Lx):
-    grid = TensorGrid((ny, nx), (-3.0, 5.0), (Ly, Lx))
+    grid = Space((ny, nx), (-3.0, 5.0), (Ly, Lx))
     try:
         fine = grid.refined(scale)
     except GridMismatch as error:
@@ -172,7 +173,7 @@ def test_vertices_of_a_grid_are_recognised_in_any_order_and_box(ny, nx, Ly, Lx, 
 
 @given(st.integers(2, 9), st.integers(2, 9), st.floats(-1e6, 1e6), lengths, lengths)
 def test_the_load_of_a_constant_is_that_constant(ny, nx, value, Ly, Lx):
-    grid, free = TensorGrid((ny, nx), (0.0, 0.0), (Ly, Lx)), np.pad(np.ones((ny - 1, nx - 1), bool), 1)
+    grid, free = Space((ny, nx), (0.0, 0.0), (Ly, Lx)), np.pad(np.ones((ny - 1, nx - 1), bool), 1)
     F = mass_apply(np.full(grid.shape, value), grid.size) * free
     np.testing.assert_allclose(nodal_load(F, grid, free), value, rtol=1e-9, atol=1e-300)
 
@@ -204,7 +205,7 @@ def small_problem(rng, size=(1.0, 1.0), N=(4, 5), ratio=4):
     A = coefficient(rng, (2 * N[0], 2 * N[1]))
     cells, free = (ratio * N[0], ratio * N[1]), np.pad(np.ones((N[0] - 1, N[1] - 1), bool), 1)
     b = mass_apply(rng.standard_normal((cells[0] + 1, cells[1] + 1)), size)
-    grid = TensorGrid(N, (0.0, 0.0), size)
+    grid = Space(N, (0.0, 0.0), size)
     U = galerkin_solve(A, grid, np.where(free, restrict(b, N), 0.0), free, np.zeros(grid.shape))
     return A, b, U, prolongate(U, cells), free
 
@@ -253,7 +254,7 @@ def test_corrections_scale_with_coefficient_load_and_length(seed, a, f, length):
     A, values = coefficient(rng, (32, 32), 1.0), 1 + rng.random((8 * LOAD_CELLS + 1, 8 * LOAD_CELLS + 1))
 
     def corrected(a, f, length):
-        grid, free = TensorGrid((8, 8), (-1.0, 2.0), (length, length)), np.pad(np.ones((7, 7), bool), 1)
+        grid, free = Space((8, 8), (-1.0, 2.0), (length, length)), np.pad(np.ones((7, 7), bool), 1)
         F = np.where(free, restrict(mass_apply(f * values, grid.size), (8, 8)), 0.0)
         U = galerkin_solve(a * A, grid, F, free, np.zeros(grid.shape))
         problem = Problem(CoarseField(grid, U, free, None), Raster(a * A), Reading(U, F, f * values, "given f", {}))

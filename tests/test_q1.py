@@ -7,10 +7,10 @@ import torch
 from conftest import quads, solve_on, voxel
 from ngsolve import InnerProduct
 
-from ngs_nhcsr.grid import prolongate
 from ngs_nhcsr.solvers import q1
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.stencil import Stencil, galerkin_elements
+from ngs_nhcsr.solvers.transfer import prolongate
 
 
 def test_matrix_equals_ngsolves(random_medium):

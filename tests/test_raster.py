@@ -9,8 +9,8 @@ from netgen.geom2d import SplineGeometry
 from ngsolve import BND, H1, L2, CoefficientFunction, GridFunction, Integrate, Mesh, cos, sin, x, y
 
 from ngs_nhcsr import GridMismatch
-from ngs_nhcsr.grid import TensorGrid
 from ngs_nhcsr.ngsolve_io.raster import evaluate, fine_space, rasterise, read_coarse, structured_mesh
+from ngs_nhcsr.solvers.space import Space
 
 
 def refined(n, times):
@@ -32,7 +32,7 @@ def rectangle(maxh, lower=(0, 0), upper=(1, 1)):
         quads(6, 4),
         refined(3, 1),
         quads(6, 4, mapping=lambda px, py: (2 + 3 * px, 5 - 2 * py)),
-        structured_mesh(TensorGrid((4, 6), (-1.0, 3.0), (0.5, 7.0))),
+        structured_mesh(Space((4, 6), (-1.0, 3.0), (0.5, 7.0))),
     ],
     ids=["structured", "refined", "mapped and flipped", "bulk"],
 )
@@ -56,7 +56,7 @@ def test_dirichlet_sides_are_recognised():
 
 def test_coefficients_of_every_kind_give_the_same_raster(random_medium):
     kappa = random_medium((16, 24))
-    mesh, grid = quads(6, 4), TensorGrid((4, 6))
+    mesh, grid = quads(6, 4), Space((4, 6))
     own = L2(quads(24, 16), order=0)
     piecewise = GridFunction(own)
     piecewise.vec.FV().NumPy()[:] = kappa.ravel()
@@ -74,7 +74,7 @@ def test_region_wise_coefficient_of_another_mesh():
     geo.SetMaterial(2, "inc")
     triangles = Mesh(geo.GenerateMesh(maxh=0.2))
     a = triangles.MaterialCF({"mat": 1.0, "inc": 100.0})
-    raster = rasterise(a, quads(4), TensorGrid((4, 4)), mesh=triangles)
+    raster = rasterise(a, quads(4), Space((4, 4)), mesh=triangles)
     expected = np.ones((16, 16))
     expected[4:12, 4:8] = 100
     np.testing.assert_array_equal(raster.values, expected)
@@ -85,14 +85,14 @@ def test_varying_cells_are_counted_and_averaged(mean, value):
     from ngsolve import IfPos
 
     a = IfPos(x - 0.25, 1.0, 1.0) + IfPos(x - (0.5 + 1 / 24), 0.0, 9.0) * IfPos(x - 0.5, 1.0, 0.0)
-    raster = rasterise(a, quads(2), TensorGrid((2, 2)), mean=mean)
+    raster = rasterise(a, quads(2), Space((2, 2)), mean=mean)
     assert raster.varying == 8
     # one of the three samples across the cell [1/2, 5/8] sees 10
     np.testing.assert_allclose(raster.values[:, 4], value)
 
 
 def test_analytic_coefficient_is_sampled_in_place():
-    grid = TensorGrid((8, 8))
+    grid = Space((8, 8))
     raster = rasterise(2 + cos(3 * x) * y, quads(8), grid, cells_per_coarse=8)
     t = (np.arange(64) + 0.5) / 64
     np.testing.assert_allclose(raster.values, 2 + np.cos(3 * t)[None, :] * t[:, None], rtol=2e-3)

@@ -24,8 +24,17 @@ ROOTS = {
 #: Who may import whom: a module imports only from its own layer's members listed here or from lower layers.
 LAYERS = [
     {"errors", "_version", "_lazy", "registry", "memory", "clock"},
-    {"grid", "checks", "media"},
-    {"solvers.q1", "solvers.positions", "solvers.linalg", "solvers.stencil", "solvers.blocktri", "solvers.multigrid"},
+    {"checks", "media"},
+    {
+        "solvers.space",
+        "solvers.transfer",
+        "solvers.q1",
+        "solvers.positions",
+        "solvers.linalg",
+        "solvers.stencil",
+        "solvers.blocktri",
+        "solvers.multigrid",
+    },
     {"reading", "networks"},
     {"solvers", "models", "guard", "refine"},
     {"ngsolve_io", "problem", "pde"},

@@ -84,10 +84,11 @@ def test_targets_solve_the_assembled_systems():
         A, f = draw(recipe, i)
         n = 32
         while n >= 4:
-            from ngs_nhcsr.grid import TensorGrid, restrict
             from ngs_nhcsr.reading import galerkin_solve
+            from ngs_nhcsr.solvers.space import Space
+            from ngs_nhcsr.solvers.transfer import restrict
 
-            grid = TensorGrid((n, n))
+            grid = Space((n, n))
             free = np.pad(np.ones((n - 1, n - 1), bool), 1)
             ours = p.U[i] if n == 4 else p.targets[n // 4][i]
             for k in range(len(f)):

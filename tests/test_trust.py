@@ -10,12 +10,12 @@ import pytest
 from conftest import quads, solve_on, voxel
 
 from ngs_nhcsr import Corrector, InvalidProblem, NhcsrWarning, Status, UntrustedResult, correct
-from ngs_nhcsr.grid import prolongate
 from ngs_nhcsr.guard import LARGE_ERROR
 from ngs_nhcsr.refine import estimate_error, refine
 from ngs_nhcsr.result import report
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.q1 import energy_norm, mass_apply, relative_errors
+from ngs_nhcsr.solvers.transfer import prolongate
 
 
 @pytest.fixture(scope="module")

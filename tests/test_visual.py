@@ -7,8 +7,8 @@ from ngsolve import H1, L2, GridFunction, x, y
 from test_raster import rectangle
 
 from ngs_nhcsr import InvalidProblem, NhcsrWarning, plot_compare, plot_field, plot_warp, to_pyvista
-from ngs_nhcsr.grid import TensorGrid
 from ngs_nhcsr.ngsolve_io.raster import structured_mesh
+from ngs_nhcsr.solvers.space import Space
 
 pytest.importorskip("pyvista")
 
@@ -19,7 +19,7 @@ def field(mesh, cf=x * y):
     return u
 
 
-@pytest.mark.parametrize("mesh", [quads(4), rectangle(0.3), structured_mesh(TensorGrid((3, 5)))])
+@pytest.mark.parametrize("mesh", [quads(4), rectangle(0.3), structured_mesh(Space((3, 5)))])
 def test_grid_carries_the_vertex_values(mesh):
     u = field(mesh)
     grid = to_pyvista(u)

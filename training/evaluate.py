@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..grid import prolongate, restrict
 from ..media.loads import LOADS, TEST_LOADS, load
 from ..media.maps import MAPS
 from ..networks.nhcsr import CorrectorNetwork
@@ -22,6 +21,7 @@ from ..solvers.coarse import coarse_solve
 from ..solvers.multigrid import Multigrid
 from ..solvers.q1 import mass_apply
 from ..solvers.substructuring.plain_start import corrected_cells
+from ..solvers.transfer import prolongate, restrict
 from .losses import relative_errors
 from .validation import TEST_SEEDS, Case, network_errors
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import ngsolve as ngs
 
 from ..errors import NhcsrWarning
-from ..grid import TensorGrid
 from ..ngsolve_io.raster import structured_mesh
+from ..solvers.space import Space
 from .image_problem import PIXELS_PER_COARSE, ImageProblem, check_multiples
 from .output import Fields, cell_velocity
 
@@ -128,7 +128,7 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
 def coarse_solution(problem: ImageProblem) -> ngs.GridFunction:
     """Return the Q1 GridFunction of a problem on quads of 4 x 4 pixels, as an ordinary NGSolve script makes it."""
     my, mx = problem.a.shape
-    grid = TensorGrid((my // PIXELS_PER_COARSE, mx // PIXELS_PER_COARSE), (0.0, 0.0), problem.size)
+    grid = Space((my // PIXELS_PER_COARSE, mx // PIXELS_PER_COARSE), (0.0, 0.0), problem.size)
     mesh = structured_mesh(grid)
     space = ngs.H1(mesh, order=1, dirichlet="|".join(problem.values))
     u, v = space.TnT()

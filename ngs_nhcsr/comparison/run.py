@@ -14,10 +14,11 @@ import torch
 
 from ..checks import check_memory, check_scale
 from ..errors import InvalidProblem
-from ..grid import TensorGrid, prolongate
 from ..ngsolve_io.raster import fine_space
 from ..problem import Problem, read_problem
 from ..solvers.q1 import relative_errors
+from ..solvers.space import Space
+from ..solvers.transfer import prolongate
 from .context import Context
 from .measure import Measurement, break_even, measure
 from .method import methods as registry
@@ -66,8 +67,8 @@ class Comparison:
     device: str
     threads: int
     notes: tuple[str, ...]
-    coarse: TensorGrid
-    fine: TensorGrid
+    coarse: Space
+    fine: Space
     u_coarse: ngs.GridFunction = field(repr=False)
     solution: TraceField | None = field(default=None, repr=False)
 
@@ -291,7 +292,7 @@ def _row(name: str, found: Measurement, baseline: Measurement, context: Context)
     )
 
 
-def _title(problem: Problem, fine: TensorGrid) -> str:
+def _title(problem: Problem, fine: Space) -> str:
     (Ny, Nx), (ny, nx), (my, mx) = problem.grid.cells, fine.cells, problem.A.shape
     contrast = float(problem.A.max() / problem.A.min())
     return f"contrast 1:{contrast:.4g}, {Nx} x {Ny} coarse, {mx} x {my} coefficient, {nx} x {ny} fine cells"

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from ..checks import free_vertices
-from ..grid import TensorGrid
 from ..reading import roughness
 from ..solvers.q1 import mass_apply, stiffness
+from ..solvers.space import Space
 from .forms import MATCHING, distance, free_dofs, load_of, sparse_matrix
 from .raster import CoarseField, _segments, evaluate
 
@@ -31,7 +31,7 @@ def rule_name(bonus: int) -> str:
     return "dx" if bonus == 0 else f"dx(bonus_intorder={bonus})"
 
 
-def as_coefficient_function(a: Any, values: np.ndarray, grid: TensorGrid) -> ngs.CoefficientFunction:
+def as_coefficient_function(a: Any, values: np.ndarray, grid: Space) -> ngs.CoefficientFunction:
     """The user's coefficient, or its raster as voxels where it came as an array."""
     if isinstance(a, ngs.CoefficientFunction):
         return a

@@ -20,7 +20,7 @@ from ..checks import (
     free_vertices,
 )
 from ..errors import GridMismatch, InvalidProblem
-from ..grid import TensorGrid, tensor_index
+from ..solvers.space import Space, tensor_index
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class CoarseField:
     vertices : vertex number of each node, if the mesh is a uniform grid of quads; else ``None``.
     """
 
-    grid: TensorGrid
+    grid: Space
     U: np.ndarray
     free: np.ndarray
     vertices: np.ndarray | None
@@ -117,7 +117,7 @@ def read_coarse(u: ngs.GridFunction, raster: tuple[int, int] | None = None) -> C
     density = np.sqrt(u.space.ndof / (size[0] * size[1]))
     wanted = (size[0] * density - 1, size[1] * density - 1)
     cells = matching_cells(wanted, raster)
-    grid = TensorGrid(cells, (float(lower[0]), float(lower[1])), size)
+    grid = Space(cells, (float(lower[0]), float(lower[1])), size)
     log.info("coarse solution on %d elements evaluated on a tensor grid of %d x %d cells", mesh.ne, *cells[::-1])
     U = evaluate(u, mesh, *grid.nodes())
     free = _free_nodes(u, mesh, grid)
@@ -142,7 +142,7 @@ def matching_cells(wanted: tuple[float, float], raster: tuple[int, int] | None =
     return (nearest(0), nearest(1))
 
 
-def _free_nodes(u: ngs.GridFunction, mesh: ngs.Mesh, grid: TensorGrid) -> np.ndarray:
+def _free_nodes(u: ngs.GridFunction, mesh: ngs.Mesh, grid: Space) -> np.ndarray:
     """Mask of free nodes of a tensor grid laid over an unstructured mesh, from the Dirichlet boundary segments."""
     vertex_free = free_vertices(u)
     coordinates = np.array(mesh.ngmesh.Coordinates())[:, :2]
@@ -215,7 +215,7 @@ MEANS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def rasterise(
     a: Any,
     field_mesh: ngs.Mesh,
-    grid: TensorGrid,
+    grid: Space,
     *,
     cells_per_coarse: int | None = None,
     mesh: ngs.Mesh | None = None,
@@ -280,7 +280,7 @@ class FineSpace:
     """H1 space of order 1 on a fine grid of quads, numbered row by row: dof ``iy*(nx+1)+ix``."""
 
     space: ngs.H1
-    grid: TensorGrid
+    grid: Space
 
     def field(self, values: np.ndarray) -> ngs.GridFunction:
         """GridFunction with the nodal values (ny+1, nx+1)."""
@@ -289,7 +289,7 @@ class FineSpace:
         return u
 
 
-def fine_space(u: ngs.GridFunction, coarse: TensorGrid, fine: TensorGrid) -> FineSpace:
+def fine_space(u: ngs.GridFunction, coarse: Space, fine: Space) -> FineSpace:
     """Fine mesh and H1 space over the coarse mesh's rectangle, with its boundary and material names; cached.
 
     The space has the same Dirichlet boundaries as the coarse one.
@@ -309,7 +309,7 @@ def _dirichlet_names(u: ngs.GridFunction) -> str:
 
 
 def structured_mesh(
-    grid: TensorGrid,
+    grid: Space,
     materials: tuple[str, ...] = ("dom",),
     owner: np.ndarray | None = None,
     boundaries: tuple[str, ...] = SIDES,
@@ -356,7 +356,7 @@ def structured_mesh(
     return ngs.Mesh(made)
 
 
-def _build(mesh: ngs.Mesh, fine: TensorGrid, dirichlet: str) -> FineSpace:
+def _build(mesh: ngs.Mesh, fine: Space, dirichlet: str) -> FineSpace:
     made = structured_mesh(
         fine,
         tuple(mesh.GetMaterials()),
@@ -367,7 +367,7 @@ def _build(mesh: ngs.Mesh, fine: TensorGrid, dirichlet: str) -> FineSpace:
     return FineSpace(ngs.H1(made, order=1, dirichlet=dirichlet), fine)
 
 
-def _material_of_cells(mesh: ngs.Mesh, fine: TensorGrid) -> np.ndarray:
+def _material_of_cells(mesh: ngs.Mesh, fine: Space) -> np.ndarray:
     """Material number of every fine cell (row-major), by its centre."""
     names = mesh.GetMaterials()
     if len(names) == 1:
@@ -377,7 +377,7 @@ def _material_of_cells(mesh: ngs.Mesh, fine: TensorGrid) -> np.ndarray:
     return np.rint(evaluate(index, mesh, y[:-1] + hy / 2, x[:-1] + hx / 2)).astype(int).ravel()
 
 
-def _boundary_of_segments(mesh: ngs.Mesh, fine: TensorGrid) -> np.ndarray:
+def _boundary_of_segments(mesh: ngs.Mesh, fine: Space) -> np.ndarray:
     """Boundary number of every fine boundary segment (order of ``structured_mesh``), by its midpoint."""
     coordinates = np.array(mesh.ngmesh.Coordinates())[:, :2]
     pairs, regions = _segments(mesh)

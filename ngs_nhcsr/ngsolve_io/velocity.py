@@ -8,7 +8,7 @@ import ngsolve as ngs
 import numpy as np
 
 from ..errors import InvalidProblem
-from ..grid import TensorGrid
+from ..solvers.space import Space
 from .raster import structured_mesh
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def facet_dofs(space: ngs.HDiv, cells: tuple[int, int]) -> tuple[np.ndarray, np.
 def _scales(spacing: tuple[float, float]) -> tuple[float, float]:
     """Degree of freedom of a unit flux in x through a vertical and in y through a horizontal edge, NGSolve's signs."""
     hy, hx = spacing
-    space = ngs.HDiv(structured_mesh(TensorGrid((2, 2), (0.0, 0.0), (2 * hy, 2 * hx))), order=0)
+    space = ngs.HDiv(structured_mesh(Space((2, 2), (0.0, 0.0), (2 * hy, 2 * hx))), order=0)
     vertical, horizontal = facet_dofs(space, (2, 2))
     u = ngs.GridFunction(space)
     u.Set(ngs.CF((1 / hy, 1 / hx)))

@@ -6,12 +6,12 @@ import ngsolve as ngs
 import numpy as np
 
 from ..errors import GridMismatch
-from ..grid import TensorGrid
+from ..solvers.space import Space
 from .raster import fine_space
 
 
 def write_back(
-    u_coarse: ngs.GridFunction, coarse: TensorGrid, fine: TensorGrid, values: np.ndarray, fes: ngs.FESpace | None
+    u_coarse: ngs.GridFunction, coarse: Space, fine: Space, values: np.ndarray, fes: ngs.FESpace | None
 ) -> ngs.GridFunction:
     """GridFunction with nodal values (ny+1, nx+1) on the fine mesh, or in the space ``fes`` if there is one.
 
@@ -21,7 +21,7 @@ def write_back(
     return u_fine if fes is None else transfer(u_fine, values, fine, fes)
 
 
-def transfer(u: ngs.GridFunction, values: np.ndarray, grid: TensorGrid, fes: ngs.FESpace) -> ngs.GridFunction:
+def transfer(u: ngs.GridFunction, values: np.ndarray, grid: Space, fes: ngs.FESpace) -> ngs.GridFunction:
     """The fine field in a space of the user's own: nodal values for H1 of order 1, else NGSolve's ``Set``.
 
     Raises

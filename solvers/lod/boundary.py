@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...grid import prolongate
 from ..fine import Load, boundary_values
 from ..nesting import Nesting
 from ..substructuring.condensation import CellLayout
+from ..transfer import prolongate
 
 #: Remainders below this fraction of the data count as zero: the data are linear on the coarse edges.
 LINEAR = 1e-12

@@ -15,13 +15,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...errors import GridMismatch, InvalidProblem
-from ...grid import restrict
 from ..coarse import FreeSystem
 from ..fine import Load, nodal_values
 from ..nesting import Cells, Nesting, cell_pair
 from ..q1 import mass_apply
 from ..substructuring.condensation import CellLayout, Condensed, bubbles, condense
 from ..threads import one_blas_thread
+from ..transfer import restrict
 from ..windows import stiffness_apply
 from .boundary import split_boundary
 from .cost import Estimate, estimate

@@ -13,13 +13,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...errors import GridMismatch, InvalidProblem
-from ...grid import restrict
 from ..coarse import FreeSystem
 from ..fine import Load, nodal_values
 from ..lod.boundary import split_boundary
 from ..lod.loads import cell_loads
 from ..nesting import Cells, Nesting, cell_pair
 from ..q1 import mass_apply, stiffness
+from ..transfer import restrict
 from ..windows import CORNERS, bilinear_hats, stiffness_apply
 from .local import cell_functions, element_matrices, harmonic_lift
 

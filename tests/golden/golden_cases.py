@@ -22,9 +22,9 @@ from ngsolve import IfPos, VoxelCoefficient, exp, sin, x, y
 from safetensors.torch import load_file
 
 from ngs_nhcsr import compare, correct
-from ngs_nhcsr.grid import TensorGrid
 from ngs_nhcsr.ngsolve_io.raster import structured_mesh
 from ngs_nhcsr.solvers import LOD, EquilibratedFlux, MsFEM, Multigrid, fine_solve
+from ngs_nhcsr.solvers.space import Space
 
 #: Values a side that are kept of a field.
 KEPT = 16
@@ -112,7 +112,7 @@ def _triangles() -> Any:
 
 
 def _two_materials() -> Any:
-    return structured_mesh(TensorGrid((16, 16)), ("left", "right"), np.tile(np.arange(16) >= 8, 16).astype(int))
+    return structured_mesh(Space((16, 16)), ("left", "right"), np.tile(np.arange(16) >= 8, 16).astype(int))
 
 
 BOX = IfPos(x - 0.3, IfPos(0.6 - x, IfPos(y - 0.3, IfPos(0.6 - y, 1.0, 0.0), 0.0), 0.0), 0.0)

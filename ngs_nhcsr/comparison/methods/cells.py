@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ...grid import prolongate
 from ...problem import load_vector
 from ...solvers.substructuring.plain_start import corrected_cells
+from ...solvers.transfer import prolongate
 from ..context import Context, Q1System
 from ..method import Method, methods
 

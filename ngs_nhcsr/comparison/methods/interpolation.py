@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import RectBivariateSpline
 
-from ...grid import prolongate
 from ...solvers.q1 import mass_apply
+from ...solvers.transfer import prolongate
 from ..context import Context, Q1System, canonical_system
 from ..method import Method, methods
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...grid import prolongate
 from ...solvers.coarse import cell_means
+from ...solvers.transfer import prolongate
 from ..context import Context, Q1System
 from ..method import Method, methods
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...grid import prolongate
 from ...solvers.multigrid import Multigrid
+from ...solvers.transfer import prolongate
 from ..context import Context, Q1System, canonical_system, hierarchy, multigrid_solve
 from ..method import Method, methods
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...corrector import Corrector
-from ...grid import prolongate
 from ...guard import Status, guard
 from ...models import Model
 from ...solvers.multigrid import Multigrid
 from ...solvers.positions import Nodes
+from ...solvers.transfer import prolongate
 from ..context import Context, Q1System, canonical_system, hierarchy, multigrid_solve
 from ..method import Method, methods
 

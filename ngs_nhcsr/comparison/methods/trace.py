@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...grid import prolongate
 from ...guard import functional
 from ...solvers.trace import TraceField
 from ...solvers.trace.loads import cell_load
 from ...solvers.trace.problem import TraceProblem
 from ...solvers.trace.solve import checked_medium, solve_load, trace_problem
+from ...solvers.transfer import prolongate
 from ..context import Context
 from ..method import Method, methods
 

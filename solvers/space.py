@@ -10,19 +10,19 @@ from fractions import Fraction
 
 import numpy as np
 
-from .errors import GridMismatch
+from ..errors import GridMismatch
 
 #: Vertices closer than this fraction of the domain are taken as one coordinate.
 RESOLUTION = 2.0**-30
 
 
 @dataclass(frozen=True)
-class TensorGrid:
+class Space:
     """``cells`` = (ny, nx) equal cells on the rectangle with lower corner ``(x0, y0)`` and ``size`` = (Ly, Lx).
 
     Examples
     --------
-    >>> g = TensorGrid((2, 4), (0.0, 0.0), (1.0, 2.0))
+    >>> g = Space((2, 4), (0.0, 0.0), (1.0, 2.0))
     >>> g.spacing, g.shape
     ((0.5, 0.5), (3, 5))
     """
@@ -47,11 +47,11 @@ class TensorGrid:
         x = self.lower[0] + self.size[1] * (np.arange(self.cells[1] + 1) / self.cells[1])
         return y, x
 
-    def with_cells(self, cells: tuple[int, int]) -> TensorGrid:
+    def with_cells(self, cells: tuple[int, int]) -> Space:
         """Same rectangle, other cells."""
-        return TensorGrid(cells, self.lower, self.size)
+        return Space(cells, self.lower, self.size)
 
-    def refined(self, scale: float) -> TensorGrid:
+    def refined(self, scale: float) -> Space:
         """Grid with ``scale`` fine cells per coarse cell and axis.
 
         Raises
@@ -61,7 +61,7 @@ class TensorGrid:
 
         Examples
         --------
-        >>> TensorGrid((32, 32)).refined(2.5).cells
+        >>> Space((32, 32)).refined(2.5).cells
         (80, 80)
         """
         fine = tuple(n * Fraction(scale).limit_denominator(10_000) for n in self.cells)
@@ -75,7 +75,7 @@ class TensorGrid:
         )
 
 
-def tensor_index(coordinates: np.ndarray) -> tuple[TensorGrid, np.ndarray] | None:
+def tensor_index(coordinates: np.ndarray) -> tuple[Space, np.ndarray] | None:
     """Recognise vertices (nv, 2) that form a uniform tensor grid, in whatever order.
 
     Returns
@@ -98,38 +98,4 @@ def tensor_index(coordinates: np.ndarray) -> tuple[TensorGrid, np.ndarray] | Non
         return None
     cells = (len(ys) - 1, len(xs) - 1)
     size = (float(upper[1] - lower[1]), float(upper[0] - lower[0]))
-    return TensorGrid(cells, (float(lower[0]), float(lower[1])), size), index
-
-
-def prolongate(U: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
-    """Bilinear (Q1) interpolation of nodal values to the nodes of a grid with ``cells`` = (ny, nx) cells.
-
-    Examples
-    --------
-    >>> prolongate(np.array([[0.0, 1.0], [0.0, 1.0]]), (1, 4))[0]
-    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
-    """
-
-    def along(V: np.ndarray, n: int) -> np.ndarray:
-        N = V.shape[0] - 1
-        base = np.minimum(np.arange(n + 1) * N // n, N - 1)
-        frac = ((np.arange(n + 1) * N - base * n) / n).reshape(-1, *[1] * (V.ndim - 1))
-        return V[base] * (1 - frac) + V[base + 1] * frac
-
-    U = np.asarray(U, dtype=float)
-    return along(along(U, cells[0]).T, cells[1]).T
-
-
-def restrict(b: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
-    """Transpose of :func:`prolongate`: fine load vector to the load of the grid with ``cells``."""
-
-    def along(v: np.ndarray, N: int) -> np.ndarray:
-        n = v.shape[0] - 1
-        base = np.minimum(np.arange(n + 1) * N // n, N - 1)
-        frac = ((np.arange(n + 1) * N - base * n) / n)[:, None]
-        out = np.zeros((N + 1, v.shape[1]))
-        np.add.at(out, base, v * (1 - frac))
-        np.add.at(out, base + 1, v * frac)
-        return out
-
-    return along(along(np.asarray(b, dtype=float), cells[0]).T, cells[1]).T
+    return Space(cells, (float(lower[0]), float(lower[1])), size), index
