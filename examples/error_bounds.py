@@ -17,19 +17,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from ngs_nhcsr import Corrector
-from ngs_nhcsr.networks.upscale import LOAD_CELLS
-from ngs_nhcsr.ngsolve_io.raster import CoarseField, Raster
-from ngs_nhcsr.problem import Problem
-from ngs_nhcsr.reading import Reading, galerkin_solve
+from ngs_nhcsr import Corrector, Problem
 from ngs_nhcsr.result import BOUND_CYCLES
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.flux.flux import EquilibratedFlux
 from ngs_nhcsr.solvers.lod.lod import LOD
 from ngs_nhcsr.solvers.msfem.msfem import MsFEM
-from ngs_nhcsr.solvers.q1 import energy_norm, mass_apply
-from ngs_nhcsr.solvers.space import Space
-from ngs_nhcsr.solvers.transfer import prolongate, restrict
+from ngs_nhcsr.solvers.norms import energy_norm
+from ngs_nhcsr.solvers.q1 import mass_apply
+from ngs_nhcsr.solvers.transfer import prolongate
 
 CASES = ("iid 1:10", "iid 1:100", "checkerboard 1:10", "wave 1:19")
 
@@ -44,15 +40,6 @@ def medium(case, m):
     return np.where(np.random.default_rng(20261120).random((m, m)) < 0.5, 1.0, float(case.rsplit(":")[-1]))
 
 
-def array_problem(A, N, f=None):
-    """The problem −div(a∇u) = f on N x N coarse cells, as ``correct`` would read it; f in nodal values, default 1."""
-    grid, free = Space((N, N)), np.pad(np.ones((N - 1, N - 1), bool), 1)
-    f = np.ones((LOAD_CELLS * N + 1, LOAD_CELLS * N + 1)) if f is None else f
-    F = np.where(free, restrict(mass_apply(f), (N, N)), 0.0)
-    U = galerkin_solve(A, grid, F, free, np.zeros(grid.shape))
-    return Problem(CoarseField(grid, U, free, None), Raster(A), Reading(U, F, f, "given f", {}))
-
-
 def exact_energy(A, n):
     """|||u|||² extrapolated from the energies on n, 2n and 4n cells a side, with the rate they show themselves."""
     energies = [energy_norm(fine_solve(A, k * n), A) ** 2 for k in (1, 2, 4)]
@@ -63,7 +50,7 @@ def exact_energy(A, n):
 
 def fields(A, N, n, corrector):
     """Fields of all methods on n x n cells by name."""
-    problem, cells = array_problem(A, N), (n, n)
+    problem, cells = Problem.from_arrays(A, coarse=N), (n, n)
     return {
         "prolongation": prolongate(problem.U, cells),
         "MsFEM, linear": MsFEM(A, (N, N), cells, 0, "galerkin").solve(1.0),

@@ -16,22 +16,17 @@ import sys
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from scipy.sparse.linalg import splu
 
-from ngs_nhcsr import Corrector, Status
+from ngs_nhcsr import Corrector, Problem, SolverFailure, Status
 from ngs_nhcsr.guard import LARGE_ERROR
 from ngs_nhcsr.media.families import families
 from ngs_nhcsr.media.loads import LOADS, load
-from ngs_nhcsr.networks.upscale import LOAD_CELLS
-from ngs_nhcsr.ngsolve_io.raster import CoarseField, Raster
-from ngs_nhcsr.problem import Problem
-from ngs_nhcsr.reading import Reading, galerkin_solve
-from ngs_nhcsr.refine import estimate_error
-from ngs_nhcsr.solvers.multigrid import Multigrid
-from ngs_nhcsr.solvers.q1 import energy_norm, mass_apply, stiffness
-from ngs_nhcsr.solvers.space import Space
-from ngs_nhcsr.solvers.transfer import prolongate, restrict
+from ngs_nhcsr.refine import ErrorEstimator
+from ngs_nhcsr.solvers.direct import DirichletSystem
+from ngs_nhcsr.solvers.norms import energy_norm
+from ngs_nhcsr.solvers.q1 import stiffness
+from ngs_nhcsr.solvers.target import FineQ1
+from ngs_nhcsr.solvers.transfer import prolongate
 
 FIRST_SEED = 5_000_000_000
 #: A field below this relative energy error that is flagged by its estimate is a false alarm.
@@ -106,55 +101,39 @@ def draw(seed, largest, contract):
     contrast = float(2 * 100 ** rng.random() if inside else 10 ** rng.uniform(0.3, 6))
     A = medium(kind, (per * ny, per * nx), contrast, per, rng) * 10.0 ** (0 if inside else rng.integers(-6, 7))
     size = (ny / nx, 1.0) if inside or rng.random() < 0.7 else tuple(rng.uniform(0.2, 5.0, 2).tolist())
-    grid = Space((ny, nx), (0.0, 0.0), size)
-    free = np.pad(np.ones((ny - 1, nx - 1), bool), 1)
-    U = np.zeros(grid.shape)
     boundary = "zero" if inside else str(rng.choice(["zero", "zero", "zero", "values", "mixed"]))
-    if boundary == "values":
-        y, x = np.linspace(0, 1, ny + 1)[:, None], np.linspace(0, 1, nx + 1)[None, :]
-        U = np.where(free, 0.0, np.sin(3 * x) + x * y - y)
-    elif boundary == "mixed":
-        free[[0, -1], 1:-1] = True
-    f = source(about, (LOAD_CELLS * ny + 1, LOAD_CELLS * nx + 1), rng) * 10.0 ** (0 if inside else rng.integers(-3, 4))
-    F = np.where(free, restrict(mass_apply(f, size), grid.cells), 0.0)
-    U = galerkin_solve(A, grid, F, free, U)
-    problem = Problem(CoarseField(grid, U, free, None), Raster(A), Reading(U, F, f, "given f", {}))
+    y, x = np.linspace(0, 1, ny + 1)[:, None], np.linspace(0, 1, nx + 1)[None, :]
+    g = np.sin(3 * x) + x * y - y if boundary == "values" else 0.0
+    natural = ("bottom", "top") if boundary == "mixed" else ()
+    f = source(about, (4 * ny + 1, 4 * nx + 1), rng) * 10.0 ** (0 if inside else rng.integers(-3, 4))
+    problem = Problem.from_arrays(A, coarse=(ny, nx), f=f, g=g, size=size, natural=natural)
     name = f"{kind} 1:{A.max() / A.min():.3g}, {about}, {ny} x {nx} * {scale}, {per} cells per coarse, {boundary}"
     return problem, scale, name
 
 
-def fine_solution(problem, cells, b):
+def fine_solution(problem, fine):
     """u_h for the boundary values of the problem: multigrid, or a factorisation where that does not converge."""
-    grid, A = problem.grid, problem.A
-    free = prolongate(problem.field.free.astype(float), cells) > 0
-    start = np.where(free, 0.0, prolongate(problem.U, cells))
-    mg = Multigrid(torch.from_numpy(A)[None], cells, grid.size, torch.from_numpy(free))
-    u, info = mg.solve(torch.from_numpy(b)[None], torch.from_numpy(start)[None], tolerance=1e-9, max_iterations=150)
-    if info.converged:
-        return u[0].numpy()
-    K, inside = stiffness(A, cells, grid.size), free.ravel()
-    out = start.ravel().copy()
-    matrix = K[inside][:, inside].tocsc()
-    factor = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-    out[inside] = factor.solve((b.ravel() - K @ start.ravel())[inside])
-    return out.reshape(start.shape)
+    try:
+        return FineQ1(fine.cells[0] / problem.space.cells[0]).solve(problem, fine)
+    except SolverFailure:
+        K = stiffness(problem.A, fine.cells, fine.size)
+        b, boundary = problem.load.vector(fine.cells), prolongate(problem.U, fine.cells)
+        return DirichletSystem(K, fine.free).solve(b, boundary)
 
 
 def run(corrector, seed, largest):
     """Correct one problem and measure it; ``None`` if its solution is zero."""
     problem, scale, name = draw(seed, largest, corrector.model.card.contract)
-    grid, A = problem.grid, problem.A
-    cells = grid.refined(scale).cells
-    b = np.asarray(problem.load(cells))
+    A, fine = problem.A, problem.space.refined(scale)
     out = corrector.correct_problem(problem, scale)
-    u = fine_solution(problem, cells, b)
-    norm = energy_norm(u, A, grid.size)
+    u = fine_solution(problem, fine)
+    norm = energy_norm(u, A, fine.size)
     if norm == 0:
         return None
-    error, coarse = (energy_norm(v - u, A, grid.size) / norm for v in (out.values, prolongate(problem.U, cells)))
+    error, coarse = (energy_norm(v - u, A, fine.size) / norm for v in (out.values, prolongate(problem.U, fine.cells)))
     estimate = out.estimate
     if estimate is None:
-        estimate = estimate_error(out.values, A, b, problem.field.free, grid.size)
+        estimate = ErrorEstimator(problem.medium, fine)(out.values, problem.load.vector(fine.cells))
     inside = not any("outside the contract" in note for note in out.notes)
     finite = bool(np.isfinite(out.values).all())
     return Trial(seed, name, inside, out.status, finite, error, coarse, estimate)

@@ -15,7 +15,8 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from ngs_nhcsr.solvers.lod.lod import LOD
-from ngs_nhcsr.solvers.q1 import relative_errors, stiffness
+from ngs_nhcsr.solvers.norms import relative_errors
+from ngs_nhcsr.solvers.q1 import stiffness
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--n", type=int, default=16)

@@ -13,11 +13,13 @@ import time
 import numpy as np
 import torch
 
-from ngs_nhcsr.comparison.context import Q1System
 from ngs_nhcsr.comparison.measure import break_even
+from ngs_nhcsr.solvers.direct import DirichletSystem
 from ngs_nhcsr.solvers.lod.lod import LOD
 from ngs_nhcsr.solvers.multigrid import Multigrid
-from ngs_nhcsr.solvers.q1 import mass_apply, relative_errors
+from ngs_nhcsr.solvers.norms import relative_errors
+from ngs_nhcsr.solvers.q1 import mass_apply, stiffness
+from ngs_nhcsr.solvers.space import Space
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--n", type=int, default=16)
@@ -66,7 +68,7 @@ def by_multigrid(f):
 
 lod, lod_offline = timed(LOD(A, N, n, layers=options.layers).assemble)
 lod_fields, lod_online = solve_all(lod.solve, loads)
-direct, direct_offline = timed(lambda: Q1System(A, (n, n), (1.0, 1.0)))
+direct, direct_offline = timed(lambda: DirichletSystem(stiffness(A, (n, n)), Space((n, n)).free).factorise())
 fine_fields, direct_online = solve_all(lambda f: direct.solve(mass_apply(f)), loads)
 multigrid, mg_offline = timed(lambda: Multigrid(torch.from_numpy(A)[None], (n, n)))
 _, mg_online = solve_all(by_multigrid, loads[:10])

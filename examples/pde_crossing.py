@@ -15,10 +15,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.sparse.linalg import splu
 
-from ngs_nhcsr.ngsolve_io.write_back import interpolate_points
-from ngs_nhcsr.solvers.q1 import energy_product, stiffness
+from ngs_nhcsr.solvers.norms import energy_squared
+from ngs_nhcsr.solvers.q1 import stiffness
 from ngs_nhcsr.solvers.trace import TraceField, solve_pde
 from ngs_nhcsr.solvers.trace.candidates import crossing_exponent
+from ngs_nhcsr.solvers.transfer import prolongate
 
 CONTRAST = 100.0
 #: Rows from below: the conducting pixels are the upper left and the lower right one.
@@ -41,9 +42,7 @@ def main() -> None:
     print(f"| exact, √(ab) | {math.sqrt(CONTRAST):g} |")
     print(f"| trace space, eight functions per edge, guaranteed bounds | {low:.7f} … {high:.7f} |")
     for n, v in fields.items():
-        print(
-            f"| fine Q1, {n} cell{'s' * (n > 1)} per pixel and axis | {energy_product(v, v, MEDIUM, (2.0, 2.0)):.2f} |"
-        )
+        print(f"| fine Q1, {n} cell{'s' * (n > 1)} per pixel and axis | {energy_squared(v, MEDIUM, (2.0, 2.0)):.2f} |")
     draw(u, fields).savefig(path, dpi=200)
     print(f"Picture: {path}")
 
@@ -69,7 +68,7 @@ def draw(u: TraceField, fields: dict[int, np.ndarray]) -> Figure:
     points = np.stack([v.ravel() for v in np.meshgrid(t, t)], 1)
     views = (
         (left, u.at(points), "PDE (trace space)"),
-        (middle, interpolate_points(fields[4], points[:, ::-1] / 2), "fine Q1, 4 cells per pixel"),
+        (middle, prolongate(fields[4], points[:, ::-1] / 2), "fine Q1, 4 cells per pixel"),
     )
     for axes, values, title in views:
         x = t - 1
@@ -84,7 +83,7 @@ def draw(u: TraceField, fields: dict[int, np.ndarray]) -> Figure:
     line = np.stack([1 + s, 1 - s], 1)
     right.plot(s, u.at(line), color="black", lw=2, label="PDE")
     for (n, v), colour in zip(list(fields.items())[1:], ("#d62728", "#ff7f0e", "#1f77b4"), strict=True):
-        right.plot(s, interpolate_points(v, line[:, ::-1] / 2), color=colour, lw=1.2, label=f"Q1, {n}")
+        right.plot(s, prolongate(v, line[:, ::-1] / 2), color=colour, lw=1.2, label=f"Q1, {n}")
     right.set(title="along the conducting diagonal", xlabel="x in pixels from the vertex", ylabel="u")
     right.legend(fontsize=8.5, frameon=False, loc="lower right", handlelength=1.2, title="cells per pixel")
     right.grid(alpha=0.3)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ngs_nhcsr.pde import energy_distance
 from ngs_nhcsr.solvers.fine import fine_solve
+from ngs_nhcsr.solvers.norms import energy_distance, functional
 from ngs_nhcsr.solvers.q1 import mass_apply
 from ngs_nhcsr.solvers.threads import suited_threads
 from ngs_nhcsr.solvers.trace import TraceField, effective_conductivity, solve_pde
@@ -211,7 +211,7 @@ def interpolants(n: int, seed: int) -> Iterator[Finding]:
         u, b = solve_pde(A), mass_apply(np.ones((4 * n + 1, 4 * n + 1)))
         with suited_threads():
             fields = fine_solve(A, 4 * n), u.nodes(4 * n)
-        best, interpolant = (energy_distance(v, A, b, (1.0, 1.0), u) for v in fields)
+        best, interpolant = (energy_distance(functional(v, A, b), 0.5 * u.energy - u.work, u.energy) for v in fields)
         yield Finding(
             f"energy error of Q1 functions, 4 cells per pixel and axis, random {n}², 1:{contrast:g}",
             "u_h is the best",

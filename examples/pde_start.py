@@ -6,11 +6,9 @@ import argparse
 import time
 
 import numpy as np
-import torch
 
-from ngs_nhcsr import load_model
+from ngs_nhcsr import Problem, load_model
 from ngs_nhcsr.solvers import fine_solve
-from ngs_nhcsr.solvers.positions import Nodes
 from ngs_nhcsr.solvers.trace import solve_pde
 
 
@@ -33,16 +31,12 @@ def main(seed: int, coarse: int, tolerance: float) -> None:
     print(f"{'contrast':>9} {'start':22} {'made in':>8} {'steps':>6} {'solve':>8}")
     for contrast in (10.0, 100.0, 1000.0):
         A = np.where(np.random.default_rng(seed).random((m, m)) < 0.5, 1.0, contrast)
-        U, f = fine_solve(A, coarse), np.ones((m + 1, m + 1))
-
-        def corrected(A: np.ndarray = A, U: np.ndarray = U, f: np.ndarray = f) -> np.ndarray:
-            with torch.inference_mode():
-                return network.predict(U, A, Nodes((4 * m, 4 * m)), 4.0, f=f)
+        problem = Problem.from_arrays(A, coarse=coarse)
 
         starts = {
             "zero": lambda: None,
             "Q1 on the pixels": lambda A=A: fine_solve(A, m),
-            "nhcsr-light, scale 16": corrected,
+            "nhcsr-light, scale 16": lambda problem=problem: network.solve(problem, 16),
         }
         for name, make in starts.items():
             start, made = median_seconds(make, 3)

@@ -26,7 +26,7 @@ print(f"mean of the corrected solution  {Integrate(u_fine, u_fine.space.mesh):.6
 
 # %% How good is it? Here one can afford to ask.
 from ngs_nhcsr.solvers.fine import fine_solve  # noqa: E402
-from ngs_nhcsr.solvers.q1 import relative_errors  # noqa: E402
+from ngs_nhcsr.solvers.norms import relative_errors  # noqa: E402
 
 reference = fine_solve(kappa, 512)
 values = u_fine.vec.FV().NumPy().reshape(513, 513)

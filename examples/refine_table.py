@@ -10,13 +10,13 @@ import time
 
 import numpy as np
 import torch
-from error_bounds import array_problem
 
-from ngs_nhcsr import Corrector
+from ngs_nhcsr import Corrector, Problem
 from ngs_nhcsr.refine import refine
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.multigrid import Multigrid
-from ngs_nhcsr.solvers.q1 import mass_apply, relative_errors
+from ngs_nhcsr.solvers.norms import relative_errors
+from ngs_nhcsr.solvers.q1 import mass_apply
 from ngs_nhcsr.solvers.transfer import prolongate
 
 STEPS = (0, 1, 2, 3)
@@ -29,8 +29,8 @@ def measure(contrast, N, n, count, corrector):
     seconds = {k: [] for k in STEPS}
     for seed in range(count):
         A = np.where(np.random.default_rng(FIRST_SEED + seed).random((4 * N, 4 * N)) < 0.5, 1.0, contrast)
-        problem = array_problem(A, N)
-        b, free, size = mass_apply(np.ones((n + 1, n + 1))), problem.field.free, problem.grid.size
+        problem = Problem.from_arrays(A, coarse=N)
+        b, fine = mass_apply(np.ones((n + 1, n + 1))), problem.space.with_cells((n, n))
         reference = fine_solve(A, n, tolerance=1e-10)
         coarse = prolongate(problem.U, (n, n))
         starts = {
@@ -41,7 +41,7 @@ def measure(contrast, N, n, count, corrector):
         for name, start in starts.items():
             for k in STEPS:
                 wall, cpu = time.perf_counter(), time.process_time()
-                v = refine(start, A, b, free, size, steps=k).field if k else start
+                v = refine(start, problem.medium, b, fine, steps=k).field if k else start
                 seconds[k].append((time.perf_counter() - wall, time.process_time() - cpu))
                 errors[name][k].append(relative_errors(v, reference, A)["energy"])
     medians = {name: [float(np.median(e)) for e in by.values()] for name, by in errors.items()}

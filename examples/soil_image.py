@@ -11,7 +11,7 @@ from ngsolve.meshes import MakeStructured2DMesh
 from ngs_nhcsr import correct, plot_compare
 from ngs_nhcsr.media.families import families
 from ngs_nhcsr.solvers.fine import fine_solve
-from ngs_nhcsr.solvers.q1 import relative_errors
+from ngs_nhcsr.solvers.norms import relative_errors
 
 image = families["soil"]((128, 128), np.random.default_rng(11), 10.0)
 print(f"porosity {np.mean(image == 1):.2f}, {image.shape[1]} x {image.shape[0]} pixels")

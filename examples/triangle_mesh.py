@@ -23,7 +23,7 @@ result = correct(u_coarse, kappa, scale=16, fes=finer, full=True, on_untrusted="
 print("status:", result.status.name)
 for note in result.notes:
     print("  ", note)
-ny, nx = result.problem.grid.cells
+ny, nx = result.problem.space.cells
 print(f"{mesh.ne} triangles were read as {nx} x {ny} cells")
 print(f"mean: coarse {Integrate(u_coarse, mesh):.6f}, corrected {Integrate(result.u_fine, finer.mesh):.6f}")
 

@@ -9,9 +9,8 @@ method's error for f = 1. Narrow sources are harder for every method, in L2 abov
 import argparse
 
 import numpy as np
-from error_bounds import array_problem
 
-from ngs_nhcsr import Corrector
+from ngs_nhcsr import Corrector, Problem
 from ngs_nhcsr.media.loads import TEST_LOADS
 from ngs_nhcsr.solvers import LOD, MsFEM, fine_solve, relative_errors
 
@@ -22,7 +21,7 @@ def methods(A, N, n, corrector):
     """Name -> solver for nodal loads on n x n cells."""
     lods = {f"LOD, k = {k}": LOD(A, N, n, k).solve for k in (1, 2)}
     msfem = MsFEM(A, N, n, 1, "petrov-galerkin").solve
-    network = lambda f: corrector.correct_problem(array_problem(A, N, f), n // N).values  # noqa: E731
+    network = lambda f: corrector.correct_problem(Problem.from_arrays(A, coarse=N, f=f), n // N).values  # noqa: E731
     return {"network": network, **lods, "MsFEM, oversampled": msfem}
 
 

@@ -112,7 +112,7 @@ def cases(seed: int, pixels: int) -> list[Case]:
 
 def two_materials(n: int) -> ngs.Mesh:
     """The n x n quads of the unit square, named left and right of x = ½."""
-    from ngs_nhcsr.ngsolve_io.raster import structured_mesh
+    from ngs_nhcsr.ngsolve_io.meshes import structured_mesh
     from ngs_nhcsr.solvers.space import Space
 
     owner = np.tile(np.arange(n) >= n // 2, n).astype(int)

@@ -24,12 +24,16 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .api import correct
     from .comparison import Comparison, compare
-    from .corrector import Corrector, correct
+    from .corrector import Corrector
     from .guard import Status
     from .models import ModelCard, list_models, load_model
+    from .problem import Problem
     from .result import Correction
+    from .solvers.pde import PDE
     from .solvers.substructuring.scheme import Scheme
+    from .solvers.target import FineQ1, Target
     from .visual import plot_compare, plot_field, plot_warp, to_pyvista
 
 __getattr__, __dir__ = lazy(
@@ -38,11 +42,15 @@ __getattr__, __dir__ = lazy(
         "Comparison": "comparison",
         "Correction": "result",
         "Corrector": "corrector",
+        "FineQ1": "solvers.target",
         "ModelCard": "models",
+        "PDE": "solvers.pde",
+        "Problem": "problem",
         "Scheme": "solvers.substructuring.scheme",
         "Status": "guard",
+        "Target": "solvers.target",
         "compare": "comparison",
-        "correct": "corrector",
+        "correct": "api",
         "list_models": "models",
         "load_model": "models",
         "plot_compare": "visual",
@@ -53,11 +61,13 @@ __getattr__, __dir__ = lazy(
 )
 
 __all__ = [
+    "PDE",
     "Comparison",
     "Correction",
     "Corrector",
     "DependencyMissing",
     "DeviceError",
+    "FineQ1",
     "GridMismatch",
     "InvalidProblem",
     "ModelCard",
@@ -65,9 +75,11 @@ __all__ = [
     "NhcsrError",
     "NhcsrWarning",
     "NotCoercive",
+    "Problem",
     "Scheme",
     "SolverFailure",
     "Status",
+    "Target",
     "UntrustedResult",
     "__version__",
     "compare",

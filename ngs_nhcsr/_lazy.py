@@ -8,12 +8,19 @@ from typing import Any
 
 
 def lazy(namespace: dict[str, Any], where: dict[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """``__getattr__`` and ``__dir__`` of a package (PEP 562).
+    """Make ``__getattr__`` and ``__dir__`` of a package (PEP 562).
 
     Parameters
     ----------
     namespace : ``globals()`` of the package.
-    where : public name -> submodule that has it.
+    where : public name -> submodule that has it; no submodule may have the name of one of them.
+
+    Returns
+    -------
+    getattr : Callable
+        Imports a name on its first use; raises ``AttributeError`` for other names.
+    dir : Callable
+        Lists the public names.
     """
     package = namespace["__name__"]
 

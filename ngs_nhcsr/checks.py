@@ -1,4 +1,7 @@
-"""One function per input rule; each raises with what is wrong, where, and what to do."""
+"""One function per rule about numbers and arrays; each raises with what is wrong, where, and what to do.
+
+The rules about NGSolve's objects are in ``ngsolve_io.checks``.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,30 @@ import math
 import os
 from typing import Any
 
-import ngsolve as ngs
 import numpy as np
 
 from .errors import GridMismatch, InvalidProblem, NotCoercive
 
 #: Coefficients outside 10^±LIMIT lose all digits in the stiffness matrix.
 EXPONENT_LIMIT = 100
-SCALAR_H1 = "h1ho"
 
 
 def check_scale(scale: Any) -> float:
-    """Scale as a float: a number ≥ 1.
+    """Check a scale and convert it to a float.
+
+    Parameters
+    ----------
+    scale : fine cells per coarse cell and axis; a finite number ≥ 1.
+
+    Returns
+    -------
+    float
+        The scale.
+
+    Raises
+    ------
+    InvalidProblem
+        If it is anything else.
 
     Examples
     --------
@@ -34,14 +49,36 @@ def check_scale(scale: Any) -> float:
 
 
 def check_kind(value: Any, kind: type, name: str) -> None:
-    """``value`` is ``None`` or of a type of NGSolve or of this package."""
+    """Check that an optional argument has its type.
+
+    Parameters
+    ----------
+    value : ``None`` or an object of the type.
+    kind : a type of NGSolve or of this package.
+    name : of the argument, for the message.
+
+    Raises
+    ------
+    InvalidProblem
+        If it is of another type.
+    """
     if value is not None and not isinstance(value, kind):
         owner = "an NGSolve" if kind.__module__.startswith("ngsolve") else "a"
         raise InvalidProblem(f"{name} must be {owner} {kind.__name__}, not {described(value)}.")
 
 
 def described(value: Any, limit: int = 80) -> str:
-    """Type and value for an error message, in at most ``limit`` characters of its ``repr``.
+    """Describe a value for an error message by its type and ``repr``.
+
+    Parameters
+    ----------
+    value : anything.
+    limit : characters of the ``repr`` that are kept.
+
+    Returns
+    -------
+    str
+        Both, with white space in the ``repr`` reduced to single blanks.
 
     Examples
     --------
@@ -53,29 +90,48 @@ def described(value: Any, limit: int = 80) -> str:
 
 
 def check_refinement(steps: Any, tolerance: Any) -> None:
-    """Either a whole number of steps ≥ 0 or a tolerance between 0 and 1."""
+    """Check what stops the multigrid steps after a correction.
+
+    Parameters
+    ----------
+    steps : whole number ≥ 0.
+    tolerance : relative energy error between 0 and 1, or ``None``.
+
+    Raises
+    ------
+    InvalidProblem
+        If one of them is anything else.
+    """
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
         raise InvalidProblem(f"refine must be a whole number of multigrid steps ≥ 0, not {steps!r}.")
     if tolerance is not None and not (isinstance(tolerance, (int, float)) and 0 < tolerance < 1):
         raise InvalidProblem(f"refine_to must be a relative energy error between 0 and 1, not {tolerance!r}.")
 
 
-def check_target(target: Any, accuracy: Any = None, g: Any = None, refined: Any = None) -> None:
-    """A target that is known, and only the options that go with it."""
-    if target not in ("fine", "pde"):
-        raise InvalidProblem(f'target must be "fine" or "pde", not {target!r}.')
-    if target == "fine" and accuracy is not None:
-        raise InvalidProblem('accuracy= is for target="pde"; use refine_to= for the fine solution.')
-    if target == "fine" and g is not None:
-        raise InvalidProblem('g= is for target="pde"; the fine solution has the Dirichlet values of u_coarse.')
-    if target == "pde" and refined:
-        raise InvalidProblem('refine= and refine_to= are for target="fine"; use accuracy= for target="pde".')
-
-
 def check_coefficient_values(a: Any, *, sampled: int = 1) -> np.ndarray:
-    """Cell values as a new float64 array, two-dimensional, finite, positive and of a representable size.
+    """Check cell values of a coefficient and copy them.
 
-    ``sampled`` is the number of samples per raster cell and axis, so that messages name the raster cell.
+    Parameters
+    ----------
+    a : two-dimensional array ``[iy, ix]`` of real numbers or what converts to one.
+    sampled : samples per raster cell and axis, where they are samples: messages name the raster cell.
+
+    Returns
+    -------
+    np.ndarray
+        (my, mx) float64, C-contiguous, a new array.
+
+    Raises
+    ------
+    InvalidProblem
+        If they are not real, not two-dimensional, not finite, or beyond 10^±100.
+    NotCoercive
+        If one is not positive.
+
+    Examples
+    --------
+    >>> check_coefficient_values([[1, 2]])
+    array([[1., 2.]])
     """
     try:
         values = np.asarray(a)
@@ -116,7 +172,20 @@ def check_coefficient_values(a: Any, *, sampled: int = 1) -> np.ndarray:
 
 
 def check_raster_shape(shape: tuple[int, ...], cells: tuple[int, int], cells_per_coarse: int | None) -> None:
-    """The array's shape is a whole multiple of the coarse cells, the same in both directions."""
+    """Check that a raster consists of whole cells per coarse cell.
+
+    Parameters
+    ----------
+    shape : (my, mx) cells of the coefficient.
+    cells : (ny, nx) coarse cells.
+    cells_per_coarse : raster cells per coarse cell and axis that were asked for; ``None`` for any number, which may
+        differ between the axes.
+
+    Raises
+    ------
+    GridMismatch
+        If they do not fit; the message names a shape that does.
+    """
     ny, nx = cells
     if shape[0] % ny or shape[1] % nx:
         hint = ""
@@ -133,86 +202,19 @@ def check_raster_shape(shape: tuple[int, ...], cells: tuple[int, int], cells_per
         )
 
 
-def check_coefficient_function(a: ngs.CoefficientFunction) -> None:
-    """A real scalar CoefficientFunction."""
-    if a.is_complex:
-        raise InvalidProblem("the coefficient is complex; only real scalar coefficients are supported.")
-    if a.dim != 1:
-        raise InvalidProblem(
-            f"the coefficient has dimensions {tuple(a.dims)}; only scalar coefficients are supported, not tensors."
-        )
-
-
-def check_coarse_field(u: Any) -> None:
-    """A finite, real, scalar H1 GridFunction on a serial two-dimensional mesh of a rectangle, with Dirichlet data."""
-    if not isinstance(u, ngs.GridFunction):
-        raise InvalidProblem(f"u_coarse must be an NGSolve GridFunction, not {type(u).__name__}.")
-    space = u.space
-    mesh = space.mesh
-    if mesh.comm.size > 1:
-        raise InvalidProblem(
-            f"the mesh is distributed over {mesh.comm.size} MPI ranks; corrections run on one process. Gather the "
-            "coarse solution (it is small) or solve it serially."
-        )
-    if mesh.dim != 2:
-        raise InvalidProblem(f"the mesh is {mesh.dim}-dimensional; only two-dimensional meshes are supported.")
-    if space.is_complex:
-        raise InvalidProblem("u_coarse is complex; correct its real and imaginary parts separately.")
-    if space.type != SCALAR_H1 or space.dim != 1:
-        raise InvalidProblem(
-            f"u_coarse lives in a space of type {space.type!r} (dimension {space.dim}); a scalar H1 space is needed. "
-            "Set it into one:  v = GridFunction(H1(mesh, order=1)); v.Set(u)."
-        )
-    if space.globalorder < 1:
-        raise InvalidProblem("u_coarse has order 0; use H1(mesh, order=1).")
-    if len(u.vec) != space.ndof or space.ndof < mesh.nv:
-        raise InvalidProblem(
-            f"u_coarse has {len(u.vec)} values, its space {space.ndof} and its mesh {mesh.nv} vertices: the mesh was "
-            "refined after the GridFunction was made. Call fes.Update(); u.Update() and solve again."
-        )
-    if mesh.GetCurveOrder() > 1:
-        raise InvalidProblem(f"the mesh is curved (order {mesh.GetCurveOrder()}); only straight meshes are supported.")
-    values = u.vec.FV().NumPy()
-    if not np.isfinite(values).all():
-        raise InvalidProblem(
-            f"u_coarse has {int((~np.isfinite(values)).sum())} values that are not finite; the coarse solve failed. "
-            "Check its coefficient for NaN or zeros."
-        )
-    check_rectangle(mesh)
-    check_dirichlet(u)
-
-
-def check_rectangle(mesh: ngs.Mesh) -> None:
-    """The mesh fills its bounding box: no holes, no L-shape, no rotation."""
-    coordinates = np.array(mesh.ngmesh.Coordinates())[:, :2]
-    box = float(np.prod(np.ptp(coordinates, axis=0)))
-    area = float(ngs.Integrate(ngs.CoefficientFunction(1.0), mesh))
-    if abs(area - box) > 1e-8 * box:
-        raise GridMismatch(
-            f"the mesh covers {area:.6g} of its bounding box of area {box:.6g}; only axis-parallel rectangles without "
-            "holes are supported."
-        )
-
-
-def free_vertices(u: ngs.GridFunction) -> np.ndarray:
-    """Mask (nv,) of the vertices whose degree of freedom is free."""
-    space = u.space
-    return np.fromiter(space.FreeDofs(), bool, space.ndof)[: space.mesh.nv]  # type: ignore[call-overload]
-
-
-def check_dirichlet(u: ngs.GridFunction) -> None:
-    """Some boundary vertex carries a Dirichlet condition."""
-    mesh = u.space.mesh
-    if free_vertices(u).all():
-        raise InvalidProblem(
-            "the space has no Dirichlet nodes, so the problem is pure Neumann (or the boundary name is misspelt). "
-            f"The mesh has the boundaries {', '.join(map(repr, mesh.GetBoundaries()))}; use "
-            "H1(mesh, order=1, dirichlet=...)."
-        )
-
-
 def check_memory(cells: tuple[int, int], *, bytes_per_node: int = 600) -> None:
-    """The fine grid fits into memory, estimated before anything is allocated."""
+    """Check before anything is allocated that a fine grid fits into memory.
+
+    Parameters
+    ----------
+    cells : (ny, nx) fine cells.
+    bytes_per_node : estimated need.
+
+    Raises
+    ------
+    InvalidProblem
+        If it does not fit.
+    """
     need = (cells[0] + 1) * (cells[1] + 1) * bytes_per_node
     free = available_memory()
     if free is not None and need > free:
@@ -223,7 +225,7 @@ def check_memory(cells: tuple[int, int], *, bytes_per_node: int = 600) -> None:
 
 
 def available_memory() -> int | None:
-    """Free memory in bytes, or ``None`` where the system does not tell."""
+    """Return the free memory in bytes, or ``None`` where the system does not tell."""
     try:
         with open("/proc/meminfo") as f:
             for line in f:

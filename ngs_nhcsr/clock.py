@@ -7,12 +7,34 @@ from collections.abc import Callable
 
 
 class Clock:
-    """Seconds since the last lap, by name."""
+    """Stopwatch that keeps the seconds of every stage by its name.
+
+    Parameters
+    ----------
+    now : returns the time in seconds.
+
+    Attributes
+    ----------
+    laps : seconds by name.
+
+    Examples
+    --------
+    >>> times = iter([0.0, 1.0, 1.0])
+    >>> clock = Clock(lambda: next(times))
+    >>> clock.lap("read")
+    >>> clock.laps
+    {'read': 1.0}
+    """
 
     def __init__(self, now: Callable[[], float] = time.perf_counter):
         self._now, self._last = now, now()
         self.laps: dict[str, float] = {}
 
     def lap(self, name: str) -> None:
-        """Note the seconds since the last lap, or since the start, under a name."""
+        """Note the seconds since the last lap, or since the start.
+
+        Parameters
+        ----------
+        name : of the stage that has ended.
+        """
         self.laps[name], self._last = self._now() - self._last, self._now()

@@ -7,14 +7,14 @@ from enum import Enum
 
 import numpy as np
 
-from .solvers.q1 import energy_product
+from .solvers.medium import Medium
+from .solvers.norms import energy_product, energy_squared, functional
+from .solvers.transfer import prolongate
 
 #: Fields with a larger relative energy error are to be flagged as inaccurate.
 LARGE_ERROR = 0.3
 #: The estimate is a lower bound, so the flag goes up earlier (docs/trust.md has the figures).
 FLAGGED_FROM = 0.24
-#: Nodes per strip of :func:`energy`.
-STRIP = 20_000
 
 
 class Status(Enum):
@@ -60,53 +60,32 @@ class Verdict:
     damping: float = 1.0
 
 
-def energy(v: np.ndarray, A: np.ndarray, size: tuple[float, float]) -> float:
-    """a(v, v) of a nodal field (ny+1, nx+1), strip by strip, so that what it needs stays in the cache.
-
-    Examples
-    --------
-    >>> round(energy(np.outer(np.ones(65), np.linspace(0, 1, 65)), np.full((32, 4), 3.0), (1.0, 1.0)), 12)
-    3.0
-    """
-    rows, rest = divmod(v.shape[0] - 1, A.shape[0])
-    if rest or (v.shape[1] - 1) % A.shape[1]:
-        return energy_product(v, v, A, size)
-    total, step = 0.0, max(1, STRIP // (rows * v.shape[1]))
-    for k in range(0, A.shape[0], step):
-        strip = A[k : k + step]
-        part = v[k * rows : (k + len(strip)) * rows + 1]
-        total += energy_product(part, part, strip, (size[0] * len(strip) / A.shape[0], size[1]))
-    return total
-
-
-def functional(v: np.ndarray, A: np.ndarray, b: np.ndarray, size: tuple[float, float]) -> float:
-    """Energy functional E(v) = ½ a(v, v) − f(v); E(v) − E(u_h) = ½ |||v − u_h|||²."""
-    return 0.5 * energy(v, A, size) - float(np.sum(b * v))
-
-
 def guard(
     field: np.ndarray,
-    coarse: np.ndarray,
-    A: np.ndarray,
+    U: np.ndarray,
+    medium: Medium,
     b: np.ndarray | None,
     size: tuple[float, float],
-    U: np.ndarray | None = None,
 ) -> Verdict:
-    """Never worse than coarse.
+    """Return a field that is never worse than the coarse solution.
+
+    With the load known, energies compare the true errors against u_h exactly. If the field's is not below the coarse
+    solution's, the minimum of the energy on the line between the two is taken; if even that gains nothing, the coarse
+    solution.
 
     Parameters
     ----------
-    field : (ny+1, nx+1) the network's output.
-    coarse : (ny+1, nx+1) the prolonged canonical coarse solution, with the same boundary values.
-    A : coefficient cells.
-    b : (ny+1, nx+1) load vector on the fine grid, or ``None`` if unknown.
-    U : (N+1, M+1) the coarse solution on its own grid; where the grids are nested its energy is found there.
+    field : (ny+1, nx+1) what a network or solver proposes.
+    U : (N+1, M+1) coarse Galerkin solution, with the same Dirichlet data.
+    medium : the coefficient.
+    b : (ny+1, nx+1) load vector on the fine grid, or ``None`` if it is not known.
+    size : (Ly, Lx) of the rectangle.
 
-    Notes
-    -----
-    With the load known, energies compare the true errors exactly. If the field's is not below the coarse solution's,
-    the minimum of the energy on the line between the two is taken; if even that gains nothing, the coarse solution.
+    Returns
+    -------
+    Verdict
     """
+    coarse = prolongate(U, (field.shape[0] - 1, field.shape[1] - 1))
     if not np.isfinite(field).all():
         return Verdict(coarse, Status.REJECTED, damping=0.0)
     if b is None:
@@ -114,15 +93,15 @@ def guard(
         if limit > 0 and float(np.abs(field).max()) > limit:
             return Verdict(coarse, Status.REJECTED, damping=0.0)
         return Verdict(field, Status.UNVERIFIED)
-    nested = U is not None and all((n - 1) % (m - 1) == 0 for n, m in zip(coarse.shape, U.shape, strict=True))
-    own = U if U is not None and nested else coarse
-    before = 0.5 * energy(own, A, size) - float(np.sum(b * coarse))
-    after = functional(field, A, b, size)
+    # Where the grids are nested, the energy of the prolongation is that on the coarse grid, found there at less cost.
+    nested = all((n - 1) % (m - 1) == 0 for n, m in zip(coarse.shape, U.shape, strict=True))
+    before = 0.5 * energy_squared(U if nested else coarse, medium, size) - float(np.sum(b * coarse))
+    after = functional(field, medium, b, size)
     if after <= before:
         return Verdict(field, Status.ACCEPTED, after, before)
     step = field - coarse
-    curvature = energy_product(step, step, A, size)
-    slope = float(np.sum(b * step)) - energy_product(coarse, step, A, size)
+    curvature = energy_squared(step, medium, size)
+    slope = float(np.sum(b * step)) - energy_product(coarse, step, medium, size)
     t = slope / curvature if curvature > 0 else 0.0
     if not 1e-3 < t < 1:
         return Verdict(coarse, Status.REJECTED, before, before, 0.0)

@@ -14,10 +14,14 @@ INTERVAL = 0.005
 
 
 class PeakMemory:
-    """Growth of the process's resident memory inside a ``with`` block, in MiB; ``None`` off Linux.
+    """Context manager that measures how much the process's resident memory grows.
 
     A lower bound: what is allocated and freed between two samples is seen only where it raises the peak of the whole
     process. Memory on a GPU is not counted.
+
+    Attributes
+    ----------
+    growth : in MiB, after the ``with`` block; ``None`` before it, and where the system is not Linux.
     """
 
     growth: float | None = None
@@ -44,6 +48,7 @@ class PeakMemory:
         self.growth = max(self._largest, _resident() or 0.0) - self._start
 
     def _sample(self) -> None:
+        """Keep the largest resident memory until the block ends; runs in a thread of its own."""
         while not self._stop.wait(INTERVAL):
             self._largest = max(self._largest or 0.0, _resident() or 0.0)
 
@@ -67,8 +72,8 @@ def _process_peak() -> float | None:
 
 
 def release_memory() -> None:
-    """Give freed memory back, else the next method reuses the last one's and seems to need none."""
-    gc.collect(1)  # what a method leaves is young; all of torch and NGSolve would take 0.1 s
+    """Give freed memory back to the system, else the next measured work reuses it and seems to need none."""
+    gc.collect(1)  # what the last work leaves is young; all of torch and NGSolve would take 0.1 s
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError, TypeError):  # not glibc

@@ -11,13 +11,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.interpolate import make_interp_spline
-from scipy.sparse.linalg import splu
 
+from .solvers.direct import DirichletSystem
+from .solvers.load import Load
 from .solvers.q1 import mass_apply, stiffness
 from .solvers.space import Space
 
@@ -41,8 +39,6 @@ MATTERS = 0.002
 SMOOTH = 1e-3
 #: Nodes that a correlation needs.
 ENOUGH = 25
-#: Nodes a side that the description of a load needs at most, where the coarse grid allows.
-LOAD_NODES = 512
 
 
 @dataclass(frozen=True)
@@ -52,23 +48,30 @@ class Reading:
     Attributes
     ----------
     U : (N+1, M+1) canonical coarse solution.
-    F : (N+1, M+1) its load vector at free nodes (0 elsewhere); ``None`` where no rule explains the solution.
-    f : nodal values of the load f on a grid that refines the coarse one; ``None`` like F.
+    load : its load, with its moments at free nodes; ``None`` where no rule explains the solution.
     rule : how the load was found: "given f", "given form", or the name of the recognised rule.
-    roughness : of the load, for every candidate rule.
+    roughness : of the load vector, for every candidate rule.
     ambiguous : names of rules that explain the solution equally well but mean another one.
     """
 
     U: np.ndarray
-    F: np.ndarray | None
-    f: np.ndarray | None
+    load: Load[np.ndarray] | None
     rule: str
     roughness: Mapping[str, float]
     ambiguous: tuple[str, ...] = ()
 
 
 def roughness(F: np.ndarray, free: np.ndarray) -> float:
-    """‖F − mean of its four neighbours‖ / ‖F‖ over nodes whose neighbours are all free; 0 for F = 0.
+    """Compute the roughness of a load vector: ‖F − mean of the four neighbours‖ / ‖F‖.
+
+    Parameters
+    ----------
+    F : (N+1, M+1) load vector.
+    free : (N+1, M+1) mask of free nodes; nodes count whose neighbours are all free.
+
+    Returns
+    -------
+    About h²|∇²f| / |f| for a smooth f, about 1 for noise; 0 for F = 0.
 
     Examples
     --------
@@ -89,7 +92,8 @@ def follows_solution(F: np.ndarray, U: np.ndarray, free: np.ndarray, size: tuple
 
     Parameters
     ----------
-    F, U : (N+1, M+1) recovered load vector and nodal values.
+    F : (N+1, M+1) recovered load vector.
+    U : (N+1, M+1) nodal values.
     free : (N+1, M+1) mask of free nodes.
     size : (Ly, Lx) of the rectangle.
 
@@ -127,75 +131,53 @@ def _rough_part(v: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.where(inner, out, 0.0), inner
 
 
-def load_cells(grid: Space) -> int:
-    """Cells per coarse cell of the grid on which loads are described; the finer the coarse grid, the fewer.
+def galerkin_solve(A: np.ndarray, space: Space, F: np.ndarray, U: np.ndarray) -> np.ndarray:
+    """Solve the coarse problem with the coefficient integrated exactly.
 
-    Examples
-    --------
-    >>> [load_cells(Space((n, n))) for n in (8, 32, 64, 128)]
-    [16, 16, 8, 4]
+    Parameters
+    ----------
+    A : (my, mx) cell values.
+    space : the coarse space.
+    F : (N+1, M+1) load vector; counts at free nodes.
+    U : (N+1, M+1) nodal values of which those at fixed nodes are the Dirichlet data.
+
+    Returns
+    -------
+    Nodal values (N+1, M+1).
     """
-    return next(k for k in (16, 8, 4) if k == 4 or k * max(grid.cells) <= LOAD_NODES)
+    return DirichletSystem(stiffness(A, space.cells, space.size), space.free).solve(F, U)
 
 
-def nodal_load(F: np.ndarray, grid: Space, free: np.ndarray) -> np.ndarray:
-    """Nodal values of f, on a grid half as fine as that of ``load_cells``, from its moments F with the coarse hats.
+def read_given(A: np.ndarray, space: Space, U: np.ndarray, F: np.ndarray, rule: str) -> Reading:
+    """Make a coarse solution canonical for a load vector that is known.
 
-    f is the cubic spline through values at the interior coarse nodes, extrapolated to the boundary, that has these
-    moments, then taken bilinear between the refined nodes: exact for linear f. Narrow sources need the order: bilinear
-    interpolation between coarse nodes would be 1 % off for a Gaussian three cells wide. (Below 8 cells a side the
-    extrapolation is linear, below 4 the spline too.)
+    Parameters
+    ----------
+    A : (my, mx) cell values.
+    space : the coarse space.
+    U : (N+1, M+1) nodal values with the Dirichlet data.
+    F : (N+1, M+1) load vector.
+    rule : how it was found, in words.
+
+    Returns
+    -------
+    Reading
     """
-    from .solvers.linalg import quiet_blas
-
-    per = load_cells(grid) // 2
-    target = np.where(free, F, 0.0)[1:-1, 1:-1]
-    area = grid.spacing[0] * grid.spacing[1]
-    with quiet_blas():
-        (lift_y, moments_y), (lift_x, moments_x) = (_spline(n, per) for n in grid.cells)
-        values = np.linalg.solve(moments_y, np.linalg.solve(moments_x, target.T).T) / area
-        return lift_y @ values @ lift_x.T
-
-
-@lru_cache(maxsize=16)
-def _spline(n: int, per: int) -> tuple[np.ndarray, np.ndarray]:
-    """For n cells of length 1: interior nodal values to values on the refined grid, and to moments with inner hats."""
-    inner = max(n - 1, 1)
-    extended = np.zeros((n + 1, inner))
-    extended[1:-1] = np.eye(inner)
-    ends = np.array([4.0, -6.0, 4.0, -1.0] if n >= 8 else [2.0, -1.0] if n >= 4 else [1.0])
-    extended[0, : len(ends)] = ends
-    extended[-1, ::-1][: len(ends)] = ends
-    nodes, fine = np.arange(n + 1.0), np.arange(n * per + 1) / per
-    lift = make_interp_spline(nodes, extended, k=3 if n >= 4 else 1)(fine)
-    hats = np.maximum(0, 1 - abs(nodes[1:-1, None] - fine[None, :]))
-    mass = np.stack([mass_apply(np.stack([v, v], 1), (n, 2.0))[:, 0] for v in lift.T], 1)
-    return lift, hats @ mass
-
-
-def galerkin_solve(A: np.ndarray, grid: Space, F: np.ndarray, free: np.ndarray, U: np.ndarray) -> np.ndarray:
-    """Coarse Galerkin solution with exact integration for the load ``F``, Dirichlet values taken from ``U``."""
-    K = stiffness(A, grid.cells, grid.size)
-    inside = free.ravel()
-    boundary = np.where(inside, 0.0, U.ravel())
-    rhs = (F.ravel() - K @ boundary)[inside]
-    solution = boundary
-    reduced = sp.csc_matrix(K[inside][:, inside])
-    solution[inside] = splu(
-        reduced, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-    ).solve(rhs)
-    return solution.reshape(grid.shape)
-
-
-def read_given(A: np.ndarray, grid: Space, U: np.ndarray, free: np.ndarray, F: np.ndarray, rule: str) -> Reading:
-    """Reading with a load that is known: no guess."""
-    F = np.where(free, F, 0.0)
-    canonical = galerkin_solve(A, grid, F, free, U)
-    return Reading(canonical, F, nodal_load(F, grid, free), rule, {rule: roughness(F, free)})
+    F = np.where(space.free, F, 0.0)
+    load = Load.from_moments(F, space)
+    return Reading(galerkin_solve(A, space, F, U), load, rule, {rule: roughness(F, space.free)})
 
 
 def choose(rough: Mapping[str, float]) -> tuple[str, list[str]]:
-    """The rule to take, the first of the smoothest, and the other rules that cannot be ruled out.
+    """Choose the quadrature rule by the roughness of its load.
+
+    Parameters
+    ----------
+    rough : roughness by name of the rule, in order of preference.
+
+    Returns
+    -------
+    The rule to take, the first of the smoothest, and the other rules that cannot be ruled out.
 
     Examples
     --------
@@ -207,26 +189,28 @@ def choose(rough: Mapping[str, float]) -> tuple[str, list[str]]:
     return chosen, [n for n, r in rough.items() if n != chosen and r <= best * (1 + TIE) + EVIDENCE]
 
 
-def read_load(
-    A: np.ndarray, grid: Space, U: np.ndarray, free: np.ndarray, candidates: Mapping[str, np.ndarray]
-) -> Reading:
-    """Recognise the rule of a coarse solution among ``candidates`` and make the solution canonical.
+def read_load(A: np.ndarray, space: Space, U: np.ndarray, candidates: Mapping[str, np.ndarray]) -> Reading:
+    """Recognise the quadrature rule of a coarse solution among candidates, and make the solution canonical.
 
     Parameters
     ----------
     A : (my, mx) coefficient raster.
+    space : the coarse space.
     U : (N+1, M+1) nodal values as the user computed them.
-    free : (N+1, M+1) mask of free nodes.
-    candidates : load vectors A_q U on the same nodes by name of the rule, in order of preference.
+    candidates : load vectors A_q U (N+1, M+1) by name of the rule, in order of preference.
+
+    Returns
+    -------
+    Reading, without a load where all candidates are rougher than ``ROUGH``.
     """
-    rough = {name: roughness(F, free) for name, F in candidates.items()}
+    rough = {name: roughness(F, space.free) for name, F in candidates.items()}
     best = min(rough.values())
     if best > ROUGH:
-        return Reading(U, None, None, "none", rough)
+        return Reading(U, None, "none", rough)
     name, ties = choose(rough)
-    chosen = read_given(A, grid, U, free, candidates[name], name)
-    others = {n: read_given(A, grid, U, free, candidates[n], n) for n in ties}
-    scale = np.linalg.norm(chosen.U)
-    differing = [n for n, other in others.items() if np.linalg.norm(other.U - chosen.U) > SAME * scale]
+    chosen = read_given(A, space, U, candidates[name], name)
+    others = {n: read_given(A, space, U, candidates[n], n) for n in ties}
+    norm = np.linalg.norm(chosen.U)
+    differing = [n for n, other in others.items() if np.linalg.norm(other.U - chosen.U) > SAME * norm]
     log.info("coarse solution read as %s (roughness %.2g)", chosen.rule, rough[chosen.rule])
-    return Reading(chosen.U, chosen.F, chosen.f, chosen.rule, rough, tuple(differing))
+    return Reading(chosen.U, chosen.load, chosen.rule, rough, tuple(differing))

@@ -1,25 +1,29 @@
-"""Multigrid-CG steps from a field towards u_h, with the error they removed."""
+"""Multigrid-CG steps from a field towards u_h, and what one of them tells of its error."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .checks import check_refinement
 from .guard import FLAGGED_FROM, Status
-from .solvers.q1 import energy_norm, energy_product
-from .solvers.transfer import prolongate
+from .solvers.medium import Medium
+from .solvers.norms import energy_norm, energy_squared
+from .solvers.space import Space
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from .problem import Problem
+    from .solvers.multigrid import Multigrid
+    from .solvers.stencil import Stencil
 
 #: Up to this contrast the hierarchy of an estimate may be in float32, at a third of the cost; its residual never is.
 SINGLE_PRECISION_UP_TO = 1e4
-#: Estimated error of the raster from which it is told.
+#: Estimated error of the raster from which the user is told.
 NOTED_FROM = 0.02
 #: Steps after which ``refine_to`` gives up.
 MAX_STEPS = 60
@@ -27,10 +31,16 @@ MAX_STEPS = 60
 
 @dataclass(frozen=True)
 class Refinement:
-    """A refined field (ny+1, nx+1), the steps taken, and estimates of the relative energy error against u_h.
+    """A refined field, and estimates of the relative energy error against u_h.
 
-    ``before`` is the Hestenes-Stiefel sum: a lower bound of the error of the field that was refined, 0.97 to 1 of it
-    in practice after one step at contrast 10. ``after`` is what one more step would take off, likewise.
+    Attributes
+    ----------
+    field : (ny+1, nx+1) nodal values.
+    steps : multigrid-CG steps taken.
+    before : Hestenes-Stiefel sum: a lower bound of the error of the field that was refined, 0.97 to 1 of it in practice
+        after one step at contrast 10.
+    after : what one more step would take off, likewise.
+    converged : whether a tolerance was reached; True for a number of steps.
     """
 
     field: np.ndarray
@@ -42,24 +52,27 @@ class Refinement:
 
 def refine(
     field: np.ndarray,
-    A: np.ndarray,
+    medium: Medium,
     b: np.ndarray,
-    free: np.ndarray,
-    size: tuple[float, float],
+    fine: Space,
     *,
     steps: int = 0,
     tolerance: float | None = None,
 ) -> Refinement:
-    """Multigrid-CG from ``field``.
+    """Take multigrid-CG steps from a field.
 
     Parameters
     ----------
-    field : (ny+1, nx+1) start; keeps its values at fixed nodes.
-    A : (my, mx) coefficient cells.
+    field : (ny+1, nx+1) nodal values to start from; keeps its values at fixed nodes.
+    medium : the coefficient, numpy.
     b : (ny+1, nx+1) load vector.
-    free : (N+1, M+1) mask of the free nodes of the coarse grid.
+    fine : the fine space.
     steps : number of steps, or
     tolerance : relative energy error against u_h (estimated) to reach in at most ``MAX_STEPS``.
+
+    Returns
+    -------
+    Refinement
 
     Raises
     ------
@@ -69,44 +82,70 @@ def refine(
     check_refinement(steps, tolerance)
     from .solvers.multigrid import Multigrid
 
-    mask, coefficient, start, load = _tensors(field, A, b, free)
-    mg = Multigrid(coefficient, (field.shape[0] - 1, field.shape[1] - 1), size, mask)
+    start, load = _tensors(field, b)
+    mg = Multigrid(medium.tensors(), fine.cells, fine.size, _free(fine))
     u, info = mg.solve(load, start, tolerance=tolerance or 0.0, max_iterations=MAX_STEPS if tolerance else steps)
     refined = u[0].numpy()
-    norm = energy_norm(refined, A, size)
+    norm = energy_norm(refined, medium, fine.size)
     before = float(info.energy_drop[0].clamp_min(0).sqrt()) / norm if norm else 0.0
     return Refinement(refined, info.iterations, before, float(mg.relative_error(load, u)[0]), info.converged)
 
 
-def estimate_error(
-    field: np.ndarray, A: np.ndarray, b: np.ndarray, free: np.ndarray, size: tuple[float, float]
-) -> float:
-    """Relative energy error of ``field`` against u_h, estimated by one multigrid step.
+class ErrorEstimator:
+    """Estimates of relative energy errors against u_h by one multigrid step, for any number of fields.
 
-    Parameters as for :func:`refine`. A lower bound up to the norm it is relative to (docs/trust.md has figures).
+    Parameters
+    ----------
+    medium : the coefficient, numpy.
+    fine : the fine space.
 
     Examples
     --------
-    >>> from ngs_nhcsr.solvers.q1 import mass_apply
-    >>> b, free = mass_apply(np.ones((17, 17))), np.pad(np.ones((3, 3), bool), 1)
-    >>> round(estimate_error(np.zeros((17, 17)), np.ones((4, 4)), b, free, (1.0, 1.0)), 2)
+    >>> from ngs_nhcsr.solvers.load import Load
+    >>> estimator = ErrorEstimator(Medium(np.ones((4, 4))), Space((16, 16)))
+    >>> round(estimator(np.zeros((17, 17)), Load.of(1.0, (16, 16)).vector((16, 16))), 2)
     1.0
     """
-    from .solvers.multigrid import Multigrid, fine_stencil
 
-    cells = (field.shape[0] - 1, field.shape[1] - 1)
-    a, u = float(A.max()), float(np.abs(field).max())
-    single = u > 0 and a <= SINGLE_PRECISION_UP_TO * float(A.min())
-    if single:  # numbers near one
-        A, field, b = A / a, field / u, b / (a * u)
-    mask, coefficient, start, load = _tensors(field, A, b, free)
-    hierarchy = coefficient.float() if single else coefficient
-    mg = Multigrid(hierarchy, cells, size, mask, smoothing=1)
-    return float(mg.relative_error(load, start, fine_stencil(coefficient, cells, size))[0])
+    def __init__(self, medium: Medium, fine: Space):
+        self.fine = fine
+        self._largest = float(medium.values.max())
+        # Numbers near one, so that a hierarchy in float32 neither overflows nor loses digits.
+        self._medium = medium.scaled(1 / self._largest).tensors()
+        self._single = medium.contrast <= SINGLE_PRECISION_UP_TO
+
+    @cached_property
+    def _hierarchy(self) -> Multigrid:
+        from .solvers.multigrid import Multigrid
+
+        medium = self._medium.map(lambda v: v.float()) if self._single else self._medium
+        return Multigrid(medium, self.fine.cells, self.fine.size, _free(self.fine), smoothing=1)
+
+    @cached_property
+    def _operator(self) -> Stencil:
+        from .solvers.stencil import fine_stencil
+
+        return fine_stencil(self._medium, self.fine.cells, self.fine.size)
+
+    def __call__(self, field: np.ndarray, b: np.ndarray) -> float:
+        """Estimate the error of a field: a lower bound up to the norm it is relative to (docs/trust.md has figures).
+
+        Parameters
+        ----------
+        field : (ny+1, nx+1) nodal values with the right Dirichlet data.
+        b : (ny+1, nx+1) load vector.
+
+        Returns
+        -------
+        Relative error |||u_h − v||| / |||u_h||| of the field v.
+        """
+        u = float(np.abs(field).max()) or 1.0
+        start, load = _tensors(field / u, b / (self._largest * u))
+        return float(self._hierarchy.relative_error(load, start, self._operator)[0])
 
 
 def coefficient_error(
-    field: np.ndarray, A: np.ndarray, variation: np.ndarray | None, size: tuple[float, float]
+    field: np.ndarray, medium: Medium, variation: np.ndarray | None, size: tuple[float, float]
 ) -> float:
     r"""Estimate the relative energy error from one value per cell of a coefficient that varies inside the cells.
 
@@ -118,25 +157,44 @@ def coefficient_error(
     Parameters
     ----------
     field : (ny+1, nx+1) nodal values.
-    A : (my, mx) cell values.
+    medium : the coefficient.
     variation : (my, mx) 1 − a_h/a_a in the cells; ``None``: constant.
     size : (Ly, Lx) of the rectangle.
+
+    Returns
+    -------
+    Relative energy error against the solution for the coefficient itself.
 
     Examples
     --------
     >>> x = np.linspace(0, 1, 9)[None, :] * np.ones((9, 1))
-    >>> round(coefficient_error(x, np.ones((4, 4)), np.full((4, 4), 0.25), (1.0, 1.0)), 12)
+    >>> round(coefficient_error(x, Medium(np.ones((4, 4))), np.full((4, 4), 0.25), (1.0, 1.0)), 12)
     0.5
     """
-    total = 0.0 if variation is None else energy_product(field, field, A, size)
-    return float(np.sqrt(energy_product(field, field, A * variation, size) / total)) if total > 0 else 0.0
+    if variation is None:
+        return 0.0
+    total = energy_squared(field, medium, size)
+    lost = energy_squared(field, Medium(medium.values * variation), size)  # type: ignore[operator]
+    return float(np.sqrt(lost / total)) if total > 0 else 0.0
 
 
 def judge_raster(
     status: Status, notes: tuple[str, ...], values: np.ndarray, problem: Problem
 ) -> tuple[Status, tuple[str, ...]]:
-    """Status and notes with what one value per raster cell costs where the coefficient varies inside the cells."""
-    lost = coefficient_error(values, problem.A, problem.raster.variation, problem.grid.size)
+    """Add what one value per raster cell costs where the coefficient varies inside the cells.
+
+    Parameters
+    ----------
+    status : so far.
+    notes : so far, in sentences.
+    values : (ny+1, nx+1) the field.
+    problem : with the variation of its coefficient.
+
+    Returns
+    -------
+    Status, INACCURATE where that costs too much, and notes.
+    """
+    lost = coefficient_error(values, problem.medium, problem.variation, problem.space.size)
     if lost > NOTED_FROM:
         notes += (
             f"one value per raster cell costs about {lost:.0%} in energy, which only a raster that resolves it mends.",
@@ -146,12 +204,14 @@ def judge_raster(
     return status, notes
 
 
-def _tensors(
-    field: np.ndarray, A: np.ndarray, b: np.ndarray, free: np.ndarray
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Mask of free fine nodes (ny+1, nx+1), then coefficient, field and load (1, …) in float64."""
+def _free(fine: Space) -> Tensor:
     import torch
 
-    mask = torch.from_numpy(prolongate(free.astype(float), (field.shape[0] - 1, field.shape[1] - 1)) > 0)
-    coefficient, start, load = (torch.from_numpy(np.array(v, dtype=np.float64))[None] for v in (A, field, b))
-    return mask, coefficient, start, load
+    return torch.from_numpy(fine.free.copy())
+
+
+def _tensors(*arrays: np.ndarray) -> tuple[Tensor, ...]:
+    """Arrays as batches of one in float64."""
+    import torch
+
+    return tuple(torch.from_numpy(np.array(v, dtype=np.float64))[None] for v in arrays)

@@ -3,22 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T", bound=Callable)
+Entry = TypeVar("Entry", bound=Callable)
 
 
 class Registry(Generic[T]):
-    """Named functions of one kind; unknown names raise with the list of known ones."""
+    """Named functions or classes of one kind; ``registry[name]`` raises ``ValueError`` with all names if there is none.
+
+    Parameters
+    ----------
+    kind : what they are, for messages.
+
+    Examples
+    --------
+    >>> greetings = Registry("greeting")
+    >>> @greetings.register("english")
+    ... def hello(): return "hello"
+    >>> greetings["english"](), greetings.names()
+    ('hello', ['english'])
+    """
 
     def __init__(self, kind: str):
         self.kind = kind
         self._entries: dict[str, T] = {}
 
-    def register(self, name: str) -> Callable[[T], T]:
-        """Decorator that adds a function under ``name``."""
+    def register(self, name: str) -> Callable[[Entry], Entry]:
+        """Make a decorator that adds a function or class.
 
-        def add(entry: T) -> T:
+        Parameters
+        ----------
+        name : under which it is found.
+
+        Returns
+        -------
+        Callable
+            Returns what it is given; raises ``ValueError`` if the name is taken.
+        """
+
+        def add(entry: Any) -> Any:
             if name in self._entries:
                 raise ValueError(f"{self.kind} {name!r} is registered twice")
             self._entries[name] = entry
@@ -33,5 +57,5 @@ class Registry(Generic[T]):
             raise ValueError(f"no {self.kind} called {name!r}; there are: {', '.join(sorted(self._entries))}") from None
 
     def names(self) -> list[str]:
-        """All registered names, sorted."""
+        """Return all names, sorted."""
         return sorted(self._entries)

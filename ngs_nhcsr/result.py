@@ -6,35 +6,35 @@ import sys
 import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
-import ngsolve as ngs
 import numpy as np
 
 from .errors import InvalidProblem, NhcsrWarning, UntrustedResult
 from .guard import Status
-from .ngsolve_io.velocity import velocity_field
-from .pde import energy_distance, solve_problem
+from .options import OnUntrusted
 from .problem import Problem
-from .refine import Refinement, estimate_error
-from .solvers.transfer import prolongate
+from .refine import ErrorEstimator, Refinement
+from .solvers.bvp import NEEDS_LOAD
+from .solvers.norms import energy_distance, functional
+from .solvers.pde import PDE
 
 if TYPE_CHECKING:
-    from .solvers.flux.flux import EquilibratedFlux
+    from .ngsolve_io.types import GridFunction
+    from .solvers.flux import EquilibratedFlux
     from .solvers.trace import TraceField
 
 #: Multigrid-CG steps for the flux of the error bounds.
 BOUND_CYCLES = 3
-NEEDS_LOAD = "this needs the load; pass f= or form= to correct()."
-OnUntrusted = Literal["raise", "warn", "return"]
-Target = Literal["fine", "pde"]
+#: Modules whose frames a warning skips: it is to point at the user's line.
+INSIDE = ("result", "pipeline", "corrector", "prepared", "api")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class Correction:
-    """A corrected solution with its provenance.
+    """A corrected solution with its provenance; ``print`` it for a summary.
 
-    With ``target="pde"`` the values are those of the PDE's solution at the nodes, estimate and bounds are those of
+    With ``target="pde"`` the values are those of the PDE's solution u at the nodes, estimate and bounds are those of
     :attr:`field`, and no network took part.
 
     Attributes
@@ -42,20 +42,22 @@ class Correction:
     u_fine : GridFunction on the fine mesh (H1, order 1), or in the space given by ``fes``.
     values : (ny+1, nx+1) its nodal values on the fine tensor grid.
     status : see :class:`Status`.
-    problem : what was read from NGSolve.
+    problem : what was read from NGSolve; ``None`` at scale 1.
     notes : everything the user should know, in sentences.
     timings : seconds per stage.
-    model : name of the model.
+    model : name of the model; empty where no network took part.
     energy, coarse_energy : E(v) = ½ a(v, v) − f(v) of the result and of the canonical coarse solution, where the load
         is known; their difference is half the difference of the squared energy errors against u_h.
     refinement : steps and error estimates, where ``refine`` or ``refine_to`` was asked for.
     damping : 1 for the network's own field, 0 for the coarse solution, between them for a damped one.
-    estimate : relative energy error as estimated for the status, where that was needed; see :attr:`error_estimate`.
-    target : "fine" for u_h, the Q1 solution on the fine mesh, or "pde" for the solution of the PDE.
-    trace : the PDE's solution itself, where that was the target; see :attr:`field`.
+    estimate : relative energy error against u_h as estimated for the status, where that was needed; see
+        :attr:`error_estimate`.
+    target : "fine" for u_h, the Q1 solution on the fine mesh, "pde" for the solution u of the PDE, or the name of
+        another ``Target``.
+    solution : what the target's ``solve`` returned, where it was not "fine"; see :attr:`field`.
     """
 
-    u_fine: ngs.GridFunction
+    u_fine: GridFunction
     values: np.ndarray
     status: Status
     problem: Problem | None
@@ -67,26 +69,55 @@ class Correction:
     damping: float = 1.0
     refinement: Refinement | None = None
     estimate: float | None = None
-    target: Target = "fine"
-    trace: TraceField | None = None
+    target: str = "fine"
+    solution: Any = None
 
     def __repr__(self) -> str:
-        ny, nx = (n - 1 for n in self.values.shape)
+        ny, nx = self.cells
         return f"<Correction {self.status.name}, target {self.target!r}, {nx} x {ny} cells, {len(self.notes)} notes>"
+
+    def __str__(self) -> str:
+        seconds = ", ".join(f"{name} {t:.3f}" for name, t in self.timings.items())
+        notes = " ".join(self.notes) or "none"
+        return "\n".join(
+            (
+                f"{self.status.name}: {self.status.value}",
+                f"error:   {self._error_line()}",
+                f"solver:  {self.model or self.target}, {self.cells[1]} x {self.cells[0]} fine cells",
+                f"seconds: {sum(self.timings.values()):.3f} ({seconds})",
+                f"notes:   {notes}",
+            )
+        )
+
+    def _error_line(self) -> str:
+        if self.target == "pde":
+            return f"relative energy error at most {self.error_estimate:.2g} against the PDE's solution u, guaranteed"
+        if self.estimate is None:
+            return "not estimated; see error_estimate"
+        return f"relative energy error about {self.estimate:.2g} against u_h, the Q1 solution of the fine mesh"
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Fine cells (ny, nx)."""
+        return self.values.shape[0] - 1, self.values.shape[1] - 1
 
     @cached_property
     def field(self) -> TraceField:
-        """The PDE's own solution of this problem, without a mesh below the pixels; made on first use.
+        """The PDE's own solution u of this problem, without a mesh below the pixels; made on first use.
 
         Values, gradients, fluxes and guaranteed bounds come from it (``solvers.trace.TraceField``); about 0.05 s at
         128 x 128 pixels.
+
+        Returns
+        -------
+        The field; its origin is the lower left corner of the rectangle.
 
         Raises
         ------
         InvalidProblem
             If the load is not known, or a side is Dirichlet in part only.
         """
-        return self.trace if self.trace is not None else solve_problem(self._known())
+        return self.solution if self.target == "pde" else PDE().solve(self._known())
 
     @cached_property
     def discretisation_error(self) -> float:
@@ -95,34 +126,43 @@ class Correction:
         Measured from this field, which is u_h to :attr:`error_estimate`; made on first use. It is what pixelation and
         mesh cost: large where pixels of high contrast meet in points (docs/pde.md).
 
+        Returns
+        -------
+        The distance, 0 … 1 and more.
+
         Raises
         ------
         InvalidProblem
-            Like :attr:`field`; and with ``target="pde"``, whose values are not those of u_h.
+            Like :attr:`field`; and for other targets than "fine", whose values are not those of u_h.
         """
-        if self.target == "pde":
+        if self.target != "fine":
             raise InvalidProblem('discretisation_error is that of a fine solution; correct with target="fine" for it.')
         problem = self._known()
-        load = problem.load((self.values.shape[0] - 1, self.values.shape[1] - 1))
-        if load is None:
-            raise InvalidProblem(NEEDS_LOAD)
-        return energy_distance(self.values, problem.A, load, problem.grid.size, self.field)
+        b = problem.known_load.vector(self.cells)
+        E_v = functional(self.values, problem.medium, b, problem.space.size)
+        return energy_distance(E_v, PDE().energy(self.field, problem), self.field.energy)
 
-    def velocity(self) -> ngs.GridFunction:
-        """−a∇u of the PDE's solution on the fine mesh, an HDiv GridFunction of order 0: conservative to round-off.
+    def velocity(self) -> GridFunction:
+        """Make −a∇u of the PDE's solution on the fine mesh: conservative to round-off.
 
         The integral of its divergence over a fine cell is that of f; its flux through a facet is that of the dual
         field (``field.flux``), which has guaranteed bounds.
+
+        Returns
+        -------
+        HDiv GridFunction of order 0.
 
         Raises
         ------
         InvalidProblem
             Like :attr:`field`, or if the fine mesh cuts pixels.
         """
+        from .ngsolve_io.velocity import velocity_field
+
         return velocity_field(self.u_fine.space.mesh, self.values.shape, self.field)
 
     def _known(self) -> Problem:
-        if self.problem is None or self.problem.f is None:
+        if self.problem is None or self.problem.load is None or not self.problem.decided:
             raise InvalidProblem(NEEDS_LOAD)
         return self.problem
 
@@ -136,6 +176,10 @@ class Correction:
         refined, else the figure the status was found with, else made on first use (about 0.05 s at 512 x 512).
         docs/trust.md tells how near it comes.
 
+        Returns
+        -------
+        The estimate, or the bound.
+
         Raises
         ------
         InvalidProblem
@@ -147,42 +191,38 @@ class Correction:
             return self.refinement.after
         if self.estimate is not None:
             return self.estimate
-        problem = self.problem
-        if problem is None or not problem.decided:
-            raise InvalidProblem("an error estimate needs the load; pass f= or form= to correct().")
-        cells = (self.values.shape[0] - 1, self.values.shape[1] - 1)
-        load = problem.load(cells)
-        if load is None:
-            raise InvalidProblem("an error estimate needs the load; pass f= or form= to correct().")
-        return estimate_error(self.values, problem.A, load, problem.field.free, problem.grid.size)
+        problem = self._known()
+        estimator = ErrorEstimator(problem.medium, problem.space.with_cells(self.cells))
+        return estimator(self.values, problem.known_load.vector(self.cells))
 
     @cached_property
     def flux(self) -> EquilibratedFlux:
         """The equilibrated flux behind the bounds, made on first use (about 0.2 s at 512 x 512).
+
+        Returns
+        -------
+        The flux; it bounds the error of any field with these Dirichlet data.
 
         Raises
         ------
         InvalidProblem
             If the load is not known, a side is free, or the fine cells cut raster cells.
         """
-        from .solvers.flux.flux import EquilibratedFlux
+        from .solvers.flux import EquilibratedFlux
 
         if self.target == "pde":
             raise InvalidProblem(
                 'with target="pde" the dual field is field.flux, and field.bounds.indicator is cellwise.'
             )
-        problem = self.problem
-        if problem is None or problem.reading.f is None or not problem.decided:
-            raise InvalidProblem("an error bound needs the load; pass f= or form= to correct().")
-        if not all(problem.field.sides):
+        problem = self._known()
+        if not all(problem.space.sides):
             raise InvalidProblem("error bounds need Dirichlet conditions on all sides.")
-        cells = (self.values.shape[0] - 1, self.values.shape[1] - 1)
         boundary = np.concatenate([self.values[0], self.values[-1], self.values[:, 0], self.values[:, -1]])
         return EquilibratedFlux(
             problem.A,
-            cells,
-            prolongate(problem.reading.f, cells),
-            problem.grid.size,
+            self.cells,
+            problem.known_load.at(self.cells),
+            problem.space.size,
             cycles=BOUND_CYCLES,
             start=self.values if np.abs(boundary).max() > 0 else None,
         )
@@ -202,25 +242,26 @@ class Correction:
         return self.field.relative_error_bound if self.target == "pde" else self.flux.relative_bound(self.values)
 
     @cached_property
-    def indicator(self) -> ngs.GridFunction:
-        """Cellwise contributions to the bound, an L2 GridFunction of order 0 on the fine mesh."""
-        space = ngs.L2(self.u_fine.space.mesh, order=0)
-        out = ngs.GridFunction(space)
-        values = self.flux.indicator(self.values).ravel()
-        if space.ndof != len(values):
-            raise InvalidProblem("the indicator lives on the fine tensor mesh; leave fes= out.")
-        out.vec.FV().NumPy()[:] = values
-        return out
+    def indicator(self) -> GridFunction:
+        """Cellwise contributions to the bound, an L2 GridFunction of order 0 on the fine mesh; raises like ``flux``."""
+        from .ngsolve_io.write_back import cell_field
 
-
-def check_on_untrusted(value: object) -> None:
-    """Raise ``InvalidProblem`` unless the value is one of ``OnUntrusted``."""
-    if value not in ("raise", "warn", "return"):
-        raise InvalidProblem(f'on_untrusted must be "raise", "warn" or "return", not {value!r}.')
+        return cell_field(self.u_fine.space.mesh, self.flux.indicator(self.values))
 
 
 def report(result: Correction, on_untrusted: OnUntrusted) -> None:
-    """Raise or warn as asked; notes on an accepted result are always warnings, at the line of the user's call."""
+    """Raise or warn as asked; notes on an accepted result are always warnings, at the line of the user's call.
+
+    Parameters
+    ----------
+    result : what was found.
+    on_untrusted : "raise", "warn" or "return".
+
+    Raises
+    ------
+    UntrustedResult
+        With "raise", if the status is not ACCEPTED.
+    """
     message = " ".join(result.notes)
     if not result.status.trusted:
         message = f"{result.status.name}: {result.status.value} {message}".strip()
@@ -231,8 +272,8 @@ def report(result: Correction, on_untrusted: OnUntrusted) -> None:
 
 
 def _levels_to_user() -> int:
-    """Frames from :func:`report` to the first one outside ``correct`` and ``Corrector``."""
-    inside = (__name__, f"{__package__}.corrector", f"{__package__}.exact")
+    """Frames from :func:`report` to the first one outside this package's own calls."""
+    inside = tuple(f"{__package__}.{name}" for name in INSIDE)
     frame, levels = sys._getframe(1), 1
     while frame is not None and frame.f_globals.get("__name__") in inside:
         frame, levels = frame.f_back, levels + 1

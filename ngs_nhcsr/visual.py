@@ -12,19 +12,31 @@ import ngsolve as ngs
 import numpy as np
 
 from .errors import DependencyMissing, InvalidProblem, NhcsrWarning
+from .ngsolve_io.meshes import vertices
 
 if TYPE_CHECKING:
     import pyvista as pv
 
 #: Colour map of solutions and of errors.
 FIELD_MAP, ERROR_MAP = "viridis", "magma"
+#: Scalar bar, as PyVista's ``scalar_bar_args``.
 BAR: dict[str, Any] = {"vertical": True, "title_font_size": 16, "label_font_size": 13, "height": 0.6, "position_y": 0.2}
 
 
-def _pyvista() -> Any:
-    """PyVista, set up to render off screen where there is no display.
+def import_pyvista() -> Any:
+    """Import PyVista, set up to render off screen where there is no display.
 
     VTK crashes the process instead of raising where neither a display nor EGL is there, so that is asked first.
+
+    Returns
+    -------
+    module
+        PyVista.
+
+    Raises
+    ------
+    DependencyMissing
+        If it is not installed, or there is nothing to render with.
     """
     if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
         if ctypes.util.find_library("EGL") is None and ctypes.util.find_library("OSMesa") is None:
@@ -41,13 +53,22 @@ def _pyvista() -> Any:
 
 
 def _off_screen() -> bool:
+    """Whether there is no display."""
     return sys.platform.startswith("linux") and not os.environ.get("DISPLAY")
 
 
 def to_pyvista(u: ngs.GridFunction, name: str = "u") -> pv.UnstructuredGrid:
-    """A scalar GridFunction as a PyVista grid, with the values at the vertices as point data ``name``.
+    """Convert a scalar GridFunction to a PyVista grid; of higher orders only the vertex values are taken.
 
-    Triangles and quads; of higher orders only the vertex values are shown.
+    Parameters
+    ----------
+    u : real scalar H1 function on a two-dimensional mesh of triangles and quads.
+    name : of the point data.
+
+    Returns
+    -------
+    pv.UnstructuredGrid
+        With the values at the vertices as point data.
 
     Raises
     ------
@@ -56,7 +77,7 @@ def to_pyvista(u: ngs.GridFunction, name: str = "u") -> pv.UnstructuredGrid:
     DependencyMissing
         If PyVista is not installed.
     """
-    pv = _pyvista()
+    pv = import_pyvista()
     mesh = u.space.mesh
     if u.space.type != "h1ho" or u.space.dim != 1 or u.space.is_complex or mesh.dim != 2:
         raise InvalidProblem("to_pyvista needs a real scalar H1 GridFunction on a two-dimensional mesh.")
@@ -70,14 +91,24 @@ def to_pyvista(u: ngs.GridFunction, name: str = "u") -> pv.UnstructuredGrid:
             cells.append(np.column_stack([np.full(len(mine), count), mine]).ravel())
             kinds.append(np.full(len(mine), kind, np.uint8))
     points = np.zeros((mesh.nv, 3))
-    points[:, :2] = np.array(mesh.ngmesh.Coordinates())[:, :2]
+    points[:, :2] = vertices(mesh)
     grid = pv.UnstructuredGrid(np.concatenate(cells), np.concatenate(kinds), points)
     grid.point_data[name] = u.vec.FV().NumPy()[: mesh.nv].copy()
     return grid
 
 
-def _limits(*fields: np.ndarray) -> tuple[float, float]:
-    """Common colour limits; a constant field gets a small interval around its value, NaN are left out and told."""
+def colour_limits(*fields: np.ndarray) -> tuple[float, float]:
+    """Compute common colour limits of fields.
+
+    Parameters
+    ----------
+    *fields : arrays of any shape; values that are not finite are left out with a warning.
+
+    Returns
+    -------
+    tuple[float, float]
+        Smallest and largest value; for a constant field a small interval around it.
+    """
     values = np.concatenate([f.ravel() for f in fields])
     finite = values[np.isfinite(values)]
     if len(finite) < len(values):
@@ -89,16 +120,47 @@ def _limits(*fields: np.ndarray) -> tuple[float, float]:
     return (lo - pad, hi + pad)
 
 
-def _plotter(plotter: Any, shape: tuple[int, int] = (1, 1), size: tuple[int, int] = (900, 750)) -> Any:
+def make_plotter(plotter: Any, shape: tuple[int, int] = (1, 1), size: tuple[int, int] = (900, 750)) -> Any:
+    """Make a plotter with white background, off screen where there is no display.
+
+    Parameters
+    ----------
+    plotter : one to return as it is; None: make one.
+    shape : (rows, columns) of panels.
+    size : (width, height) in pixels.
+
+    Returns
+    -------
+    pv.Plotter
+        The plotter.
+
+    Raises
+    ------
+    DependencyMissing
+        If PyVista is not installed or cannot draw.
+    """
     if plotter is not None:
         return plotter
-    pv = _pyvista()
+    pv = import_pyvista()
     made = pv.Plotter(shape=shape, off_screen=_off_screen(), window_size=size, border=False)
     made.set_background("white")
     return made
 
 
-def _finish(plotter: Any, path: Any, show: bool) -> Any:
+def finish(plotter: Any, path: Any, show: bool) -> Any:
+    """Save or show what was drawn.
+
+    Parameters
+    ----------
+    plotter : with the drawing.
+    path : of the picture to save; None: none.
+    show : open a window if no picture is saved and there is a display.
+
+    Returns
+    -------
+    pv.Plotter
+        The plotter.
+    """
     if path is not None:
         plotter.screenshot(str(path))
     elif show and not plotter.off_screen:
@@ -111,6 +173,7 @@ def _bar(title: str) -> dict[str, Any]:
 
 
 def _flat(plotter: Any, grid: Any, name: str, title: str, limits: tuple[float, float], cmap: str) -> None:
+    """Draw a map seen from above into the current panel."""
     plotter.add_mesh(grid, scalars=name, cmap=cmap, clim=limits, scalar_bar_args=_bar(name), lighting=False)
     plotter.add_text(title, font_size=11, color="black", position="upper_left")
     plotter.view_xy()
@@ -129,14 +192,35 @@ def plot_field(
     path: Any = None,
     show: bool = True,
 ) -> pv.Plotter:
-    """Map of a GridFunction, seen from above; returns the plotter.
+    """Draw a map of a GridFunction, seen from above.
 
-    ``path`` saves a picture; without a display nothing is shown and the plotter renders off screen.
+    Parameters
+    ----------
+    u : the field.
+    title : above the picture.
+    name : of the field, at its bar.
+    cmap : colour map of Matplotlib.
+    limits : (lowest, highest) value of the colour map; default: those of the field.
+    plotter : to draw into; default: a new one.
+    path : of a picture to save.
+    show : open a window if no picture is saved; without a display nothing is shown.
+
+    Returns
+    -------
+    pv.Plotter
+        For more drawing; close it at the end.
+
+    Raises
+    ------
+    InvalidProblem
+        If the field is not a real scalar H1 function on a two-dimensional mesh.
+    DependencyMissing
+        If PyVista is not installed or cannot draw.
     """
     grid = to_pyvista(u, name)
-    plotter = _plotter(plotter)
-    _flat(plotter, grid, name, title, limits or _limits(grid.point_data[name]), cmap)
-    return _finish(plotter, path, show)
+    plotter = make_plotter(plotter)
+    _flat(plotter, grid, name, title, limits or colour_limits(grid.point_data[name]), cmap)
+    return finish(plotter, path, show)
 
 
 def plot_warp(
@@ -151,17 +235,39 @@ def plot_warp(
     path: Any = None,
     show: bool = True,
 ) -> pv.Plotter:
-    """Surface of a GridFunction in 3-D; returns the plotter.
+    """Draw a GridFunction as a surface in 3-D.
 
-    The largest absolute value (of ``limits``, if given) is drawn ``height`` times the domain's width high, so that
-    surfaces with the same limits have the same scale.
+    Parameters
+    ----------
+    u : the field.
+    height : of the largest absolute value (of ``limits``, if given) in widths of the domain, so that surfaces with the
+        same limits have the same scale.
+    title : above the picture.
+    name : of the field, at its bar.
+    cmap : colour map of Matplotlib.
+    limits : (lowest, highest) value of the colour map; default: those of the field.
+    plotter : to draw into; default: a new one.
+    path : of a picture to save.
+    show : open a window if no picture is saved; without a display nothing is shown.
+
+    Returns
+    -------
+    pv.Plotter
+        For more drawing; close it at the end.
+
+    Raises
+    ------
+    InvalidProblem
+        If the field is not a real scalar H1 function on a two-dimensional mesh.
+    DependencyMissing
+        If PyVista is not installed or cannot draw.
     """
     grid = to_pyvista(u, name)
     values = grid.point_data[name]
     width = max(grid.bounds[1] - grid.bounds[0], grid.bounds[3] - grid.bounds[2])
-    limits = limits or _limits(values)
+    limits = limits or colour_limits(values)
     peak = max(map(abs, limits)) or 1.0
-    plotter = _plotter(plotter)
+    plotter = make_plotter(plotter)
     surface = grid.warp_by_scalar(name, factor=height * width / peak)
     plotter.add_mesh(
         surface,
@@ -174,7 +280,7 @@ def plot_warp(
     plotter.add_text(title, font_size=11, color="black", position="upper_left")
     plotter.view_isometric()
     plotter.camera.zoom(0.95)
-    return _finish(plotter, path, show)
+    return finish(plotter, path, show)
 
 
 def plot_compare(
@@ -186,15 +292,29 @@ def plot_compare(
     path: Any = None,
     show: bool = True,
 ) -> pv.Plotter:
-    """Coarse | corrected | fine reference | error, with linked views and shared colour limits; returns the plotter.
+    """Draw coarse, corrected and reference solution side by side, with linked views and shared colour limits.
 
-    The error panel shows |corrected − reference| with limits of its own; both must live on the same fine mesh.
-    Without a reference the last two panels are left out.
+    Parameters
+    ----------
+    coarse : coarse solution.
+    corrected : corrected field on the fine mesh.
+    reference : fine solution on the same mesh; with it there are two more panels, itself and |corrected − reference|
+        with limits of its own.
+    warp : draw surfaces in 3-D instead of maps.
+    path : of a picture to save.
+    show : open a window if no picture is saved; without a display nothing is shown.
+
+    Returns
+    -------
+    pv.Plotter
+        For more drawing; close it at the end.
 
     Raises
     ------
     InvalidProblem
         If corrected and reference have different numbers of degrees of freedom.
+    DependencyMissing
+        If PyVista is not installed or cannot draw.
     """
     panels = [("coarse", coarse), ("corrected", corrected)]
     error = None
@@ -207,10 +327,10 @@ def plot_compare(
         panels.append(("fine reference", reference))
         error = ngs.GridFunction(corrected.space)
         error.vec.FV().NumPy()[:] = np.abs(corrected.vec.FV().NumPy() - reference.vec.FV().NumPy())
-    limits = _limits(*(u.vec.FV().NumPy()[: u.space.mesh.nv] for _, u in panels))
+    limits = colour_limits(*(u.vec.FV().NumPy()[: u.space.mesh.nv] for _, u in panels))
     count = len(panels) + (error is not None)
     rows, columns = (2, 2) if count == 4 else (1, count)
-    plotter = _plotter(None, (rows, columns), (620 * columns, 540 * rows))
+    plotter = make_plotter(None, (rows, columns), (620 * columns, 540 * rows))
     draw = plot_warp if warp else plot_field
     for k, (title, u) in enumerate(panels):
         plotter.subplot(k // columns, k % columns)
@@ -223,4 +343,4 @@ def plot_compare(
             error, title="error: abs(corrected - reference)", name="error", cmap=ERROR_MAP, plotter=plotter, show=False
         )
     plotter.link_views()
-    return _finish(plotter, path, show)
+    return finish(plotter, path, show)

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from .coarse import coarse_solve
     from .fine import fine_solve
     from .flux import EquilibratedFlux
+    from .load import Load
     from .lod import LOD
+    from .medium import Medium
     from .msfem import MsFEM
     from .multigrid import Multigrid
-    from .q1 import relative_errors
+    from .norms import relative_errors
+    from .space import Space
     from .substructuring.scheme import Scheme
     from .trace import TraceField, effective_conductivity, solve_pde
 
@@ -32,14 +35,17 @@ __getattr__, __dir__ = lazy(
     {
         "EquilibratedFlux": "flux",
         "LOD": "lod",
+        "Load": "load",
+        "Medium": "medium",
         "MsFEM": "msfem",
         "Multigrid": "multigrid",
+        "Space": "space",
         "Scheme": "substructuring.scheme",
         "TraceField": "trace",
         "coarse_solve": "coarse",
         "effective_conductivity": "trace",
         "fine_solve": "fine",
-        "relative_errors": "q1",
+        "relative_errors": "norms",
         "solve_pde": "trace",
     },
 )
@@ -47,9 +53,12 @@ __getattr__, __dir__ = lazy(
 __all__ = [
     "LOD",
     "EquilibratedFlux",
+    "Load",
+    "Medium",
     "MsFEM",
     "Multigrid",
     "Scheme",
+    "Space",
     "TraceField",
     "coarse_solve",
     "effective_conductivity",

@@ -1,7 +1,8 @@
 """Batched direct solution of nine-point operators by block-tridiagonal Cholesky factorisation (torch).
 
-One block per row of nodes: N blocks of N x N, N^4 operations and no indirect addressing, so the same few lines
-serve the coarsest multigrid level and the coarse problem inside the network, on CPU and GPU alike.
+Owns the direct solver of small grids. One block per row of nodes: N blocks of N x N, N^4 operations and no indirect
+addressing, so the same few lines serve the coarsest multigrid level and the coarse problem inside the network, on CPU
+and GPU alike.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class BlockTridiagonal:
 
     Parameters
     ----------
-    stencil : operator with one batch dimension.
+    stencil : operator on (B, ny+1, nx+1) nodes.
     free : (ny+1, nx+1) boolean; the other nodes carry Dirichlet values (identity rows).
 
     Raises
@@ -50,9 +51,16 @@ class BlockTridiagonal:
                 block = diagonal[:, i + 1] - batched(W.transpose(-1, -2), W)
 
     def solve(self, b: Tensor) -> Tensor:
-        """Solve for right-hand sides (B, ny+1, nx+1), or (B, K, ny+1, nx+1) for K of each operator.
+        """Solve by forward and backward substitution.
 
-        Entries of Dirichlet nodes are taken as zero.
+        Parameters
+        ----------
+        b : (B, ny+1, nx+1) right-hand sides, or (B, K, ny+1, nx+1) for K of each operator. Entries of Dirichlet nodes
+            are taken as zero.
+
+        Returns
+        -------
+        Solutions of the same shape, zero at Dirichlet nodes.
         """
         many = b.dim() == 4
         b = (b * self.free).movedim(1, -1) if many else (b * self.free).unsqueeze(-1)

@@ -19,18 +19,25 @@ from functools import lru_cache
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
 @lru_cache(maxsize=1)
 def _controller() -> Any:
+    """Return the handle on the thread pools of the loaded BLAS libraries."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
 
 def quiet_blas() -> AbstractContextManager[Any]:
-    """Context in which BLAS uses one thread, if ngsolve is loaded; restored afterwards. Torch's threads stay."""
+    """Hold BLAS to one thread in a context, if ngsolve is loaded; torch's own threads stay.
+
+    Returns
+    -------
+    The context manager; the former number of threads is restored at its end.
+    """
     if "ngsolve" not in sys.modules:
         return nullcontext()
     return _controller().limit(limits=1, user_api="blas")
@@ -47,14 +54,32 @@ def apply_y(P: Tensor, v: Tensor) -> Tensor:
 
 
 def batched(a: Tensor, b: Tensor) -> Tensor:
-    """Product of batches of matrices (B, n, k) @ (B, k, m)."""
+    """Multiply batches of matrices (B, n, k) @ (B, k, m) -> (B, n, m)."""
     if a.device.type != "cpu":
         return torch.bmm(a, b)
     return torch.stack([x @ y for x, y in zip(a, b, strict=True)])
 
 
 def batched_vectors(a: Tensor, x: Tensor) -> Tensor:
-    """Product of a batch of matrices (B, n, k) with one vector each (B, k) -> (B, n)."""
+    """Multiply a batch of matrices (B, n, k) with one vector each (B, k) -> (B, n)."""
     if a.device.type != "cpu":
         return torch.bmm(a, x.unsqueeze(-1)).squeeze(-1)
     return torch.cat([(m * v.unsqueeze(-2)).sum(-1) for m, v in zip(a.split(1024), x.split(1024), strict=True)])
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Apply a linear map along the last axis, (..., K) to (..., J), as one two-dimensional product.
+
+    ``F.linear`` with frozen weights becomes a batched product on an input of three or more axes that is not contiguous.
+
+    Parameters
+    ----------
+    x : (..., K).
+    weight : (J, K).
+    bias : (J,).
+
+    Returns
+    -------
+    Tensor (..., J).
+    """
+    return F.linear(x.reshape(-1, x.shape[-1]), weight, bias).reshape(*x.shape[:-1], weight.shape[0])

@@ -1,5 +1,7 @@
 """Batched matrix-free geometric multigrid-CG for Q1 elements in torch (CPU and CUDA).
 
+Owns the fine solver of the project, and with it the estimate of how far a field is from the solution.
+
 Galerkin element matrices on every level, Chebyshev-Jacobi smoothing, a direct solve on the coarsest level, and
 conjugate gradients outside. The V-cycle runs in float32 by default and the CG iteration around it in float64:
 float32 alone stagnates at a relative residual of about 1e-6 on 512² and fails from 2048² on.
@@ -15,13 +17,13 @@ import logging
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .blocktri import BlockTridiagonal
 from .linalg import quiet_blas
-from .q1 import reference_matrices
-from .stencil import Stencil, coarsen_elements, galerkin_elements, interpolate, restrict
+from .medium import Medium, as_medium
+from .stencil import Stencil, aligned_stencil, coarsen_elements, galerkin_elements
+from .transfer import prolongate_by_two, restrict_by_two
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +32,23 @@ COARSEST = 4
 
 
 def dot(p: Tensor, q: Tensor) -> Tensor:
-    """Inner products of fields (..., ny+1, nx+1), as (..., 1, 1)."""
+    """Return the inner products of fields (..., ny+1, nx+1), as (..., 1, 1)."""
     return (p * q).sum((-2, -1), keepdim=True)
 
 
 @dataclass
 class Level:
-    """One grid of the hierarchy: operator, mask of free nodes, and the smoother's scaling."""
+    """One grid of the hierarchy.
+
+    Attributes
+    ----------
+    stencil : operator in full precision, without boundary conditions.
+    free : (ny+1, nx+1) boolean mask of the free nodes.
+    smoother : the operator in the precision of the cycle.
+    mask : (ny+1, nx+1) ``free`` in that precision.
+    inverse_diagonal : (B, ny+1, nx+1) reciprocals of the diagonal, zero at fixed nodes.
+    eigenvalue_bound : upper bound of the eigenvalues of D^-1 A, for the Chebyshev smoother.
+    """
 
     stencil: Stencil
     free: Tensor
@@ -46,7 +58,13 @@ class Level:
     eigenvalue_bound: float = field(init=False)
 
     def prepare(self, dtype: torch.dtype, *, monotone: bool = False) -> None:
-        """Set up the smoother in the precision of the cycle; ``monotone`` if no coupling is positive."""
+        """Set up the smoother.
+
+        Parameters
+        ----------
+        dtype : precision of the cycle.
+        monotone : whether no coupling of the operator is positive, as in an M-matrix.
+        """
         self.smoother = self.stencil.to(dtype)
         self.mask = self.free.to(dtype)
         self.inverse_diagonal = self.mask / self.smoother.C
@@ -54,41 +72,16 @@ class Level:
         self.eigenvalue_bound = 2.0 if monotone else float(self.smoother.row_sum_bound().clamp(max=2.5))
 
 
-def fine_stencil(A: Tensor, cells: tuple[int, int], size: tuple[float, float]) -> Stencil:
-    """Operator on a mesh of ``cells`` for any raster ``A`` (B, my, mx), integrated exactly."""
-    if cells[0] % A.shape[-2] == 0 and cells[1] % A.shape[-1] == 0:
-        return aligned_stencil(A, cells, size)[0]
-    return Stencil.from_elements(galerkin_elements(A, cells, size))
-
-
-def aligned_stencil(A: Tensor, cells: tuple[int, int], size: tuple[float, float]) -> tuple[Stencil, bool]:
-    """Operator on a mesh whose cells divide those of the raster ``A`` (B, my, mx), and whether no coupling is positive.
-
-    The same as ``Stencil.from_elements(galerkin_elements(A, cells, size))`` at a fifth of the cost.
-
-    Examples
-    --------
-    >>> stencil, monotone = aligned_stencil(torch.ones(1, 2, 2), (4, 4), (1.0, 1.0))
-    >>> round(float(stencil.C[0, 2, 2]), 6), round(float(stencil.NE[0, 0, 0]), 6), monotone
-    (2.666667, -0.333333, True)
-    """
-    ny, nx = cells
-    Kxx, Kyy, _ = reference_matrices(size[0] / ny, size[1] / nx)
-    diagonal, along_x, along_y, across = (float(v) for v in (Kxx + Kyy)[0])
-    a = F.pad(A.repeat_interleave(ny // A.shape[-2], -2).repeat_interleave(nx // A.shape[-1], -1), (1, 1, 1, 1))
-    rows = a[..., :-1, :] + a[..., 1:, :]
-    columns = a[..., 1:-1, :-1] + a[..., 1:-1, 1:]
-    inner = across * a[..., 1:-1, 1:-1]
-    nodes = rows[..., :-1] + rows[..., 1:]
-    stencil = Stencil(diagonal * nodes, along_x * rows[..., 1:-1], along_y * columns, inner, inner)
-    return stencil, max(along_x, along_y, across) <= 0
-
-
 @dataclass(frozen=True)
 class SolveInfo:
-    """What a solve did: iterations, relative residual ``sqrt(r·Br)`` per problem, and the error decrease.
+    """What a solve did.
 
-    ``energy_drop`` (B,) is the Hestenes-Stiefel sum: a lower bound of the squared energy error of the start.
+    Attributes
+    ----------
+    iterations : conjugate gradient steps.
+    relative_residual : (B,) roots of r·Br, B the V-cycle, relative to the load's.
+    energy_drop : (B,) Hestenes-Stiefel sums: lower bounds of the squared energy errors of the start.
+    converged : whether every residual is at most the tolerance.
     """
 
     iterations: int
@@ -102,13 +95,13 @@ class Multigrid:
 
     Parameters
     ----------
-    A : (B, my, mx) coefficient cell values, positive; float64 recommended.
+    A : (B, my, mx) coefficient cell values, positive, or the media; float64 recommended.
     cells : (ny, nx) cells of the finest mesh. Coarsened while both numbers are even.
     size : (Ly, Lx) side lengths.
     free : (ny+1, nx+1) boolean mask of the free nodes; default: all but the boundary. If all are free (the
         Neumann problem), loads must sum to zero; solutions are determined up to a constant.
     cycle_dtype : precision of the V-cycle.
-    smoothing : degree of the Chebyshev smoother before and after the coarse correction.
+    smoothing : degree of the Chebyshev smoother before and after the coarse-grid correction, at least 1.
 
     Examples
     --------
@@ -122,34 +115,47 @@ class Multigrid:
 
     def __init__(
         self,
-        A: Tensor,
+        A: Tensor | Medium,
         cells: tuple[int, int],
         size: tuple[float, float] = (1.0, 1.0),
         free: Tensor | None = None,
         cycle_dtype: torch.dtype = torch.float32,
         smoothing: int = 2,
     ):
+        medium = as_medium(A)
         if free is None:
-            free = torch.zeros(cells[0] + 1, cells[1] + 1, dtype=torch.bool, device=A.device)
+            free = torch.zeros(cells[0] + 1, cells[1] + 1, dtype=torch.bool, device=medium.values.device)
             free[1:-1, 1:-1] = True
         self.cycle_dtype = cycle_dtype
         self.smoothing = smoothing
         self.levels: list[Level] = []
         ny, nx = cells
         # Levels finer than the raster need no element matrices: their stencils are sums of neighbouring cells.
-        while all(n % (2 * m) == 0 and n // 2 >= COARSEST for n, m in zip((ny, nx), A.shape[-2:], strict=True)):
-            stencil, monotone = aligned_stencil(A, (ny, nx), size)
+        while all(n % (2 * m) == 0 and n // 2 >= COARSEST for n, m in zip((ny, nx), medium.cells, strict=True)):
+            stencil, monotone = aligned_stencil(medium, (ny, nx), size)
             level = Level(stencil, free)
             level.prepare(cycle_dtype, monotone=monotone)
             self.levels.append(level)
             ny, nx, free = ny // 2, nx // 2, free[::2, ::2]
-        self._coarsen(galerkin_elements(A, (ny, nx), size), free)
+        self._coarsen(galerkin_elements(medium, (ny, nx), size), free)
 
     @classmethod
     def of_elements(
         cls, K: Tensor, free: Tensor, cycle_dtype: torch.dtype = torch.float32, smoothing: int = 2
     ) -> Multigrid:
-        """Hierarchy of an operator given by its element matrices K (B, 10, ny, nx), in order ``SYMMETRIC_PAIRS``."""
+        """Build the hierarchy of an operator given by its element matrices.
+
+        Parameters
+        ----------
+        K : (B, 10, ny, nx) element matrices in the order of ``SYMMETRIC_PAIRS``.
+        free : (ny+1, nx+1) boolean mask of the free nodes.
+        cycle_dtype : precision of the V-cycle.
+        smoothing : degree of the Chebyshev smoother.
+
+        Returns
+        -------
+        The hierarchy.
+        """
         mg = cls.__new__(cls)
         mg.cycle_dtype, mg.smoothing, mg.levels = cycle_dtype, smoothing, []
         mg._coarsen(K, free)
@@ -173,7 +179,7 @@ class Multigrid:
         self.coarsest = BlockTridiagonal(last.stencil.to(torch.float64), pinned)
 
     def _smooth(self, level: Level, x: Tensor | None, b: Tensor) -> Tensor:
-        """Chebyshev iteration on the upper part [λ/5, λ] of the spectrum of D^-1 A (Saad, Iterative Methods, 12.3)."""
+        """Smooth by Chebyshev iteration on the part [λ/5, λ] of the spectrum of D^-1 A (Saad, *Iterative Methods*)."""
         hi = level.eigenvalue_bound
         lo = hi / 5
         theta, delta = (hi + lo) / 2, (hi - lo) / 2
@@ -194,22 +200,32 @@ class Multigrid:
         return x
 
     def cycle(self, b: Tensor, depth: int = 0) -> Tensor:
-        """One symmetric V-cycle from zero: an approximation of A^-1 b (B, ny+1, nx+1)."""
+        """Run one symmetric V-cycle from zero.
+
+        Parameters
+        ----------
+        b : (B, ny+1, nx+1) load vectors on the level's nodes, in the precision of the cycle.
+        depth : level of the hierarchy (0 = finest).
+
+        Returns
+        -------
+        (B, ny+1, nx+1) approximation of A^-1 b.
+        """
         level = self.levels[depth]
         if depth == len(self.levels) - 1:
             return self.coarsest.solve(b.double() * level.free).to(b.dtype)
         x = self._smooth(level, None, b)
         r = torch.sub(b, level.smoother.apply(x)).mul_(level.mask)
-        x = x.addcmul_(interpolate(self.cycle(restrict(r), depth + 1)), level.mask)
+        x = x.addcmul_(prolongate_by_two(self.cycle(restrict_by_two(r), depth + 1)), level.mask)
         return self._smooth(level, x, b)
 
     def _precondition(self, r: Tensor, depth: int = 0) -> Tensor:
-        """A V-cycle in ``cycle_dtype`` for residuals of any size."""
+        """Run a V-cycle in ``cycle_dtype`` for residuals of any size."""
         scale = r.abs().amax((-2, -1), keepdim=True).clamp_min(1e-300)
         return self.cycle((r / scale).to(self.cycle_dtype), depth).to(r.dtype).mul_(scale)
 
     def relative_error(self, b: Tensor, x: Tensor, operator: Stencil | None = None) -> Tensor:
-        """Estimate (B,) of the relative energy errors of fields ``x``, by what one step would take off them.
+        """Estimate the relative energy errors of fields against the solution, by what one step would take off them.
 
         The step is a V-cycle with an exact line search: what it takes off is a lower bound of the error. It is taken
         relative to the improved field. In nine of ten cases the estimate is 0.97 to 1.01 of the error at contrasts up
@@ -217,9 +233,14 @@ class Multigrid:
 
         Parameters
         ----------
-        b, x : load vectors and fields (B, ny+1, nx+1).
+        b : (B, ny+1, nx+1) load vectors.
+        x : (B, ny+1, nx+1) fields, with the boundary values at Dirichlet nodes.
         operator : the finest operator in the precision of x, where this hierarchy has a lower one: in float32 the
             residual has a floor that grows with the grid (1e-3 of the energy at 1024², where the cycle does well).
+
+        Returns
+        -------
+        (B,) estimates of the energy norm of A^-1 b - x over that of A^-1 b.
         """
         with quiet_blas():
             A, free = operator or self.levels[0].stencil, self.levels[0].free
@@ -238,17 +259,21 @@ class Multigrid:
     def solve(
         self, b: Tensor, x: Tensor | None = None, *, tolerance: float = 1e-8, max_iterations: int = 100, depth: int = 0
     ) -> tuple[Tensor, SolveInfo]:
-        """Multigrid-preconditioned CG for right-hand sides ``b`` (B, ny+1, nx+1).
+        """Solve by conjugate gradients, preconditioned by one V-cycle.
 
         Parameters
         ----------
-        b : load vectors; entries of Dirichlet nodes are ignored.
-        x : start values; their entries at Dirichlet nodes are the boundary values. Default zero.
+        b : (B, ny+1, nx+1) load vectors; entries of Dirichlet nodes are ignored.
+        x : (B, ny+1, nx+1) start values; their entries at Dirichlet nodes are the boundary values. Default zero.
         tolerance : stop when ``sqrt(r·Br)`` (about the energy error) fell by this factor, relative to the load.
             With 0 just ``max_iterations`` steps are taken, and the residual before the last one is reported, relative
             to the start's.
         max_iterations : give up after so many steps; ``info.converged`` then says so.
         depth : level of the hierarchy to solve on (0 = finest).
+
+        Returns
+        -------
+        (B, ny+1, nx+1) solutions, and :class:`SolveInfo`.
         """
         with quiet_blas():
             return self._solve(b, x, tolerance, max_iterations, depth)
@@ -256,6 +281,7 @@ class Multigrid:
     def _solve(
         self, b: Tensor, x: Tensor | None, tolerance: float, max_iterations: int, depth: int
     ) -> tuple[Tensor, SolveInfo]:
+        """Solve as :meth:`solve` does, with BLAS held to one thread by the caller."""
         level = self.levels[depth]
         A, free = level.stencil, level.free
         x = torch.zeros_like(b) if x is None else x.clone()

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .linalg import apply_x, apply_y
-
 
 @dataclass(frozen=True)
 class Axis:
@@ -84,27 +82,3 @@ class Points:
 
 
 Query = Nodes | Points
-
-
-def bilinear(field: Tensor, query: Query) -> Tensor:
-    """Q1 function with nodal values ``field`` (..., N+1, M+1), evaluated at the query: (..., *shape)."""
-    intervals = (field.shape[-2] - 1, field.shape[-1] - 1)
-    if isinstance(query, Nodes):
-        Py, Px = (interpolation_matrix(query.axis(k, intervals[k], centred=False), intervals[k]) for k in (0, 1))
-        return apply_x(Px.to(field), apply_y(Py.to(field), field))
-    at = query.locate(intervals, centred=False)
-    out = torch.zeros((), dtype=field.dtype, device=field.device)
-    for dy in (0, 1):
-        for dx in (0, 1):
-            w = (at.y.frac if dy else 1 - at.y.frac) * (at.x.frac if dx else 1 - at.x.frac)
-            out = out + field[..., at.y.base + dy, at.x.base + dx] * w.to(field)
-    return out
-
-
-def interpolation_matrix(axis: Axis, intervals: int) -> Tensor:
-    """Matrix (nodes, intervals + 1) that evaluates a piecewise linear function at the nodes of an axis."""
-    P = torch.zeros(len(axis.base), intervals + 1, dtype=torch.float64)
-    rows = torch.arange(len(axis.base))
-    P[rows, axis.base] = 1 - axis.frac
-    P[rows, axis.base + 1] += axis.frac
-    return P

@@ -1,4 +1,6 @@
-"""Q1 finite elements on tensor grids with a cellwise-constant coefficient: matrices, loads and norms (numpy).
+"""Q1 finite elements on tensor grids with a cellwise-constant coefficient: matrices and loads (numpy).
+
+Owns the element integrals of the project: every stiffness and mass matrix is built from the ones here.
 
 Local nodes of a cell are ordered ``(0,0), (0,1), (1,0), (1,1)`` in ``(iy, ix)``; arrays are ``[iy, ix]`` with
 row 0 at the lowest ``y``. Every integral of the coefficient is exact, also where the raster of the coefficient
@@ -12,6 +14,8 @@ from functools import lru_cache
 import numpy as np
 import scipy.sparse as sp
 
+from .medium import Medium, cell_values
+
 Array = np.ndarray
 
 #: The ten entries of a symmetric 4 x 4 element matrix, in the order in which they are stored.
@@ -20,7 +24,12 @@ SYMMETRIC_PAIRS = ((0, 0), (1, 1), (2, 2), (3, 3), (0, 1), (2, 3), (0, 2), (1, 3
 
 @lru_cache(maxsize=64)
 def reference_matrices(hy: float = 1.0, hx: float = 1.0) -> tuple[Array, Array, Array]:
-    r"""Element matrices of one cell of size ``hy`` x ``hx`` for coefficient 1.
+    r"""Return the element matrices of one cell for coefficient 1.
+
+    Parameters
+    ----------
+    hy : height of the cell, above 0.
+    hx : width of the cell, above 0.
 
     Returns
     -------
@@ -44,22 +53,33 @@ def reference_matrices(hy: float = 1.0, hx: float = 1.0) -> tuple[Array, Array, 
 
 
 def element_mass(hy: float, hx: float) -> Array:
-    """Mass matrix (4, 4) of one cell of size ``hy`` x ``hx``."""
+    """Return the mass matrix (4, 4) of one cell of size ``hy`` x ``hx``."""
     mass = np.array([[2.0, 1.0], [1.0, 2.0]]) / 6.0
     return np.kron(mass * hy, mass * hx)
 
 
 @lru_cache(maxsize=64)
 def overlap_matrices(cells: int, raster: int) -> tuple[sp.csr_matrix, sp.csr_matrix]:
-    r"""One-dimensional integrals of products of hat functions over (mesh cell) ∩ (raster cell).
+    r"""Integrate products of one-dimensional hat functions over (mesh cell) ∩ (raster cell).
 
     Both grids divide the unit interval. Row ``3 e + s`` of the results belongs to mesh cell ``e`` and to the
     pair ``s`` of local functions (0,0), (0,1), (1,1); column ``j`` to the raster cell.
+
+    Parameters
+    ----------
+    cells : number of mesh cells.
+    raster : number of raster cells; the two need not be nested.
 
     Returns
     -------
     stiffness, mass : sparse (3 cells, raster)
         :math:`\int \phi_p'\phi_q'` and :math:`\int \phi_p\phi_q`.
+
+    Examples
+    --------
+    >>> stiffness, mass = overlap_matrices(1, 2)
+    >>> stiffness.toarray().round(12).tolist()  # one mesh cell, half of each integral on either raster cell
+    [[0.5, 0.5], [-0.5, -0.5], [0.5, 0.5]]
     """
     breaks = np.union1d(np.arange(cells + 1) * raster, np.arange(raster + 1) * cells)  # in 1/(cells*raster)
     left, right = breaks[:-1], breaks[1:]
@@ -83,12 +103,12 @@ def overlap_matrices(cells: int, raster: int) -> tuple[sp.csr_matrix, sp.csr_mat
     return matrix(stiff), matrix(mass)
 
 
-def element_matrices(A: Array, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> Array:
-    r"""Element matrices :math:`\int_T a\,\nabla\phi_i\cdot\nabla\phi_j` of every mesh cell, integrated exactly.
+def element_matrices(A: Array | Medium, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> Array:
+    r"""Integrate the element matrices :math:`\int_T a\,\nabla\phi_i\cdot\nabla\phi_j` of every mesh cell, exactly.
 
     Parameters
     ----------
-    A : (my, mx) coefficient cell values.
+    A : (my, mx) coefficient cell values, or the medium.
     cells : (ny, nx) cells of the mesh; the two grids need not be nested.
     size : (Ly, Lx) side lengths of the rectangle.
 
@@ -101,7 +121,7 @@ def element_matrices(A: Array, cells: tuple[int, int], size: tuple[float, float]
     >>> element_matrices(np.ones((4, 4)), (2, 2))[0, 0, 0].round(12)
     np.float64(0.666666666667)
     """
-    A = np.asarray(A, dtype=float)
+    A = np.asarray(cell_values(A), dtype=float)
     ny, nx = cells
     Ly, Lx = size
     Dy, My = overlap_matrices(ny, A.shape[0])
@@ -117,7 +137,16 @@ def element_matrices(A: Array, cells: tuple[int, int], size: tuple[float, float]
 
 
 def assemble(elements: Array) -> sp.csr_matrix:
-    """Global matrix over all ``(ny+1)(nx+1)`` nodes (row-major) from element matrices (10, ny, nx)."""
+    """Assemble the global matrix from element matrices.
+
+    Parameters
+    ----------
+    elements : (10, ny, nx) entries in the order of ``SYMMETRIC_PAIRS``.
+
+    Returns
+    -------
+    (N, N) matrix over all N = (ny+1)(nx+1) nodes, row-major.
+    """
     _, ny, nx = elements.shape
     nodes = np.arange((ny + 1) * (nx + 1)).reshape(ny + 1, nx + 1)
     local = (nodes[:-1, :-1], nodes[:-1, 1:], nodes[1:, :-1], nodes[1:, 1:])
@@ -134,13 +163,44 @@ def assemble(elements: Array) -> sp.csr_matrix:
     return sp.csr_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(cols))), shape=(n, n))
 
 
-def stiffness(A: Array, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> sp.csr_matrix:
-    """Stiffness matrix over all nodes; coefficient integrated exactly on its own cells."""
+def stiffness(A: Array | Medium, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> sp.csr_matrix:
+    """Assemble the stiffness matrix over all nodes; the coefficient is integrated exactly on its own cells.
+
+    Parameters
+    ----------
+    A : (my, mx) coefficient cell values, or the medium.
+    cells : (ny, nx) cells of the mesh; the two grids need not be nested.
+    size : (Ly, Lx) side lengths of the rectangle.
+
+    Returns
+    -------
+    (N, N) matrix over all N = (ny+1)(nx+1) nodes, row-major, without boundary conditions.
+
+    Examples
+    --------
+    >>> stiffness(np.ones((1, 1)), (2, 2)).toarray()[4].round(6).tolist()  # the node in the middle
+    [-0.333333, -0.333333, -0.333333, -0.333333, 2.666667, -0.333333, -0.333333, -0.333333, -0.333333]
+    """
     return assemble(element_matrices(A, cells, size))
 
 
 def mass_apply(f: Array, size: tuple[float, float] = (1.0, 1.0)) -> Array:
-    r"""Load vector :math:`\int f_h\phi_i` of nodal values ``f`` (ny+1, nx+1): the Q1 mass matrix times ``f``."""
+    r"""Return the load vector :math:`\int f_h\phi_i` of a Q1 function: the mass matrix times its nodal values.
+
+    Parameters
+    ----------
+    f : (ny+1, nx+1) nodal values.
+    size : (Ly, Lx) side lengths of the rectangle.
+
+    Returns
+    -------
+    (ny+1, nx+1) moments with the hat functions of all nodes.
+
+    Examples
+    --------
+    >>> round(float(mass_apply(np.ones((3, 4))).sum()), 12)  # the area
+    1.0
+    """
 
     def along(v: Array, h: float) -> Array:
         out = np.empty_like(v)
@@ -152,64 +212,3 @@ def mass_apply(f: Array, size: tuple[float, float] = (1.0, 1.0)) -> Array:
     f = np.asarray(f, dtype=float)
     ny, nx = f.shape[0] - 1, f.shape[1] - 1
     return along(along(f, size[0] / ny).T, size[1] / nx).T
-
-
-def energy_product(v: Array, w: Array, A: Array, size: tuple[float, float] = (1.0, 1.0)) -> float:
-    r"""Energy inner product :math:`\int a\,\nabla v\cdot\nabla w` of two nodal fields on the same grid, exact."""
-    v, w = np.asarray(v, dtype=float), np.asarray(w, dtype=float)
-    A = np.asarray(A, dtype=float)
-    ny, nx = v.shape[0] - 1, v.shape[1] - 1
-    if ny % A.shape[0] == 0 and nx % A.shape[1] == 0:
-        vx, wx = np.diff(v, axis=1), np.diff(w, axis=1)
-        vy, wy = np.diff(v, axis=0), np.diff(w, axis=0)
-
-        def edges(p: tuple[Array, Array], q: tuple[Array, Array]) -> Array:
-            # exact integral of a product of two linear functions, times 6
-            return 2 * (p[0] * q[0] + p[1] * q[1]) + p[0] * q[1] + p[1] * q[0]
-
-        x_part = edges((vx[:-1], vx[1:]), (wx[:-1], wx[1:]))
-        y_part = edges((vy[:, :-1], vy[:, 1:]), (wy[:, :-1], wy[:, 1:]))
-        ratio = (size[0] / ny) / (size[1] / nx)
-        density = ratio * x_part + y_part / ratio
-        blocks = density.reshape(A.shape[0], ny // A.shape[0], A.shape[1], nx // A.shape[1]).sum((1, 3))
-        return float(np.sum(A * blocks) / 6)
-    K = element_matrices(A, (ny, nx), size)
-    lv = (v[:-1, :-1], v[:-1, 1:], v[1:, :-1], v[1:, 1:])
-    lw = (w[:-1, :-1], w[:-1, 1:], w[1:, :-1], w[1:, 1:])
-    total = 0.0
-    for entry, (i, j) in zip(K, SYMMETRIC_PAIRS, strict=True):
-        total += float(np.sum(entry * lv[i] * lw[j]))
-        if i != j:
-            total += float(np.sum(entry * lv[j] * lw[i]))
-    return total
-
-
-def energy_norm(v: Array, A: Array, size: tuple[float, float] = (1.0, 1.0)) -> float:
-    r"""Energy norm :math:`(\int a|\nabla v|^2)^{1/2}` of a nodal field.
-
-    Examples
-    --------
-    >>> x = np.linspace(0, 1, 9)[None, :] * np.ones((9, 1))
-    >>> round(energy_norm(x, 4 * np.ones((4, 4))), 12)
-    2.0
-    """
-    return float(np.sqrt(max(energy_product(v, v, A, size), 0.0)))
-
-
-def l2_norm(v: Array, size: tuple[float, float] = (1.0, 1.0)) -> float:
-    """L2 norm of the Q1 function with nodal values ``v``."""
-    return float(np.sqrt(max(float(np.sum(v * mass_apply(v, size))), 0.0)))
-
-
-def relative_errors(v: Array, reference: Array, A: Array, size: tuple[float, float] = (1.0, 1.0)) -> dict[str, float]:
-    """Errors of ``v`` relative to ``reference``: ``{"L2", "H1", "energy"}`` (H1 is the seminorm).
-
-    Both are nodal fields on the same grid; ``A`` are the coefficient's cell values.
-    """
-    e = np.asarray(v, dtype=float) - reference
-    one = np.ones((1, 1))
-    return {
-        "L2": l2_norm(e, size) / l2_norm(reference, size),
-        "H1": energy_norm(e, one, size) / energy_norm(reference, one, size),
-        "energy": energy_norm(e, A, size) / energy_norm(reference, A, size),
-    }

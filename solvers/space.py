@@ -1,58 +1,203 @@
-"""Uniform node-centred tensor grids on axis-parallel rectangles: the one place for index arithmetic (numpy).
+"""Uniform tensor grids on axis-parallel boxes with their boundary conditions: the one place for index conventions.
 
-Arrays are ``[iy, ix]``, row 0 at the lowest y. Nodal fields have shape (ny+1, nx+1), cell fields (my, mx).
+Arrays are ``[iy, ix]``, row 0 at the lowest y. Nodal fields have shape (ny+1, nx+1), cell fields (my, mx); nodes are
+not pixels: node i of n cells lies at i/n. Sizes are (Ly, Lx), spacings (hy, hx), a point's coordinates (x, y).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
-from ..errors import GridMismatch
+from ..errors import GridMismatch, InvalidProblem
+from .transfer import prolongate
 
-#: Vertices closer than this fraction of the domain are taken as one coordinate.
-RESOLUTION = 2.0**-30
+Condition = Literal["dirichlet", "natural"]
+#: Names of the four sides of a rectangle, in the order of every tuple of sides.
+SIDES = ("bottom", "right", "top", "left")
+#: (axis, end) of the four sides.
+PLACES = ((0, 0), (1, 1), (0, 1), (1, 0))
+Sides = tuple[bool, bool, bool, bool]
+#: What users give as the cells of a grid: one number, or (ny, nx).
+Cells = int | tuple[int, int]
+
+
+def cell_pair(value: Cells, name: str) -> tuple[int, int]:
+    """Read the cells of a grid from one number or a pair.
+
+    Parameters
+    ----------
+    value : positive number of cells in both directions, or (ny, nx).
+    name : of the argument, for the message.
+
+    Returns
+    -------
+    (ny, nx)
+
+    Raises
+    ------
+    InvalidProblem
+        If it is neither, or not positive.
+
+    Examples
+    --------
+    >>> cell_pair(8, "N"), cell_pair((8, 4), "N")
+    ((8, 8), (8, 4))
+    """
+    pair: Any = (value, value) if isinstance(value, (int, np.integer)) else value
+    try:
+        ny, nx = (int(v) for v in pair)
+    except (TypeError, ValueError) as error:
+        raise InvalidProblem(f"{name} must be a number of cells or a pair (ny, nx), not {value!r}.") from error
+    if min(ny, nx) < 1:
+        raise InvalidProblem(f"{name} must be positive in both directions, not {(ny, nx)}.")
+    return ny, nx
 
 
 @dataclass(frozen=True)
 class Space:
-    """``cells`` = (ny, nx) equal cells on the rectangle with lower corner ``(x0, y0)`` and ``size`` = (Ly, Lx).
+    """Q1 space: equal cells on a box, and what holds on its sides.
+
+    Attributes
+    ----------
+    cells : (ny, nx) cells.
+    lower : (x0, y0) the lower corner.
+    size : (Ly, Lx) lengths of the sides.
+    boundary : per axis, the condition at its lower and its upper end; the default is Dirichlet everywhere.
+    part : (ny+1, nx+1) mask of the free nodes, where a side carries Dirichlet conditions in part only; else ``None``.
 
     Examples
     --------
-    >>> g = Space((2, 4), (0.0, 0.0), (1.0, 2.0))
-    >>> g.spacing, g.shape
-    ((0.5, 0.5), (3, 5))
+    >>> s = Space((2, 4), (0.0, 0.0), (1.0, 2.0))
+    >>> s.spacing, s.shape, int(s.free.sum())
+    ((0.5, 0.5), (3, 5), 3)
+    >>> Space.with_sides((2, 2), natural=("left",)).free.astype(int).tolist()
+    [[0, 0, 0], [1, 1, 0], [0, 0, 0]]
     """
 
     cells: tuple[int, int]
     lower: tuple[float, float] = (0.0, 0.0)
     size: tuple[float, float] = (1.0, 1.0)
+    boundary: tuple[tuple[Condition, Condition], ...] = (("dirichlet", "dirichlet"),) * 2
+    part: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def with_sides(
+        cls,
+        cells: tuple[int, int],
+        size: tuple[float, float] = (1.0, 1.0),
+        natural: tuple[str, ...] = (),
+        lower: tuple[float, float] = (0.0, 0.0),
+    ) -> Space:
+        """Make a space from the names of its natural sides.
+
+        Parameters
+        ----------
+        cells : (ny, nx).
+        size : (Ly, Lx).
+        natural : names among "bottom", "right", "top", "left"; the others are Dirichlet.
+        lower : (x0, y0).
+
+        Returns
+        -------
+        Space
+        """
+        conditions: list[list[Condition]] = [["dirichlet", "dirichlet"] for _ in cells]
+        for name, (axis, end) in zip(SIDES, PLACES, strict=True):
+            if name in natural:
+                conditions[axis][end] = "natural"
+        return cls(cells, lower, size, tuple((a, b) for a, b in conditions))
+
+    @classmethod
+    def with_free(
+        cls,
+        cells: tuple[int, int],
+        lower: tuple[float, float],
+        size: tuple[float, float],
+        free: np.ndarray,
+    ) -> Space:
+        """Make a space from the mask of its free nodes.
+
+        Parameters
+        ----------
+        cells : (ny, nx).
+        lower : (x0, y0).
+        size : (Ly, Lx).
+        free : (ny+1, nx+1) boolean. A side is Dirichlet if any of its inner nodes is fixed.
+
+        Returns
+        -------
+        Space whose ``free`` is that mask; ``part`` is set where whole sides do not explain it.
+        """
+        fixed = ~free
+        inner = (fixed[0, 1:-1], fixed[1:-1, -1], fixed[-1, 1:-1], fixed[1:-1, 0])
+        natural = tuple(name for name, nodes in zip(SIDES, inner, strict=True) if not nodes.any())
+        whole = cls.with_sides(cells, size, natural, lower)
+        return whole if (whole.free == free).all() else replace(whole, part=free)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Shape of nodal fields."""
+        """Shape (ny+1, nx+1) of nodal fields."""
         return (self.cells[0] + 1, self.cells[1] + 1)
 
     @property
     def spacing(self) -> tuple[float, float]:
-        """(hy, hx)."""
+        """Sides (hy, hx) of a cell."""
         return (self.size[0] / self.cells[0], self.size[1] / self.cells[1])
 
+    @property
+    def sides(self) -> Sides:
+        """Whether bottom, right, top, left carry Dirichlet conditions (on any of their inner nodes)."""
+        bottom, right, top, left = (self.boundary[axis][end] == "dirichlet" for axis, end in PLACES)
+        return bottom, right, top, left
+
+    @cached_property
+    def free(self) -> np.ndarray:
+        """Mask (ny+1, nx+1) of the nodes without Dirichlet values."""
+        if self.part is not None:
+            return self.part
+        free = np.ones(self.shape, bool)
+        for axis, conditions in enumerate(self.boundary):
+            for end, condition in zip((0, -1), conditions, strict=True):
+                if condition == "dirichlet":
+                    np.moveaxis(free, axis, 0)[end] = False
+        return free
+
     def nodes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Coordinates of the nodes: y (ny+1,), x (nx+1,)."""
+        """Compute the coordinates of the nodes: y (ny+1,), x (nx+1,)."""
         y = self.lower[1] + self.size[0] * (np.arange(self.cells[0] + 1) / self.cells[0])
         x = self.lower[0] + self.size[1] * (np.arange(self.cells[1] + 1) / self.cells[1])
         return y, x
 
     def with_cells(self, cells: tuple[int, int]) -> Space:
-        """Same rectangle, other cells."""
-        return Space(cells, self.lower, self.size)
+        """Return the space with other cells on the same box.
+
+        Parameters
+        ----------
+        cells : (ny, nx). Where a side is Dirichlet in part, nodes between two fixed nodes are fixed.
+
+        Returns
+        -------
+        Space
+        """
+        if self.part is None:
+            return replace(self, cells=cells)
+        return replace(self, cells=cells, part=prolongate(self.part.astype(float), cells) > 1e-12)
 
     def refined(self, scale: float) -> Space:
-        """Grid with ``scale`` fine cells per coarse cell and axis.
+        """Return the space with ``scale`` fine cells per cell and axis.
+
+        Parameters
+        ----------
+        scale : any number ≥ 1 / cells that gives whole cells.
+
+        Returns
+        -------
+        Space
 
         Raises
         ------
@@ -73,29 +218,3 @@ class Space:
             f"scale={scale} does not give whole fine cells on {self.cells[1]} x {self.cells[0]} coarse cells; "
             f"the nearest scale that does is {nearest:g}."
         )
-
-
-def tensor_index(coordinates: np.ndarray) -> tuple[Space, np.ndarray] | None:
-    """Recognise vertices (nv, 2) that form a uniform tensor grid, in whatever order.
-
-    Returns
-    -------
-    The grid and the vertex number of every node, (ny+1, nx+1); ``None`` if the vertices are no such grid.
-    """
-    lower, upper = coordinates.min(0), coordinates.max(0)
-    extent = float((upper - lower).max())
-    key = np.round((coordinates - lower) / (extent * RESOLUTION)).astype(np.int64)
-    xs, ix = np.unique(key[:, 0], return_inverse=True)
-    ys, iy = np.unique(key[:, 1], return_inverse=True)
-    if len(xs) * len(ys) != len(coordinates) or min(len(xs), len(ys)) < 2:
-        return None
-    index = np.full((len(ys), len(xs)), -1)
-    index[iy, ix] = np.arange(len(coordinates))
-    for k in (xs, ys):
-        if np.abs(k - np.linspace(k[0], k[-1], len(k))).max() > 1e-6 / RESOLUTION / len(k):
-            return None
-    if (index < 0).any():
-        return None
-    cells = (len(ys) - 1, len(xs) - 1)
-    size = (float(upper[1] - lower[1]), float(upper[0] - lower[0]))
-    return Space(cells, (float(lower[0]), float(lower[1])), size), index

@@ -1,4 +1,7 @@
-"""How many threads to use: waiting ones spin and take the cores, from BLAS, from torch and from other processes."""
+"""How many threads to use: waiting ones spin and take the cores, from BLAS, from torch and from other processes.
+
+Owns the limits on BLAS's and torch's threads (those of the compiled trace solver are in ``trace.workers``).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,18 @@ SAMPLES, PAUSE = 3, 3e-4
 
 
 def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorator: BLAS uses one thread while ``function`` runs (LOD with k = 2 on two cores: 6 s instead of 70 s)."""
+    """Decorate a function so that BLAS uses one thread while it runs.
+
+    LOD with k = 2 on two cores takes 6 s instead of 70 s.
+
+    Parameters
+    ----------
+    function : any callable.
+
+    Returns
+    -------
+    A callable with the same arguments and result.
+    """
 
     @wraps(function)
     def limited(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -33,8 +47,12 @@ def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
 def free_cores() -> int:
     """Count the cores that no other process wants now: all of the machine minus foreign runnable threads, 1 at least.
 
-    Linux tells how many threads are runnable in ``/proc/loadavg``; elsewhere all cores count as free. The least of a
+    Linux lists the number of runnable threads in ``/proc/loadavg``; elsewhere all cores count as free. The least of a
     few samples is taken, since short-lived threads come and go.
+
+    Returns
+    -------
+    A number from 1 to the machine's number of cores.
     """
     cores = os.cpu_count() or 1
     try:
@@ -45,6 +63,7 @@ def free_cores() -> int:
 
 
 def _runnable_elsewhere() -> int:
+    """Count the runnable threads of other processes, after a pause."""
     time.sleep(PAUSE)
     running = int(Path("/proc/loadavg").read_text().split()[3].split("/")[0])
     own = sum(_state(task) == "R" for task in Path("/proc/self/task").iterdir())
@@ -52,6 +71,7 @@ def _runnable_elsewhere() -> int:
 
 
 def _state(task: Path) -> str:
+    """Return the one-letter state of a thread ("R" if runnable), "" if it ended meanwhile."""
     try:
         return (task / "stat").read_text().rpartition(")")[2].split()[0]
     except OSError:  # the thread ended meanwhile
@@ -60,11 +80,16 @@ def _state(task: Path) -> str:
 
 @contextmanager
 def suited_threads() -> Iterator[int]:
-    """Context in which torch uses no more threads than cores are free, and its value: their number.
+    """Hold torch to as many threads as cores are free, in a context.
 
     OpenMP's workers spin while they wait for each other. Where another process has one of the cores, each of the many
     short parallel regions then waits for the scheduler: a correction of 0.15 s took 0.7 to 14 s on two cores with two
     busy processes beside it. One thread has no one to wait for.
+
+    Yields
+    ------
+    int
+        The number of threads.
     """
     import torch
 

@@ -1,7 +1,7 @@
 """Rectangular windows of the fine grid: Q1 stiffness applied to fields, and local Dirichlet problems.
 
-A window of m x m cells has bandwidth m + 1; its LAPACK band factor needs no symbolic analysis and beats a
-general sparse factor at the sizes of local problems.
+Owns local problems on the fine mesh. A window of m x m cells has bandwidth m + 1; its LAPACK band factor needs no
+symbolic analysis and beats a general sparse factor at the sizes of local problems.
 """
 
 from __future__ import annotations
@@ -19,13 +19,21 @@ CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
 def reference_stiffness(h: tuple[float, float]) -> np.ndarray:
-    """Element stiffness matrix (4, 4) for coefficient 1 on a cell of sides ``h`` = (hy, hx)."""
+    """Return the element stiffness matrix (4, 4) for coefficient 1 on a cell of sides ``h`` = (hy, hx)."""
     Kxx, Kyy, _ = reference_matrices(*h)
     return Kxx + Kyy
 
 
 def bilinear_hats(r: tuple[int, int]) -> np.ndarray:
-    """The four bilinear hats of one window of ``r`` cells at its nodes, (4, ry+1, rx+1).
+    """Evaluate the four bilinear hats of one coarse cell at the nodes of its fine cells.
+
+    Parameters
+    ----------
+    r : (ry, rx) fine cells.
+
+    Returns
+    -------
+    (4, ry+1, rx+1) values; hat k is 1 at corner ``CORNERS[k]``.
 
     Examples
     --------
@@ -36,14 +44,39 @@ def bilinear_hats(r: tuple[int, int]) -> np.ndarray:
     return np.stack([np.outer(v, w) for v in (1 - y, y) for w in (1 - x, x)])
 
 
+def corner_nodes(cells: tuple[int, int]) -> np.ndarray:
+    """Return the numbers of the four nodes of every cell of a grid.
+
+    Parameters
+    ----------
+    cells : (ny, nx).
+
+    Returns
+    -------
+    (ny nx, 4) row-major node numbers, cells row-major too, corners in the order of ``CORNERS``.
+
+    Examples
+    --------
+    >>> corner_nodes((1, 2)).tolist()
+    [[0, 1, 3, 4], [1, 2, 4, 5]]
+    """
+    ny, nx = cells
+    nodes = np.arange((ny + 1) * (nx + 1)).reshape(ny + 1, nx + 1)
+    return np.stack([nodes[i : i + ny, j : j + nx].ravel() for i, j in CORNERS], 1)
+
+
 def stiffness_apply(a: np.ndarray, V: np.ndarray, h: tuple[float, float]) -> np.ndarray:
-    """Q1 stiffness of the window times nodal fields, no boundary condition.
+    """Multiply nodal fields with the Q1 stiffness matrix of a window, without boundary condition.
 
     Parameters
     ----------
     a : (..., my, mx) cell values.
     V : (..., my+1, mx+1) nodal fields; leading dimensions broadcast with those of ``a``.
     h : cell sides (hy, hx).
+
+    Returns
+    -------
+    Moments of the shape of ``V``.
     """
     K = reference_stiffness(h)
     my, mx = a.shape[-2:]
@@ -55,7 +88,7 @@ def stiffness_apply(a: np.ndarray, V: np.ndarray, h: tuple[float, float]) -> np.
 
 
 class DirichletWindow:
-    """Band Cholesky factor of the interior nodes of one window.
+    """Band Cholesky factor of the stiffness matrix on the interior nodes of one window.
 
     Parameters
     ----------
@@ -92,6 +125,15 @@ class DirichletWindow:
             )
 
     def solve(self, b: np.ndarray) -> np.ndarray:
-        """Solve for loads (k, interior nodes); returns the same shape."""
+        """Solve for load vectors.
+
+        Parameters
+        ----------
+        b : (k, interior nodes) moments with the hats of the interior nodes, row-major.
+
+        Returns
+        -------
+        Nodal values of the shape of ``b``, zero on the window's boundary.
+        """
         x, _ = pbtrs(self.factor, b.T, lower=1)
         return x.T

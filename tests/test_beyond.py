@@ -10,8 +10,8 @@ from conftest import quads, solve_on, voxel
 
 from ngs_nhcsr import DependencyMissing, InvalidProblem, compare, correct
 from ngs_nhcsr.comparison import beyond, beyond_media, beyond_report, methods
-from ngs_nhcsr.comparison.beyond import BeyondResult, BeyondRow, fine_method, on_mesh, unit_context
-from ngs_nhcsr.comparison.methods.trace import distance, nodal_potential, reference_field
+from ngs_nhcsr.comparison.beyond import BeyondResult, BeyondRow, fine_method, unit_context
+from ngs_nhcsr.comparison.reference import energy_error, pde_solution
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.trace import solve_pde
 from ngs_nhcsr.solvers.trace.candidates import crossing_exponent
@@ -75,10 +75,11 @@ def test_the_reference_is_named_with_its_own_bound(result):
 def test_energy_errors_are_norms_of_differences_where_both_are_known():
     """Galerkin orthogonality on a constant medium: |||u − u_h|||² = f(u) − f(u_h); f(u) is a classical series."""
     context = unit_context(np.ones((16, 16)))
+    context = dataclasses.replace(context, solution=pde_solution(context))
     v = fine_solve(np.ones((16, 16)), 64)
     work = 0.03514425373878842  # of u: torsional rigidity of the unit square over four
     expected = math.sqrt((work - np.sum(context.b * v)) / work)
-    assert distance(nodal_potential(v, context), reference_field(context)) == pytest.approx(expected, rel=1e-4)
+    assert energy_error(v, context) == pytest.approx(expected, rel=1e-4)
 
 
 def test_methods_that_aim_at_the_pde_are_left_out_by_default(problem):
@@ -113,11 +114,11 @@ def test_an_unknown_reference_is_refused(problem):
 def test_fine_solves_converge_as_slowly_as_the_singularity_says(contrast):
     A = np.where(np.indices((8, 8)).sum(0) % 2, contrast, 1.0)
     context = unit_context(A)
-    solution = reference_field(context)
+    context = dataclasses.replace(context, solution=pde_solution(context))
     errors = []
     for cells in (2, 4, 8, 16):
-        own = on_mesh(context, 8 * cells)
-        errors.append(distance(nodal_potential(fine_method(cells)(own), own), solution))
+        own = context.on_mesh((8 * cells, 8 * cells))
+        errors.append(energy_error(fine_method(cells)(own), own))
     assert errors == sorted(errors, reverse=True)
     rate = math.log2(errors[-2] / errors[-1])
     assert rate == pytest.approx(crossing_exponent(contrast), rel=0.2)
@@ -130,7 +131,7 @@ def test_fine_solves_converge_as_slowly_as_the_singularity_says(contrast):
 def suite():
     small = {"make": lambda seed: np.where(np.random.default_rng(seed).random((32, 32)) < 0.5, 1.0, 10.0), "pixels": 32}
     missing = {"make": lambda seed: beyond_media.photograph("no such photograph"), "random": False}
-    media = [beyond_media.Medium("random 1:10", **small), beyond_media.Medium("missing", **missing)]
+    media = [beyond_media.MediumKind("random 1:10", **small), beyond_media.MediumKind("missing", **missing)]
     return beyond.evaluate_beyond(media, count=2, cells_per_pixel=(1, 2))
 
 

@@ -14,7 +14,7 @@ from ngs_nhcsr.cli.image_problem import image_problem, parse_sides
 from ngs_nhcsr.cli.image_solve import solve_exact
 from ngs_nhcsr.cli.output import Fields, cell_velocity, write
 from ngs_nhcsr.media.images import read_medium
-from ngs_nhcsr.ngsolve_io.raster import SIDES
+from ngs_nhcsr.solvers.space import SIDES
 from ngs_nhcsr.solvers.trace import solve_pde
 
 SEALED = "left=0,right=1,top=sealed,bottom=sealed"

@@ -6,11 +6,14 @@ from conftest import quads, solve_on, voxel
 from ngsolve import CoefficientFunction, IfPos, LinearForm, cos, dx, sin, x, y
 from test_raster import rectangle, refined
 
+from ngs_nhcsr.ngsolve_io.coarse_field import tensor_index
 from ngs_nhcsr.ngsolve_io.quadrature import BONUS_ORDERS, EXACT
-from ngs_nhcsr.problem import read_problem
-from ngs_nhcsr.reading import galerkin_solve, load_cells, nodal_load, roughness
+from ngs_nhcsr.ngsolve_io.read import read_problem
+from ngs_nhcsr.reading import galerkin_solve, roughness
+from ngs_nhcsr.solvers.load import Load, load_cells
 from ngs_nhcsr.solvers.q1 import mass_apply
-from ngs_nhcsr.solvers.space import Space, tensor_index
+from ngs_nhcsr.solvers.space import Space
+from ngs_nhcsr.solvers.transfer import restrict
 
 LOADS = {
     "constant": (CoefficientFunction(1.0), lambda x, y: 1.0 + 0 * x * y),
@@ -26,9 +29,7 @@ def canonical(A, u, f):
     """Galerkin solution with exact integration for the user's own load vector."""
     grid, vertices = tensor_index(np.array(u.space.mesh.ngmesh.Coordinates())[:, :2])
     F = LinearForm(f * u.space.TestFunction() * dx(bonus_intorder=6)).Assemble().vec.FV().NumPy()[vertices]
-    free = np.zeros(grid.shape, bool)
-    free[1:-1, 1:-1] = True
-    return galerkin_solve(A, grid, F * free, free, np.zeros(grid.shape))
+    return galerkin_solve(A, grid, F, np.zeros(grid.shape))
 
 
 @pytest.mark.parametrize("load", list(LOADS))
@@ -53,7 +54,7 @@ def test_the_raw_solutions_differ_by_far_more(random_medium):
     u, _ = solve_on(quads(32), voxel(A))
     problem = read_problem(u, voxel(A))
     assert problem.reading.rule == "dx"
-    assert np.linalg.norm(problem.field.U - problem.U) > 0.03 * np.linalg.norm(problem.U)
+    assert np.linalg.norm(problem.given - problem.U) > 0.03 * np.linalg.norm(problem.U)
 
 
 @pytest.mark.parametrize(
@@ -66,14 +67,14 @@ def test_numbering_and_box_do_not_matter(mesh, random_medium):
     a = voxel(A, lower, upper)
     problem = read_problem(solve_on(mesh, a, bonus=2)[0], a)
     assert problem.reading.rule == "dx(bonus_intorder=2)"
-    assert problem.reading.f is not None
-    np.testing.assert_allclose(problem.reading.f, 1.0, atol=1e-8)
+    assert problem.load.values is not None
+    np.testing.assert_allclose(problem.load.values, 1.0, atol=1e-8)
 
 
 def test_recovered_load_is_f(random_medium):
     A = random_medium(seed=7)
     u, _ = solve_on(quads(32), voxel(A), LOADS["smooth"][0])
-    f = read_problem(u, voxel(A)).reading.f
+    f = read_problem(u, voxel(A)).load.values
     t = np.linspace(0, 1, f.shape[0])
     assert np.abs(f - LOADS["smooth"][1](t[None, :], t[:, None])).max() < 0.005
 
@@ -119,9 +120,9 @@ def test_triangles_and_higher_order(mesh, order, bonus, random_medium):
     u, _ = solve_on(mesh, a, LOADS["smooth"][0], order=order, bonus=bonus)
     problem = read_problem(u, a)
     assert problem.decided
-    yy, xx = problem.grid.refined(load_cells(problem.grid) // 2).nodes()
+    yy, xx = problem.space.refined(load_cells(problem.space.cells) // 2).nodes()
     exact = LOADS["smooth"][1](xx[None, :], yy[:, None])
-    assert np.linalg.norm(problem.reading.f - exact) < 0.1 * np.linalg.norm(exact)
+    assert np.linalg.norm(problem.load.values - exact) < 0.1 * np.linalg.norm(exact)
 
 
 def test_nonzero_dirichlet_values_stay(random_medium):
@@ -138,26 +139,44 @@ def test_nonzero_dirichlet_values_stay(random_medium):
     gfu.vec.data += form.mat.Inverse(fes.FreeDofs(), "sparsecholesky") * load.vec
     problem = read_problem(gfu, a)
     assert problem.reading.rule == "dx"
-    np.testing.assert_array_equal(problem.U[~problem.field.free], problem.field.U[~problem.field.free])
-    np.testing.assert_allclose(problem.reading.f, 1.0, atol=1e-8)
+    np.testing.assert_array_equal(problem.U[~problem.space.free], problem.given[~problem.space.free])
+    np.testing.assert_allclose(problem.load.values, 1.0, atol=1e-8)
 
 
 def test_roughness_and_nodal_load_on_known_data():
     grid = Space((8, 10))
-    free = np.zeros(grid.shape, bool)
-    free[1:-1, 1:-1] = True
-    F = mass_apply(np.ones(grid.shape)) * free
-    assert roughness(F, free) < 1e-12
-    np.testing.assert_allclose(nodal_load(F, grid, free), 1.0)
-    assert roughness(np.random.default_rng(0).standard_normal(grid.shape), free) > 0.5
+    F = mass_apply(np.ones(grid.shape)) * grid.free
+    assert roughness(F, grid.free) < 1e-12
+    np.testing.assert_allclose(Load.from_moments(F, grid).values, 1.0)
+    assert roughness(np.random.default_rng(0).standard_normal(grid.shape), grid.free) > 0.5
+
+
+@pytest.mark.parametrize("cells", [(8, 12), (16, 24), (4, 6)])
+@pytest.mark.parametrize("natural", [(), ("top",), ("left", "right")])
+def test_matched_load_vectors_have_the_coarse_moments(cells, natural):
+    """Tested with coarse hats they are the given moments at free nodes, whatever f says."""
+    rng = np.random.default_rng(0)
+    space = Space.with_sides((4, 6), (1.0, 1.5), natural)
+    moments = rng.random(space.shape)
+    for load in (Load.from_moments(moments, space), Load(rng.random((9, 13)), space.size, moments, space.free)):
+        restricted = restrict(load.vector(cells, matched=True), space.cells)
+        np.testing.assert_allclose(restricted[space.free], moments[space.free])
+
+
+@pytest.mark.parametrize("n", [4, 7, 8])
+def test_moments_and_load_vectors_give_linear_loads_back(n):
+    f = Load.of(lambda x, y: 1 + 2 * x - y, (2 * n, 3 * n), (1.0, 1.5))
+    space = Space((n, n), (0.0, 0.0), (1.0, 1.5))
+    again = Load.from_vector(f.vector((2 * n, 3 * n)), f.size)
+    np.testing.assert_allclose(again.values, f.values, atol=1e-12)
+    recovered = Load.from_moments(f.vector(space.cells), space)
+    np.testing.assert_allclose(recovered.values, f.at(recovered.cells), atol=1e-11)
 
 
 def test_a_load_finer_than_the_mesh_loses_nothing():
     """A point source between the nodes of the mesh still has its integral."""
-    from ngs_nhcsr.problem import load_vector
-
     f = np.zeros((17, 17))
     f[7, 9] = 1.0
-    total = load_vector(f, (16, 16), (1.0, 1.0)).sum()
+    total = Load(f).vector((16, 16)).sum()
     for n in (8, 4, 32):
-        assert load_vector(f, (n, n), (1.0, 1.0)).sum() == pytest.approx(total)
+        assert Load(f).vector((n, n)).sum() == pytest.approx(total)

@@ -1,20 +1,22 @@
+import ast
 import dataclasses
 import json
 import math
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
 
 import ngs_nhcsr
-from ngs_nhcsr import InvalidProblem, SolverFailure, compare, memory
-from ngs_nhcsr.comparison import Method, draw_panels, methods, side_by_side
-from ngs_nhcsr.comparison import method as _registry
+from ngs_nhcsr import InvalidProblem, SolverFailure, compare, comparison, memory
+from ngs_nhcsr.comparison import Context, Method, draw_panels, methods, side_by_side
 from ngs_nhcsr.comparison.measure import break_even
 from ngs_nhcsr.comparison.picture import _overlap
+from ngs_nhcsr.problem import Problem
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +39,18 @@ def method():
     added = []
 
     def add(name, online, offline=lambda context: None):
+        body = {
+            "name": name,
+            "label": f"test {name}",
+            "offline": lambda self, context: offline(context),
+            "online": lambda self, context, state: online(context, state),
+        }
         added.append(name)
-        return methods.add(Method(name, f"test {name}", offline, online))
+        return methods.add(type("Mine", (Method,), body)())
 
     yield add
     for name in added:
-        del _registry.methods._entries[name]
+        methods.remove(name)
 
 
 def test_every_method_gives_a_row_and_a_field(result):
@@ -59,6 +67,86 @@ def test_every_method_gives_a_row_and_a_field(result):
         assert field.shape == (65, 65)
         for side in (field[0], field[-1], field[:, 0], field[:, -1]):
             assert np.abs(side).max() <= 1e-14 * np.abs(field).max(), row.name
+
+
+def test_a_method_of_ones_own(problem):
+    """What the contract promises: a subclass, one line to register it, and it is a row; and it can be taken out."""
+    from ngs_nhcsr.solvers.transfer import prolongate
+
+    class Harmonic(Method):
+        name, label = "mine", "coarse solve with harmonic means, prolonged"
+
+        def offline(self, context):
+            return context.dirichlet_system(context.coarse, context.medium.mean("harmonic", context.coarse))
+
+        def online(self, context, state):
+            return prolongate(state.solve(context.F), context.cells)
+
+    u, a, _, _ = problem
+    methods.add(Harmonic())
+    try:
+        found = compare(u, a, 4, methods=("mine", "multigrid"))
+        assert [row.name for row in found.rows] == ["mine", "multigrid"]
+        assert found["mine"].label in found.to_markdown()
+        assert found["multigrid"].energy_error < 1e-6 < found["mine"].energy_error
+        with pytest.raises(ValueError, match="twice"):
+            methods.add(Harmonic())
+    finally:
+        methods.remove("mine")
+    assert "mine" not in methods.in_order()
+    with pytest.raises(ValueError, match="no method called 'mine'"):
+        methods.remove("mine")
+    with pytest.raises(TypeError, match="abstract"):
+        type("Half", (Harmonic.__base__,), {"name": "half", "label": "half"})()
+
+
+@pytest.mark.parametrize("name", methods.in_order(("fine", "pde")))
+def test_a_state_serves_any_load(name, random_medium):
+    """Another load between two solves changes nothing, and a state of another load's problem is as good."""
+    A = random_medium((16, 32))
+    one, other = (
+        Context.of(Problem.from_arrays(A, coarse=(4, 8), f=f, size=(1.0, 2.0)), 8)
+        for f in (1.0, lambda x, y: np.sin(3 * x) * (y > 0.5))
+    )
+    one = dataclasses.replace(one, reference=methods["multigrid"](one))
+    other = dataclasses.replace(other, reference=methods["multigrid"](other))
+    method = methods[name]
+    state = method.offline(one)
+    first, second, again = (method.online(context, state) for context in (one, other, one))
+    np.testing.assert_allclose(again, first, rtol=0, atol=1e-12 * np.abs(first).max())
+    np.testing.assert_allclose(second, method(other), rtol=0, atol=1e-8 * np.abs(second).max())
+    assert first.dtype == np.float64
+    assert np.abs(first - second).max() > 0.1 * np.abs(first).max()
+
+
+def test_modules_of_the_comparison_have_no_circle():
+    """Nor one that is hidden in functions or for type checkers."""
+    root = Path(comparison.__file__).parent
+    names = {path: ".".join(path.relative_to(root).with_suffix("").parts) for path in root.rglob("*.py")}
+    edges = {}
+    for path, name in names.items():
+        here = [*name.split(".")[:-1]]
+        found = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level and node.level <= len(here) + 1:
+                base = here[: len(here) + 1 - node.level]
+                stem = ".".join([*base, *(node.module or "").split(".")]).strip(".")
+                found |= {stem} if node.module else {".".join([*base, a.name]) for a in node.names}
+        edges[name] = {other for other in found if other in names.values()}
+    while edges:
+        leaves = {name for name, others in edges.items() if not others & set(edges)}
+        assert leaves, f"these import each other: {edges}"
+        edges = {name: others for name, others in edges.items() if name not in leaves}
+
+
+def test_baselines_need_no_ngsolve():
+    """So training may take its baselines from here."""
+    code = (
+        "import sys\nfrom ngs_nhcsr.comparison import Context, methods\n"
+        "assert 'multigrid' in methods.in_order()\nassert 'ngsolve' not in sys.modules\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
 
 
 def test_errors_are_ordered_as_theory_says(result):
@@ -85,9 +173,9 @@ def test_errors_are_ordered_as_theory_says(result):
 
 
 def test_prolongation_and_reference_are_what_they_claim(problem, result):
-    from ngs_nhcsr.problem import read_problem
+    from ngs_nhcsr.ngsolve_io.read import read_problem
     from ngs_nhcsr.solvers.fine import fine_solve
-    from ngs_nhcsr.solvers.q1 import relative_errors
+    from ngs_nhcsr.solvers.norms import relative_errors
     from ngs_nhcsr.solvers.transfer import prolongate
 
     u, a, kappa, _ = problem
@@ -140,10 +228,15 @@ def test_a_failing_method_becomes_a_row(problem, method):
     method("broken", fail)
     method("not-finite", lambda context, state: np.full(context.f.shape, np.nan))
     method("wrong-shape", lambda context, state: np.zeros((3, 3)))
-    found = compare(u, a, 4, methods=("broken", "prolongation", "not-finite", "wrong-shape"))
+    method("wrong-type", lambda context, state: np.zeros(context.b.shape, np.float32))
+    method("wrong-boundary", lambda context, state: np.ones(context.b.shape))
+    wrong = ("not-finite", "wrong-shape", "wrong-type", "wrong-boundary")
+    found = compare(u, a, 4, methods=("broken", "prolongation", *wrong))
     assert found["broken"].message == "SolverFailure: it broke | here"
     assert "finite" in found["not-finite"].message
     assert "(3, 3)" in found["wrong-shape"].message
+    assert "float32" in found["wrong-type"].message
+    assert "on the boundary" in found["wrong-boundary"].message
     assert found["prolongation"].energy_error > 0
     assert "failed: SolverFailure: it broke \\| here" in found.to_markdown()
     assert json.loads(found.to_json())["rows"][0]["energy_error"] is None

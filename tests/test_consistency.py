@@ -22,12 +22,14 @@ from ngsolve import (
 )
 
 from ngs_nhcsr import Corrector, InvalidProblem, NhcsrWarning, Scheme, Status, correct
-from ngs_nhcsr.ngsolve_io.raster import structured_mesh
-from ngs_nhcsr.problem import read_problem
+from ngs_nhcsr.ngsolve_io.meshes import structured_mesh
+from ngs_nhcsr.ngsolve_io.read import read_problem
 from ngs_nhcsr.reading import follows_solution
-from ngs_nhcsr.refine import coefficient_error, estimate_error
+from ngs_nhcsr.refine import ErrorEstimator, coefficient_error
 from ngs_nhcsr.solvers.fine import fine_solve
-from ngs_nhcsr.solvers.q1 import mass_apply, relative_errors
+from ngs_nhcsr.solvers.medium import Medium
+from ngs_nhcsr.solvers.norms import relative_errors
+from ngs_nhcsr.solvers.q1 import mass_apply
 from ngs_nhcsr.solvers.space import Space
 
 N, SCALE = 16, 8
@@ -155,7 +157,7 @@ def test_loads_of_the_place_alone_are_no_reaction(kappa, f):
     u, _ = assembled(kappa, f=f)
     p = read_problem(u, voxel(kappa))
     assert p.decided
-    assert follows_solution(p.reading.F, p.field.U, p.field.free, (1.0, 1.0))[0] < 0.7
+    assert follows_solution(p.load.moments, p.given, p.space.free, (1.0, 1.0))[0] < 0.7
 
 
 @pytest.mark.parametrize("dirichlet", [".*", "left|right"])
@@ -175,7 +177,7 @@ def test_solutions_of_one_coordinate_are_no_trouble():
     layers = np.where(np.random.default_rng(0).random(4 * N) < 0.5, 1.0, 10.0)[None, :] * np.ones((4 * N, 1))
     u, _ = assembled(layers, f=sin(7 * x), dirichlet="left|right")
     p = read_problem(u, voxel(layers))
-    assert np.isfinite(follows_solution(p.reading.F, p.field.U, p.field.free, (1.0, 1.0))).all()
+    assert np.isfinite(follows_solution(p.load.moments, p.given, p.space.free, (1.0, 1.0))).all()
 
 
 def test_an_assembled_load_gets_one_sentence(kappa):
@@ -213,8 +215,9 @@ def test_the_estimate_of_the_raster_is_that_of_layered_cells():
     """Cells of two layers: flux across them sees the harmonic mean, the estimate is √(1 − harmonic/arithmetic)."""
     across = np.linspace(0, 1, 17)[None, :] * np.ones((17, 1))
     layers = np.full((4, 4), 1 - (2 / (1 + 1 / 10)) / 5.5)
-    assert coefficient_error(across, np.ones((4, 4)), layers, (1.0, 1.0)) == pytest.approx(np.sqrt(layers[0, 0]))
-    assert coefficient_error(across, np.ones((4, 4)), None, (1.0, 1.0)) == 0
+    one = Medium(np.ones((4, 4)))
+    assert coefficient_error(across, one, layers, (1.0, 1.0)) == pytest.approx(np.sqrt(layers[0, 0]))
+    assert coefficient_error(across, one, None, (1.0, 1.0)) == 0
 
 
 @pytest.mark.parametrize("scale", [16, 32])
@@ -225,8 +228,7 @@ def test_estimates_have_no_floor_of_single_precision(random_medium, scale):
     u, noise = fine_solve(A, n), np.random.default_rng(0).standard_normal((n - 1, n - 1))
     v = u.copy()
     v[1:-1, 1:-1] += 1e-8 * np.abs(u).max() * noise
-    free = np.pad(np.ones((15, 15), bool), 1)
-    estimate = estimate_error(v, A, mass_apply(np.ones(u.shape)), free, (1.0, 1.0))
+    estimate = ErrorEstimator(Medium(A), Space((n, n)))(v, mass_apply(np.ones(u.shape)))
     assert estimate == pytest.approx(relative_errors(v, u, A)["energy"], rel=0.1)
 
 

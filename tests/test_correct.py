@@ -8,7 +8,7 @@ from test_raster import refined
 
 from ngs_nhcsr import Corrector, NhcsrWarning, Status, correct
 from ngs_nhcsr.solvers.fine import fine_solve
-from ngs_nhcsr.solvers.q1 import relative_errors
+from ngs_nhcsr.solvers.norms import relative_errors
 from ngs_nhcsr.solvers.transfer import prolongate
 
 COUNT = 8
@@ -121,7 +121,7 @@ def test_evaluate_at_nodes_gives_the_nodal_values(corrector, scale, random_mediu
     u, _ = solve_on(quads(24, 16), voxel(A))
     result = corrector(u, voxel(A), scale)
     assert result.damping == 1  # the guard left the network's field alone
-    yy, xx = result.problem.grid.refined(scale).nodes()
+    yy, xx = result.problem.space.refined(scale).nodes()
     X, Y = np.meshgrid(xx, yy)
     points = np.stack([X.ravel(), Y.ravel()], 1)
     values = corrector.evaluate(points, u, voxel(A), scale)

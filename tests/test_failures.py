@@ -380,11 +380,11 @@ def test_54_device_out_of_memory_names_the_remedy(case, monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
-    monkeypatch.setattr(corrector.model.network, "decode", full)
+    monkeypatch.setattr(corrector.model.network, "encode", full)
     with pytest.raises(
-        DeviceError, match=r'cpu ran out of memory at scale 4 of 8 x 8 .*device="cpu" or a smaller scale'
+        DeviceError, match=r'cpu ran out of memory at scale 16 of 8 x 8 .*device="cpu" or a smaller scale'
     ):
-        corrector(case[0], case[1], 4)
+        corrector(case[0], case[1], 16)
     with pytest.raises(DeviceError, match="smaller scale"):
         corrector.evaluate(np.array([[0.5, 0.5]]), case[0], case[1])
     monkeypatch.undo()

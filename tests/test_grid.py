@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ngs_nhcsr import GridMismatch
-from ngs_nhcsr.solvers.space import Space, tensor_index
+from ngs_nhcsr.ngsolve_io.coarse_field import tensor_index
+from ngs_nhcsr.solvers.space import Space
 from ngs_nhcsr.solvers.transfer import prolongate, restrict
 
 cells = st.tuples(st.integers(1, 12), st.integers(1, 12))

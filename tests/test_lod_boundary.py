@@ -1,18 +1,20 @@
 """Dirichlet data of fine solves, coarse Q1, LOD and MsFEM."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
 
-from ngs_nhcsr.errors import InvalidProblem
-from ngs_nhcsr.solvers import q1
+from ngs_nhcsr.errors import GridMismatch, InvalidProblem
+from ngs_nhcsr.ngsolve_io.fine_solve import ngsolve_solve
+from ngs_nhcsr.solvers import norms, q1
 from ngs_nhcsr.solvers.coarse import coarse_solve
 from ngs_nhcsr.solvers.fine import fine_solve
-from ngs_nhcsr.solvers.lod.boundary import split_boundary
 from ngs_nhcsr.solvers.lod.lod import LOD
 from ngs_nhcsr.solvers.msfem.msfem import MsFEM
 from ngs_nhcsr.solvers.nesting import Nesting
+from ngs_nhcsr.solvers.space import Space
 from ngs_nhcsr.solvers.transfer import prolongate
 
 N, n, size = (4, 5), (24, 20), (1.0, 1.5)
@@ -27,16 +29,17 @@ def on_boundary(u):
 
 
 def error(u, reference):
-    return q1.relative_errors(u, reference, A, size)["energy"]
+    return norms.relative_errors(u, reference, A, size)["energy"]
 
 
 @pytest.mark.parametrize("method", ["direct", "multigrid", "ngsolve"])
 def test_fine_solve_takes_boundary_data(method):
     g = DATA["bilinear"]
     x, y = np.meshgrid(np.linspace(0, 1.5, 21), np.linspace(0, 1, 25))
-    u = fine_solve(np.full((2, 2), 3.0), n, 0.0, method=method, size=size, g=g, tolerance=1e-12)
+    solve = ngsolve_solve if method == "ngsolve" else partial(fine_solve, method=method, tolerance=1e-12)
+    u = solve(np.full((2, 2), 3.0), n, 0.0, size=size, g=g)
     np.testing.assert_allclose(u, g(x, y), atol=1e-10)  # bilinear functions are harmonic
-    rough = fine_solve(A, n, 1.0, method=method, size=size, g=DATA["rough"], tolerance=1e-12)
+    rough = solve(A, n, 1.0, size=size, g=DATA["rough"])
     inside = np.pad(np.ones((23, 19), bool), 1)
     residual = (q1.stiffness(A, n, size) @ rough.ravel()).reshape(25, 21) - q1.mass_apply(np.ones((25, 21)), size)
     assert np.abs(residual[inside]).max() < 1e-9
@@ -50,15 +53,20 @@ def test_coarse_solve_takes_boundary_data():
 
 
 def test_split_is_exact_on_the_boundary():
-    nesting = Nesting(N, n, size)
+    nesting = Nesting.of(N, n, size)
     values = np.random.default_rng(1).standard_normal((25, 21))
-    coarse, rest = split_boundary(values, nesting)
-    np.testing.assert_allclose(on_boundary(prolongate(coarse, n) + rest), on_boundary(values), atol=1e-14)
-    assert not rest[::6, ::4].any()
-    assert not rest[1:-1, 1:-1].any()
-    assert not split_boundary(prolongate(values[::6, ::4], n), nesting)[1].any()
+    coarse, remainder = nesting.split_boundary(values)
+    np.testing.assert_allclose(on_boundary(prolongate(coarse, n) + remainder), on_boundary(values), atol=1e-14)
+    assert not remainder[::6, ::4].any()
+    assert not remainder[1:-1, 1:-1].any()
+    assert not nesting.split_boundary(prolongate(values[::6, ::4], n))[1].any()
     with pytest.raises(InvalidProblem, match="shape"):
-        split_boundary(np.ones((3, 3)), nesting)
+        nesting.split_boundary(np.ones((3, 3)))
+
+
+def test_spaces_of_different_rectangles_are_not_nested():
+    with pytest.raises(GridMismatch, match="differ in more than their cells"):
+        Nesting(Space(N), Space(n, size=size))
 
 
 @pytest.fixture(scope="module", params=["galerkin", "petrov-galerkin"])
@@ -90,7 +98,7 @@ def test_localisation_error_decays_and_the_boundary_is_exact(variant):
     for k in (1, 2, 3):
         u = LOD(raster, 8, 64, k, variant, rhs_correctors=True).solve(1.0, g)
         np.testing.assert_allclose(on_boundary(u), on_boundary(fine), atol=1e-13)
-        errors.append(q1.relative_errors(u, fine, raster)["energy"])
+        errors.append(norms.relative_errors(u, fine, raster)["energy"])
     assert errors[1] < errors[0] / 2.5
     assert errors[2] < errors[1] / 2.5
 
@@ -129,4 +137,4 @@ def test_msfem_with_boundary_data_is_the_galerkin_solution_in_its_affine_space()
     solver = MsFEM(A, N, n, 0.5, "averaged", size)
     u = solver.solve(1.0, g)
     defect = q1.mass_apply(np.ones((25, 21)), size).ravel() - q1.stiffness(A, n, size) @ u.ravel()
-    assert np.abs((solver.basis.T @ defect)[solver.nesting.free.ravel()]).max() < 1e-11
+    assert np.abs((solver.basis.T @ defect)[solver.nesting.coarse.free.ravel()]).max() < 1e-11

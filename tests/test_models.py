@@ -16,7 +16,8 @@ import ngs_nhcsr.solvers
 import ngs_nhcsr.training
 from ngs_nhcsr import ModelFileError, list_models, load_model
 from ngs_nhcsr.models import Contract, architectures, export_model, read_card
-from ngs_nhcsr.networks.nhcsr import Architecture, CorrectorNetwork
+from ngs_nhcsr.networks.architecture import Architecture
+from ngs_nhcsr.networks.corrector import CorrectorNetwork
 
 TINY = Architecture(
     encoder_options={"widths": [4, 6], "depth": 1}, decoder_options={"rank": 2, "width": 4}, upscaling=1
@@ -216,9 +217,12 @@ def test_no_pickle_anywhere():
 
 def test_golden_output_of_the_shipped_model():
     """The shipped weights give what they gave when they were shipped (float32 tolerance)."""
-    from ngs_nhcsr.solvers.positions import Nodes
+    from ngs_nhcsr.solvers.bvp import BoundaryValueProblem
+    from ngs_nhcsr.solvers.medium import Medium
+    from ngs_nhcsr.solvers.space import Space
 
     golden = np.load(Path(__file__).parent / "data" / "golden_nhcsr_light.npz")
-    model = load_model("nhcsr-light", "cpu")
-    out = model.predict(golden["U"], golden["A"], Nodes(tuple(golden["cells"].tolist())), float(golden["ratio"]))
+    U, A = golden["U"], golden["A"]
+    problem = BoundaryValueProblem(Space((U.shape[0] - 1, U.shape[1] - 1)), Medium(A), None, U)
+    out = load_model("nhcsr-light", "cpu").solve(problem, golden["cells"][0] / problem.space.cells[0])
     np.testing.assert_allclose(out, golden["out"], atol=1e-5 * np.abs(golden["out"]).max())

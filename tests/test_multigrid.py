@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from ngs_nhcsr.solvers import q1
+from ngs_nhcsr.solvers import norms, q1
 from ngs_nhcsr.solvers.blocktri import BlockTridiagonal
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.multigrid import Multigrid
@@ -10,10 +10,9 @@ from ngs_nhcsr.solvers.stencil import (
     Stencil,
     coarsen_elements,
     galerkin_elements,
-    interpolate,
-    restrict,
     tensor_elements,
 )
+from ngs_nhcsr.solvers.transfer import prolongate_by_two, restrict_by_two
 
 
 def load(cells):
@@ -28,7 +27,7 @@ def test_solution_equals_the_direct_solution_of_the_assembled_system(raster, cel
     u, info = Multigrid(torch.from_numpy(A)[None], cells).solve(load(cells), tolerance=1e-8)
     assert info.converged
     direct = fine_solve(A, cells, method="direct")
-    assert q1.relative_errors(u[0].numpy(), direct, A)["energy"] < 5e-8
+    assert norms.relative_errors(u[0].numpy(), direct, A)["energy"] < 5e-8
 
 
 def test_iterations_do_not_grow_with_the_mesh_at_moderate_contrast(random_medium):
@@ -50,7 +49,7 @@ def test_coarse_elements_are_the_galerkin_product():
     A = torch.rand(2, 4, 6, dtype=torch.float64) + 0.1
     fine = galerkin_elements(A, (8, 12))
     v = torch.rand(2, 5, 7, dtype=torch.float64)
-    via_fine = restrict(Stencil.from_elements(fine).apply(interpolate(v)))
+    via_fine = restrict_by_two(Stencil.from_elements(fine).apply(prolongate_by_two(v)))
     direct = Stencil.from_elements(coarsen_elements(fine)).apply(v)
     torch.testing.assert_close(via_fine, direct)
     torch.testing.assert_close(coarsen_elements(fine), galerkin_elements(A, (4, 6)))
@@ -70,7 +69,7 @@ def test_energy_drop_is_the_squared_error_of_the_start(random_medium):
     mg, b = Multigrid(A, (64, 64)), load((64, 64))
     u, _ = mg.solve(b, tolerance=1e-11)
     start = torch.rand(1, 65, 65, dtype=torch.float64) * mg.levels[0].free * 0.01
-    true = q1.energy_norm((u - start)[0].numpy(), A[0].numpy()) ** 2
+    true = norms.energy_norm((u - start)[0].numpy(), A[0].numpy()) ** 2
     for steps, least in ((1, 0.9), (3, 0.99)):
         _, info = mg.solve(b, start, tolerance=0.0, max_iterations=steps)
         assert least * true <= float(info.energy_drop[0]) <= true * (1 + 1e-9)

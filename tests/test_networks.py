@@ -5,10 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers import batch_problem, network_field
 
-from ngs_nhcsr.networks.nhcsr import Architecture, CorrectorNetwork
-from ngs_nhcsr.networks.symmetry import SIDE_ORDER, transform
-from ngs_nhcsr.solvers.positions import Nodes, Points, bilinear
+from ngs_nhcsr.networks.architecture import Architecture
+from ngs_nhcsr.networks.corrector import CorrectorNetwork
+from ngs_nhcsr.networks.symmetry import transform
+from ngs_nhcsr.proposer import NetworkProposer, transformed
+from ngs_nhcsr.solvers.bvp import BoundaryValueProblem
+from ngs_nhcsr.solvers.medium import Medium
+from ngs_nhcsr.solvers.positions import Nodes, Points
+from ngs_nhcsr.solvers.space import Space
+from ngs_nhcsr.solvers.substructuring.solve import PreparedSolve
+from ngs_nhcsr.solvers.target import FineQ1
 from ngs_nhcsr.solvers.transfer import prolongate
 
 SMALL = {
@@ -65,9 +73,8 @@ def grid_points(n):
 def test_fast_path_on_nodes_equals_pointwise_evaluation(name, scale):
     net, (U, A) = network(SMALL[name]), problem()
     n = (int(6 * scale), int(8 * scale))
-    encoding = net.encode(U, A, scale / 4)
-    nodes = net.decode(encoding, Nodes(n))
-    points = net.decode(encoding, Points(grid_points(n))).reshape(nodes.shape)
+    nodes = network_field(net, U, A, n)
+    points = network_field(net, U, A, Points(grid_points(n)), scale=scale).reshape(nodes.shape)
     torch.testing.assert_close(nodes, points, rtol=0, atol=1e-12)
 
 
@@ -76,13 +83,13 @@ def test_fast_path_on_nodes_equals_pointwise_evaluation(name, scale):
 def test_field_is_continuous(name):
     """A quarter of the step changes the field by a quarter, also across cell faces and centres; a jump would stay."""
     net, (U, A) = network(SMALL[name]), problem(batch=1)
-    encoding = net.encode(U, A, 4.0)
+    solve = PreparedSolve(Medium(A), Space((6, 8)), FineQ1(16.0), NetworkProposer(net))
     for along in (0, 1):
         largest = []
         for n in (4000, 16000):
             line = torch.linspace(0.2, 0.8, n + 1, dtype=torch.float64)
             fixed = torch.full_like(line, (0.37, 0.5)[along])
-            v = net.decode(encoding, Points(torch.stack([line, fixed][:: 1 - 2 * along], 1)))[0]
+            v = solve.solve(batch_problem(U, A), Points(torch.stack([line, fixed][:: 1 - 2 * along], 1)))[0, 0]
             largest.append(float((v[1:] - v[:-1]).abs().max()))
         assert largest[1] < 0.3 * largest[0]
 
@@ -91,15 +98,15 @@ def test_field_is_continuous(name):
 @torch.inference_mode()
 def test_scaling_of_solution_and_coefficient(name):
     net, (U, A) = network(SMALL[name]), problem()
-    u = net(U, A, (24, 32))
-    torch.testing.assert_close(net(3e7 * U, A, (24, 32)), 3e7 * u, rtol=1e-6, atol=1.0)
-    torch.testing.assert_close(net(U, 1e-5 * A, (24, 32)), u, rtol=1e-6, atol=1e-6)
-    assert float(net(0 * U, A, (24, 32)).abs().max()) == 0
+    u = network_field(net, U, A, (24, 32))
+    torch.testing.assert_close(network_field(net, 3e7 * U, A, (24, 32)), 3e7 * u, rtol=1e-6, atol=1.0)
+    torch.testing.assert_close(network_field(net, U, 1e-5 * A, (24, 32)), u, rtol=1e-6, atol=1e-6)
+    assert float(network_field(net, 0 * U, A, (24, 32)).abs().max()) == 0
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
 def test_on_meshes_no_finer_than_the_effective_grid_the_field_is_the_fine_solution(scale):
-    """For any weights; and there is nothing to learn: all gradients are zero."""
+    """For any weights; and there is nothing to learn: the field does not depend on them."""
     from ngs_nhcsr.training.problems import solve_ladder
 
     architecture = replace(SMALL["basis"], upscaling=4)
@@ -109,25 +116,24 @@ def test_on_meshes_no_finer_than_the_effective_grid_the_field_is_the_fine_soluti
     u = p.targets[scale] if scale > 1 else p.U
     n = (8 * scale, 8 * scale)
     with torch.inference_mode():
-        torch.testing.assert_close(net(p.U, A, n, load=p.F), u, rtol=0, atol=1e-9 * float(u.abs().max()))
-    field = net(p.U, A, n, load=p.F)
+        torch.testing.assert_close(network_field(net, p.U, A, n, load=p.F), u, rtol=0, atol=1e-9 * float(u.abs().max()))
+    field = network_field(net, p.U, A, n, load=p.F)
     torch.testing.assert_close(field, u, rtol=0, atol=1e-9 * float(u.abs().max()))
-    field.square().sum().backward()
-    assert all(w.grad is None or float(w.grad.abs().max()) == 0 for w in net.parameters())
+    assert not field.requires_grad
 
 
 @torch.inference_mode()
 def test_constants_are_added_to_the_field():
     """With an effective problem and derivatives of its solution alone, U + c gives u + c."""
     net, (U, A) = network(SMALL["basis, upscaled twice as fine"]), problem()
-    torch.testing.assert_close(net(U + 5, A, (24, 32)), net(U, A, (24, 32)) + 5)
+    torch.testing.assert_close(network_field(net, U + 5, A, (24, 32)), network_field(net, U, A, (24, 32)) + 5)
 
 
 @torch.inference_mode()
 def test_coefficient_only_network_is_linear_in_the_solution():
     net, (U, A), (V, _) = network(SMALL["basis"]), problem(), problem(seed=1)
-    both = net(2 * U - 3 * V, A, (24, 32))
-    torch.testing.assert_close(both, 2 * net(U, A, (24, 32)) - 3 * net(V, A, (24, 32)))
+    both = network_field(net, 2 * U - 3 * V, A, (24, 32))
+    torch.testing.assert_close(both, 2 * network_field(net, U, A, (24, 32)) - 3 * network_field(net, V, A, (24, 32)))
 
 
 @pytest.mark.parametrize("name", list(SMALL))
@@ -135,7 +141,7 @@ def test_coefficient_only_network_is_linear_in_the_solution():
 def test_dirichlet_values_are_exact(name):
     net, (U, A) = network(SMALL[name]), problem(batch=1)
     U = U + torch.rand(1, 7, 9, dtype=torch.float64)
-    u = net(U, A, (48, 64))[0].numpy()
+    u = network_field(net, U, A, (48, 64))[0].numpy()
     P = prolongate(U[0].numpy(), (48, 64))
     for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         np.testing.assert_allclose(u[edge], P[edge], atol=1e-12)
@@ -146,43 +152,16 @@ def test_dirichlet_values_are_exact(name):
 def test_several_loads_of_a_coefficient_at_once(name):
     net, (U, A), (V, _) = network(SMALL[name]), problem(), problem(seed=1)
     F, G = torch.rand(2, 2, 13, 17, dtype=torch.float64) / 100
-    both = net(torch.stack([U, V], 1), A, (24, 32), load=torch.stack([F, G], 1))
-    torch.testing.assert_close(both[:, 0], net(U, A, (24, 32), load=F))
-    torch.testing.assert_close(both[:, 1], net(V, A, (24, 32), load=G))
-
-
-@torch.inference_mode()
-def test_load_on_the_finer_grid_has_the_coarserestricted():
-    """Whether told or lifted from U: tested with coarse hats, it is A_H U on the free nodes."""
-    from ngs_nhcsr.networks.upscale import matched_load, restricted
-
-    g = torch.Generator().manual_seed(0)
-    moments = torch.rand(1, 1, 5, 7, generator=g, dtype=torch.float64)
-    free = torch.zeros(5, 7, dtype=torch.bool)
-    free[1:, 1:-1] = True
-    random = lambda n, m: torch.rand(1, 1, n + 1, m + 1, generator=g, dtype=torch.float64)  # noqa: E731
-    for told in (None, random(8, 12), random(16, 24), random(4, 6)):
-        lifted = matched_load(moments, free, (8, 12), (1.0, 1.5), told)
-        torch.testing.assert_close((restricted(lifted, (4, 6)) * free), moments * free)
-
-
-@torch.inference_mode()
-def test_lifted_load_is_exact_for_a_constant():
-    from ngs_nhcsr.networks.upscale import matched_load
-    from ngs_nhcsr.solvers.stencil import apply_mass
-
-    free = torch.zeros(5, 7, dtype=torch.bool)
-    free[1:-1, 1:-1] = True
-    one = lambda n, m: apply_mass(torch.ones(1, 1, n + 1, m + 1, dtype=torch.float64), (1.0, 1.5))  # noqa: E731
-    for told in (None, one(4, 6), one(8, 12), one(16, 24)):
-        torch.testing.assert_close(matched_load(one(4, 6) * free, free, (8, 12), (1.0, 1.5), told), one(8, 12))
+    both = network_field(net, torch.stack([U, V], 1), A, (24, 32), load=torch.stack([F, G], 1))
+    torch.testing.assert_close(both[:, 0], network_field(net, U, A, (24, 32), load=F))
+    torch.testing.assert_close(both[:, 1], network_field(net, V, A, (24, 32), load=G))
 
 
 @torch.inference_mode()
 def test_untrained_network_is_the_prolongation_of_a_coarse_solution():
     arch = replace(SMALL["basis"], upscaling=0)
     net, (U, A) = CorrectorNetwork(arch), problem()
-    torch.testing.assert_close(net(U, A, (24, 32)), bilinear(U, Nodes((24, 32))))
+    torch.testing.assert_close(network_field(net, U, A, (24, 32)), prolongate(U, Nodes((24, 32))))
 
 
 @torch.inference_mode()
@@ -191,28 +170,28 @@ def test_upscaling_with_the_exact_coefficient_changes_nothing():
     net, (U, A) = CorrectorNetwork(SMALL["basis"]).eval(), problem()
     y, x = torch.linspace(0, 1, 7, dtype=torch.float64)[:, None], torch.linspace(0, 1, 9, dtype=torch.float64)
     U = (0.3 + x - 2 * y + 3 * x * y).expand_as(U)
-    encoding = net.encode(U, torch.full_like(A, 7.0), 4.0, sides=(True, True, True, True))
-    torch.testing.assert_close(encoding.base[:, 0], U)
+    problem_ = batch_problem(U, torch.full_like(A, 7.0), f=torch.zeros(2, 7, 9))
+    _, base = NetworkProposer(net).prepare(problem_.medium, problem_.space, FineQ1(16.0)).encoded(problem_)
+    torch.testing.assert_close(base[:, 0], U)
 
 
 @pytest.mark.parametrize("mean", ["geometric", "harmonic"])
 def test_further_coarse_solutions_are_those_of_the_solvers(mean):
-    from ngs_nhcsr.networks.upscale import solve_with_mean
+    from ngs_nhcsr.proposer import solve_with_mean
     from ngs_nhcsr.solvers.coarse import coarse_solve
 
     _, A = problem(8, 8, batch=1)
     a, f = A[0].numpy(), np.random.default_rng(0).random((9, 9))
-    U = torch.from_numpy(coarse_solve(a, 8, f))[None, None]
-    free = torch.zeros(9, 9, dtype=torch.bool)
-    free[1:-1, 1:-1] = True
-    ours = solve_with_mean(mean, U, A, free, (1.0, 1.0))[0, 0]
+    U = torch.from_numpy(coarse_solve(a, 8, f))[None]
+    ours = solve_with_mean(mean, batch_problem(U, A, f=torch.from_numpy(f)[None]))[0, 0]
     np.testing.assert_allclose(ours.numpy(), coarse_solve(a, 8, f, mean=mean), atol=1e-14)
 
 
 def test_effective_problem_is_solved_to_fourth_order():
     """Constant coefficient, u = sin(πx) sin(2πy): values at nodes converge like h⁴, those of Q1 only like h²."""
-    from ngs_nhcsr.networks.upscale import HOURGLASS, solver
+    from ngs_nhcsr.networks.corrector import HOURGLASS
     from ngs_nhcsr.solvers.stencil import tensor_elements
+    from ngs_nhcsr.solvers.substructuring.effective import EffectiveProblem
 
     def error(n, hourglass):
         t = torch.linspace(0, 1, n + 1, dtype=torch.float64)
@@ -220,9 +199,8 @@ def test_effective_problem_is_solved_to_fourth_order():
         hat = [2 * n * (1 - np.cos(k / n)) / k**2 for k in (np.pi, 2 * np.pi)]  # ∫ sin(kx) φ_i = hat · sin(kx_i)
         load = 5 * np.pi**2 * hat[0] * hat[1] * u[None]
         one = torch.ones(1, n, n, dtype=torch.float64)
-        free = torch.zeros(n + 1, n + 1, dtype=torch.bool)
-        free[1:-1, 1:-1] = True
-        W = solver(tensor_elements(one, one, 0 * one, 1 / n, 1 / n, hourglass), free)(load[None])[0, 0]
+        elements = tensor_elements(one, one, 0 * one, 1 / n, 1 / n, hourglass)
+        W = EffectiveProblem(elements, Space((n, n))).invert(load[None])[0, 0]
         return float((W - u).abs().max())
 
     assert error(8, HOURGLASS) / error(16, HOURGLASS) > 14
@@ -231,38 +209,45 @@ def test_effective_problem_is_solved_to_fourth_order():
 
 
 def test_large_effective_problems_are_solved_by_multigrid_to_the_same_answer(monkeypatch):
-    from ngs_nhcsr.networks import upscale
+    from ngs_nhcsr.networks.corrector import HOURGLASS
+    from ngs_nhcsr.solvers.stencil import tensor_elements
+    from ngs_nhcsr.solvers.substructuring import effective
 
     g = torch.Generator().manual_seed(0)
     kxx, kyy = torch.randn(2, 2, 24, 40, generator=g, dtype=torch.float64).exp()
     kxy = 0.5 * (kxx * kyy).sqrt()
-    elements = upscale.tensor_elements(kxx, kyy, kxy, 1 / 24, 1 / 40, upscale.HOURGLASS)
-    free = torch.zeros(25, 41, dtype=torch.bool)
-    free[1:, 1:-1] = True
+    elements = tensor_elements(kxx, kyy, kxy, 1 / 24, 1 / 40, HOURGLASS)
+    space = Space.with_sides((24, 40), natural=("top",))
     b = torch.rand(2, 3, 25, 41, generator=g, dtype=torch.float64)
-    direct = upscale.solver(elements, free)(b)
-    monkeypatch.setattr(upscale, "DIRECT", 8)
-    iterated = upscale.solver(elements, free)(b)
+    direct = effective.EffectiveProblem(elements, space).invert(b)
+    monkeypatch.setattr(effective, "DIRECT", 8)
+    iterated = effective.EffectiveProblem(elements, space).invert(b)
     torch.testing.assert_close(iterated, direct, rtol=0, atol=1e-8 * float(direct.abs().max()))
     # Where multigrid gives up, the direct solver answers.
-    monkeypatch.setattr(upscale, "TOLERANCE", 1.0)
-    torch.testing.assert_close(upscale.solver(elements, free)(b), direct)
+    monkeypatch.setattr(effective, "TOLERANCE", 1.0)
+    torch.testing.assert_close(effective.EffectiveProblem(elements, space).invert(b, tolerance=1.0), direct)
 
 
 @pytest.mark.parametrize("per", [1, 2])
 def test_gradient_through_the_coarse_solve(per):
-    from ngs_nhcsr.networks.upscale import Upscaling
+    from ngs_nhcsr.networks.kappa import KappaHead
+    from ngs_nhcsr.solvers.stencil import tensor_elements
+    from ngs_nhcsr.solvers.substructuring.effective import EffectiveProblem
 
     torch.manual_seed(0)
-    up = Upscaling(3, per, hidden=4).double()
-    for p in up.parameters():
+    head = KappaHead(3, per, hidden=4).double()
+    for p in head.parameters():
         torch.nn.init.normal_(p, std=0.3)
     U, A = problem(2, 3, per=2, batch=2)
-    U = torch.stack([U, U.square()], 1)
-    free = torch.zeros(3, 4, dtype=torch.bool)
-    free[1:-1, 1:-1] = True
+    given = batch_problem(torch.stack([U, U.square()], 1), A)
+    grid = given.space.refined(per)
     features = torch.rand(2, 3, 4, 6, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda z: up(z, U, A, free, (1.0, 1.0), 2.0, per)[0], (features,), atol=1e-6)
+
+    def solution(z):
+        elements = tensor_elements(*head(z, A, grid.cells, 2.0), *grid.spacing)
+        return EffectiveProblem(elements, grid).solve(given.load, given.U)
+
+    assert torch.autograd.gradcheck(solution, (features,), atol=1e-6)
 
 
 @pytest.mark.parametrize("g", range(8))
@@ -272,10 +257,10 @@ def test_symmetrised_prediction_commutes_with_the_symmetries(g):
     net = network(SMALL["basis"])
     model = Model(ModelCard("test", {}, Contract()), net, torch.device("cpu"))
     U, A = (v[0].numpy() for v in problem(6, 6, batch=1))
-    sides = (True, False, True, True)
-    one = model.predict(U, A, Nodes((24, 24)), 1.0, sides=sides, symmetrize=True)
-    turned_sides = tuple(sides[i] for i in SIDE_ORDER[g])
-    two = model.predict(transform(U, g), transform(A, g), Nodes((24, 24)), 1.0, sides=turned_sides, symmetrize=True)
+    space = Space.with_sides((6, 6), natural=("right",))
+    given = BoundaryValueProblem(space, Medium(A), None, U)
+    one = model.solve(given, 4.0, symmetrize=True)
+    two = model.solve(transformed(given, g), 4.0, symmetrize=True)
     np.testing.assert_allclose(two, transform(one, g), atol=1e-11)
 
 

@@ -25,9 +25,10 @@ from ngsolve import (
 )
 
 from ngs_nhcsr import Corrector, InvalidProblem, Status, correct
-from ngs_nhcsr.pde import natural_sides
 from ngs_nhcsr.solvers import relative_errors
-from ngs_nhcsr.solvers.q1 import energy_norm, l2_norm
+from ngs_nhcsr.solvers.norms import energy_norm, l2_norm
+from ngs_nhcsr.solvers.pde import natural_sides
+from ngs_nhcsr.solvers.space import Space
 from ngs_nhcsr.solvers.trace import effective_conductivity, solve_pde
 from ngs_nhcsr.solvers.transfer import prolongate
 
@@ -177,7 +178,7 @@ def test_what_the_pde_target_refuses(random_medium):
     free = np.pad(np.ones((5, 5), bool), 1)
     free[3, 0] = True
     with pytest.raises(InvalidProblem, match="left side is Dirichlet in part"):
-        natural_sides(free)
+        natural_sides(Space.with_free((6, 6), (0.0, 0.0), (1.0, 1.0), free))
 
 
 def test_inconsistent_problems_are_flagged_for_the_pde_too(random_medium):

@@ -9,7 +9,11 @@ from netgen.geom2d import SplineGeometry
 from ngsolve import BND, H1, L2, CoefficientFunction, GridFunction, Integrate, Mesh, cos, sin, x, y
 
 from ngs_nhcsr import GridMismatch
-from ngs_nhcsr.ngsolve_io.raster import evaluate, fine_space, rasterise, read_coarse, structured_mesh
+from ngs_nhcsr.ngsolve_io.coarse_field import read_coarse
+from ngs_nhcsr.ngsolve_io.coefficient import rasterise
+from ngs_nhcsr.ngsolve_io.evaluate import evaluate
+from ngs_nhcsr.ngsolve_io.meshes import fine_space, structured_mesh
+from ngs_nhcsr.ngsolve_io.read import Reader, read_problem
 from ngs_nhcsr.solvers.space import Space
 
 
@@ -40,18 +44,18 @@ def test_nodal_values_of_any_numbering(mesh):
     u = GridFunction(H1(mesh, order=1, dirichlet=".*"))
     u.Interpolate(sin(x) + 2 * y)
     found = read_coarse(u)
-    Y, X = np.meshgrid(*found.grid.nodes(), indexing="ij")
+    Y, X = np.meshgrid(*found.space.nodes(), indexing="ij")
     np.testing.assert_allclose(found.U, np.sin(X) + 2 * Y, atol=1e-12)
-    inner = np.zeros(found.grid.shape, bool)
+    inner = np.zeros(found.space.shape, bool)
     inner[1:-1, 1:-1] = True
-    np.testing.assert_array_equal(found.free, inner)
-    assert found.sides == (True, True, True, True)
+    np.testing.assert_array_equal(found.space.free, inner)
+    assert found.space.sides == (True, True, True, True)
 
 
 def test_dirichlet_sides_are_recognised():
     u = GridFunction(H1(quads(5, 4), order=1, dirichlet="bottom|left"))
     u.Set(1)
-    assert read_coarse(u).sides == (True, False, False, True)
+    assert read_coarse(u).space.sides == (True, False, False, True)
 
 
 def test_coefficients_of_every_kind_give_the_same_raster(random_medium):
@@ -104,9 +108,9 @@ def test_fine_mesh_keeps_names_and_is_built_once():
     geo.SetMaterial(1, "rock")
     mesh = Mesh(geo.GenerateMesh(maxh=0.3))
     u = GridFunction(H1(mesh, order=1, dirichlet="b|l"))
-    coarse = read_coarse(u).grid
-    first = fine_space(u, coarse, coarse.refined(2))
-    assert fine_space(u, coarse, coarse.refined(2)) is first
+    coarse = read_coarse(u).space
+    first = fine_space(u, coarse.refined(2))
+    assert fine_space(u, coarse.refined(2)) is first
     fine = first.space.mesh
     assert fine.GetMaterials() == ("rock",)
     for name in "brtl":
@@ -118,8 +122,8 @@ def test_fine_mesh_keeps_names_and_is_built_once():
 
 def test_written_field_is_an_ordinary_gridfunction():
     u = GridFunction(H1(quads(4), order=1, dirichlet=".*"))
-    grid = read_coarse(u).grid
-    fine = fine_space(u, grid, grid.refined(4))
+    grid = read_coarse(u).space
+    fine = fine_space(u, grid.refined(4))
     Y, X = np.meshgrid(*fine.grid.nodes(), indexing="ij")
     v = fine.field(X * Y)
     assert Integrate(v, v.space.mesh) == pytest.approx(0.25)
@@ -134,19 +138,19 @@ def test_triangles_are_brought_to_a_grid_of_matching_size(order, caplog):
     with caplog.at_level(logging.INFO, "ngs_nhcsr"):
         found = read_coarse(u)
     assert "tensor grid" in caplog.text
-    assert 0.6 * u.space.ndof < np.prod(found.grid.shape) < 1.6 * u.space.ndof
-    assert read_coarse(u, (20, 36)).grid.cells in {(10, 12), (10, 9), (20, 18), (20, 36)}
-    Y, X = np.meshgrid(*found.grid.nodes(), indexing="ij")
+    assert 0.6 * u.space.ndof < np.prod(found.space.shape) < 1.6 * u.space.ndof
+    assert read_coarse(u, (20, 36)).space.cells in {(10, 12), (10, 9), (20, 18), (20, 36)}
+    Y, X = np.meshgrid(*found.space.nodes(), indexing="ij")
     np.testing.assert_allclose(found.U, X + 2 * Y, atol=1e-9)
-    assert found.sides == (True, False, True, False)
-    assert not found.free[0].any()
-    assert found.free[1:-1, 0].all()
+    assert found.space.sides == (True, False, True, False)
+    assert not found.space.free[0].any()
+    assert found.space.free[1:-1, 0].all()
 
 
 def test_quads_of_order_two_keep_their_own_grid():
     gfu, _ = solve_on(quads(8), CoefficientFunction(1.0), order=2)
     found = read_coarse(gfu)
-    assert found.grid.cells == (8, 8)
+    assert found.space.cells == (8, 8)
     assert found.U[4, 4] == pytest.approx(gfu(gfu.space.mesh(0.5, 0.5)))
 
 
@@ -154,3 +158,29 @@ def test_points_outside_are_an_error():
     u = GridFunction(H1(quads(4), order=1))
     with pytest.raises(GridMismatch, match="outside"):
         evaluate(u, u.space.mesh, np.array([0.5]), np.array([1.5]))
+
+
+def test_a_prepared_reader_makes_its_raster_once(random_medium):
+    A = random_medium((32, 32))
+    u, _ = solve_on(quads(8), voxel(A))
+    reader = Reader(voxel(A))
+    space, medium = reader.prepare(u.space)
+    read = reader.read(u, f=1)
+    assert read.medium is medium
+    np.testing.assert_array_equal(read.space.free, space.free)
+    fresh = read_problem(u, voxel(A), f=1)
+    np.testing.assert_array_equal(read.U, fresh.U)
+    assert (read.mismatch, read.notes, read.decided) == (fresh.mismatch, fresh.notes, fresh.decided)
+    other, _ = solve_on(quads(16), voxel(A))
+    assert reader.read(other).medium.cells == (64, 64)  # another space: made anew
+
+
+def test_a_refined_mesh_makes_the_prepared_raster_void():
+    mesh = quads(4)
+    space = H1(mesh, order=1, dirichlet=".*")
+    reader = Reader(2 + x)
+    _, medium = reader.prepare(space)
+    mesh.Refine()
+    space.Update()
+    u = GridFunction(space)
+    assert reader.read(u, f=0).medium.cells == (32, 32) != medium.cells

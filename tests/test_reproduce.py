@@ -11,15 +11,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ngs_nhcsr.networks.nhcsr import CorrectorNetwork
+from ngs_nhcsr import training
+from ngs_nhcsr.networks.corrector import CorrectorNetwork
 from ngs_nhcsr.training import ablation, curves
 from ngs_nhcsr.training.config import configs, override
-from ngs_nhcsr.training.denoising import DENOISING, denoising_loss
+from ngs_nhcsr.training.interpolation import Interpolation
 from ngs_nhcsr.training.loop import train
 from ngs_nhcsr.training.metrics import cost, field_metrics
+from ngs_nhcsr.training.prediction import predict
 from ngs_nhcsr.training.protocols import PROTOCOLS, TABLES, plan
 from ngs_nhcsr.training.reproduce import (
-    Interpolation,
     Places,
     Stopped,
     cell_folder,
@@ -30,7 +31,6 @@ from ngs_nhcsr.training.reproduce import (
     train_row,
 )
 from ngs_nhcsr.training.runs import steps_done, trained_network
-from ngs_nhcsr.training.validation import Case
 
 TINY = replace(
     PROTOCOLS["mini"], coarse=4, trained=(2, 4), beyond=(8,), problems=4, steps=1, points=30, seeds=(0, 1), tests=1
@@ -135,31 +135,20 @@ def test_the_long_run_takes_every_cell_once_main_rows_first():
     assert len(set(cells[:18])) == 18
 
 
+def test_the_stored_cells_are_found():
+    """Names of finished cells are hashes of everything that decides them: no change of a default may orphan them."""
+    protocol, folder = PROTOCOLS["midi"], Path(training.__file__).parent / "cells" / "midi"
+    names = {(row, seed): cell_folder(folder, v, protocol, seed).name for row, v, seed in plan(protocol)}
+    stored = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    assert stored
+    for cell in stored:
+        assert (folder / f"{names[cell['row'], cell['seed']]}.json").exists(), cell["row"]
+
+
 def test_the_diffusion_model_is_trained_by_its_own_loss(tmp_path):
-    variant = TABLES["table1"]["IDM"]
-    assert variant.loss == DENOISING
+    assert TABLES["table1"]["IDM"].loss == "denoising"
     (cell,) = run_table("table1", replace(TINY, seeds=(0,)), tmp_path / "t", tmp_path / "data", only=("IDM",))
     assert np.isfinite(cell.metrics["2x"]["L2"])
-    other = CorrectorNetwork(
-        replace(PROTOCOLS["mini"].config(variant, 0).architecture, decoder="liif", decoder_options={})
-    )
-    with pytest.raises(ValueError, match="needs the decoder idm"):
-        denoising_loss(other, *(torch.ones(1),) * 4, torch.Generator())
-
-
-def test_the_denoised_fields_are_those_that_give_the_target():
-    """What the diffusion is told to make of the noise, put through the network's output, is u_h."""
-    case = Case("tiny", coarse=4, scale=4, count=2)
-    p = case.problems(5)
-    architecture = PROTOCOLS["mini"].config(TABLES["table1"]["IDM"], 0).architecture
-    network = CorrectorNetwork(architecture)
-    told = []
-    network.decoder.denoising_loss = lambda features, clean, ratio, rng: told.append(clean) or clean.sum()
-    target = p.targets[4]
-    denoising_loss(network, p.U, p.A, p.F, target, torch.Generator())
-    network.decoder.forward = lambda features, query, ratio: told[0]
-    field = network(p.U, p.A, (16, 16), load=p.F)
-    torch.testing.assert_close(field, target.double(), rtol=0, atol=1e-6 * float(target.abs().max()))
 
 
 def test_tables_share_cells_that_are_the_same():
@@ -189,26 +178,26 @@ def test_metrics_of_a_field():
 
 
 def test_cost_counts_the_multiply_adds_of_convolutions():
-    class One(torch.nn.Module):
+    class One(Interpolation):
         def __init__(self):
             super().__init__()
             self.conv = torch.nn.Conv2d(3, 5, 3, padding=1)
 
-        def forward(self, U, A, cells, load=None):
-            return self.conv(torch.zeros(1, 3, 20, 20))
+        def propose(self, problem):
+            self.conv(torch.zeros(1, 3, 20, 20))
+            return super().propose(problem)
 
-    price = cost(One(), torch.zeros(1), torch.zeros(1), torch.zeros(1), 20)
-    assert price.parameters == 5 * 28
-    assert price.gmac == pytest.approx(400 * 5 * 27 / 1e9)
+    nothing = torch.zeros(1, 1, 5, 5)
+    price, free = (cost(row, nothing, torch.ones(1, 4, 4), nothing, 5) for row in (One(), Interpolation()))
+    assert (price.parameters, free.parameters) == (5 * 28, 0)
+    assert price.gmac - free.gmac == pytest.approx(400 * 5 * 27 / 1e9)
 
 
 def test_interpolation_is_exact_for_cubics():
-    t = np.linspace(0, 1, 9)
+    t, s = np.linspace(0, 1, 9), np.linspace(0, 1, 33)
     U = torch.from_numpy(np.add.outer(t**3, -2 * t**2))[None, None]
-    s = np.linspace(0, 1, 33)
-    np.testing.assert_allclose(
-        Interpolation()(U, torch.ones(1), (32, 32))[0, 0].numpy(), np.add.outer(s**3, -2 * s**2), atol=1e-12
-    )
+    field = predict(Interpolation(), U, torch.ones(1, 8, 8), torch.zeros(1, 1, 9, 9), 4)
+    np.testing.assert_allclose(field[0, 0].numpy(), np.add.outer(s**3, -2 * s**2), atol=1e-12)
 
 
 def test_validation_curves_have_a_point_for_every_validation(tmp_path):

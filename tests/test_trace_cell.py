@@ -11,7 +11,7 @@ import scipy.sparse.linalg as sla
 from threadpoolctl import threadpool_limits
 
 from ngs_nhcsr.errors import InvalidProblem, NotCoercive
-from ngs_nhcsr.solvers.trace import store
+from ngs_nhcsr.solvers.trace import cell_cache
 from ngs_nhcsr.solvers.trace.assembly import assemble
 from ngs_nhcsr.solvers.trace.candidates import (
     any_value_exponents,
@@ -388,20 +388,20 @@ def test_stored_cells_come_back(tmp_path):
 
 
 def test_stored_under_another_key_is_not_taken(tmp_path):
-    store.save("a", {"x": np.ones(2)})
+    cell_cache.save("a", {"x": np.ones(2)})
     (file,) = tmp_path.rglob("*.npz")
-    store.save("b", {"x": np.zeros(2)})
+    cell_cache.save("b", {"x": np.zeros(2)})
     (other,) = (f for f in tmp_path.rglob("*.npz") if f != file)
     other.write_bytes(file.read_bytes())
-    assert store.load("b") is None
-    assert np.array_equal(store.load("a")["x"], np.ones(2))
+    assert cell_cache.load("b") is None
+    assert np.array_equal(cell_cache.load("a")["x"], np.ones(2))
 
 
 def test_pickles_are_not_read(tmp_path):
-    store.save("a", {"x": np.ones(2)})
+    cell_cache.save("a", {"x": np.ones(2)})
     (file,) = tmp_path.rglob("*.npz")
-    np.savez(file, key=np.array(f"{store._VERSION} a"), x=np.array([object()], dtype=object))
-    assert store.load("a") is None
+    np.savez(file, key=np.array(f"{cell_cache._VERSION} a"), x=np.array([object()], dtype=object))
+    assert cell_cache.load("a") is None
 
 
 def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):

@@ -218,7 +218,7 @@ def test_loads_agree_however_they_are_given(rng):
     fields = [solve_pde(A, f, tolerance=TIGHT) for f in given]
     for u in fields:
         assert u.nodes((8, 10)) == pytest.approx(fields[0].nodes((8, 10)), abs=1e-10)
-        assert u.source.rest.max() < 1e-12
+        assert u.source.remainder.max() < 1e-12
 
 
 def test_the_projection_is_the_best_linear_polynomial(rng):
@@ -234,7 +234,7 @@ def test_the_projection_is_the_best_linear_polynomial(rng):
         for i in range(12):
             v = values[j : j + 2, i : i + 2]
             whole[j // 4, i // 4] += area / 16 * np.sum(v * (hats @ v @ hats))
-    assert own + load.rest**2 == pytest.approx(whole, rel=1e-12)
+    assert own + load.remainder**2 == pytest.approx(whole, rel=1e-12)
 
 
 def test_boundary_data_agree_however_they_are_given(rng):
@@ -267,7 +267,7 @@ def test_the_edge_fit_is_orthogonal_in_the_energy(rng):
         # sum over odd k of (k pi/2) coth(k pi) (8/(k pi)^3)^2
         k = np.arange(1, 400, 2) * np.pi
         assert (bubble @ fit.products @ bubble.T)[0, 0] == pytest.approx(np.sum(32 / k**5 / np.tanh(k)), rel=1e-9)
-        assert 0 <= fit.left_out(bubble)[0] < 1e-4
+        assert 0 <= fit.remainder_energies(bubble)[0] < 1e-4
         own = fit.stiffness @ fit.coefficients(bubble)[0]
         assert own == pytest.approx(fit.cross @ bubble[0], abs=1e-12)
 

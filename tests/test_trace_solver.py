@@ -15,7 +15,7 @@ from ngs_nhcsr.solvers.trace.candidates import exponents_for
 from ngs_nhcsr.solvers.trace.cell import trace_cell
 from ngs_nhcsr.solvers.trace.coarse import CoarseSolver
 from ngs_nhcsr.solvers.trace.coarse_twin import CoarseProblem
-from ngs_nhcsr.solvers.trace.compiled import EachSolver, KindSolver
+from ngs_nhcsr.solvers.trace.compiled import PerKindSolver, PerVertexSolver
 from ngs_nhcsr.solvers.trace.layout import Boundary, TraceVector, gather, scatter, sparse_matrix
 from ngs_nhcsr.solvers.trace.schwarz import TraceSolver
 from ngs_nhcsr.solvers.trace.vertices import vertex_inverses, vertex_kinds, vertex_parts
@@ -190,7 +190,10 @@ def test_vertices_of_few_kinds_or_each_of_its_own(natural):
     rng = np.random.default_rng(519)
     H, V, C = (rng.standard_normal(s).astype(np.float32) for s in ((25, p, 20), (24, p, 21), (25, 21)))
     found = []
-    for local in (KindSolver(kinds.kind, kinds.values, parts, boundary), EachSolver(a, parts, boundary, workers)):
+    for local in (
+        PerKindSolver(kinds.kind, kinds.values, parts, boundary),
+        PerVertexSolver(a, parts, boundary, workers),
+    ):
         Z = np.zeros((25, 4 * p + 1, 21), np.float32)
         for task in local.tasks(np.concatenate([v.ravel() for v in (H, V, C)]), Z, workers):
             task()

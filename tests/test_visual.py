@@ -7,7 +7,7 @@ from ngsolve import H1, L2, GridFunction, x, y
 from test_raster import rectangle
 
 from ngs_nhcsr import InvalidProblem, NhcsrWarning, plot_compare, plot_field, plot_warp, to_pyvista
-from ngs_nhcsr.ngsolve_io.raster import structured_mesh
+from ngs_nhcsr.ngsolve_io.meshes import structured_mesh
 from ngs_nhcsr.solvers.space import Space
 
 pytest.importorskip("pyvista")

@@ -75,7 +75,16 @@ ROWS: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One finished run: its compute and its median errors (energy, L2) by case."""
+    """One finished run.
+
+    Attributes
+    ----------
+    name : of the row.
+    command : that makes the run.
+    steps, minutes : of the training.
+    parameters : number of the network's parameters.
+    errors : median relative errors (energy, L2) against u_h by case.
+    """
 
     name: str
     command: str
@@ -86,13 +95,25 @@ class Row:
 
 
 def command(overrides: dict[str, str], minutes: float) -> str:
-    """The command that makes a row's run."""
+    """Write the command that makes a row's run, from its ``overrides`` of the configuration and its ``minutes``."""
     parts = [f"--set {k}={v}" if " " not in v and '"' not in v else f"--set '{k}={v}'" for k, v in overrides.items()]
     return " ".join(["ngs-nhcsr train --config mini", f"--minutes {minutes:g}", "--clock cpu", *parts])
 
 
 def run_row(name: str, folder: Path, data: Path, minutes: float) -> Row:
-    """Train and measure one row, or read it if it is done; a run that was cut short is made again from its start."""
+    """Train and measure one row, or read it if it is done; a run that was cut short is made again from its start.
+
+    Parameters
+    ----------
+    name : of the row.
+    folder : of the runs.
+    data : folder of the shards.
+    minutes : processor minutes of the training.
+
+    Returns
+    -------
+    Row
+    """
     overrides = ROWS[name]
     run = folder / slug(name)
     done = run.with_suffix(".json")
@@ -104,8 +125,8 @@ def run_row(name: str, folder: Path, data: Path, minutes: float) -> Row:
     network = trained_network(run)
     errors = {}
     for case in CASES:
-        energy, l2 = network_errors(network, case.problems(VALIDATION_SEEDS), case.scale)
-        errors[case.name] = (round(float(energy.median()), 6), round(float(l2.median()), 7))
+        found = network_errors(network, case.problems(VALIDATION_SEEDS), case.scale)
+        errors[case.name] = (round(float(found["energy"].median()), 6), round(float(found["L2"].median()), 7))
     count = sum(p.numel() for p in network.parameters())
     row = Row(name, command(overrides, minutes), steps_done(run), minutes, count, errors)
     (run / "config.json").write_text(to_json(config))
@@ -120,7 +141,20 @@ def run_rows(
     names: Sequence[str] = (),
     report: Callable[[Row], None] = lambda row: None,
 ) -> list[Row]:
-    """All rows, or those whose name contains one of ``names``; ``report`` is told each as it is done."""
+    """Train and measure rows.
+
+    Parameters
+    ----------
+    folder : of the runs.
+    data : folder of the shards.
+    minutes : processor minutes of each training.
+    names : parts of the names of the rows that are wanted; default: all.
+    report : called with each row when it is done.
+
+    Returns
+    -------
+    Rows
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for name in ROWS:
@@ -131,7 +165,7 @@ def run_rows(
 
 
 def to_markdown(rows: Sequence[Row]) -> str:
-    """Table of errors, then the commands."""
+    """Write a table of the errors, then the commands."""
     cases = [c.name for c in CASES]
     lines = ["| row | parameters | steps | " + " | ".join(cases) + " |", "|---" * (3 + len(cases)) + "|"]
     for r in rows:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from ..networks.nhcsr import Architecture
+from ..networks.architecture import Architecture
 from ..registry import Registry
 from ..solvers.substructuring.scheme import Scheme
 from .problems import Recipe
@@ -17,11 +17,17 @@ from .problems import Recipe
 
 @dataclass(frozen=True)
 class DataSet:
-    """``count`` problems of a recipe; seeds ``first_seed …``.
+    """A set of training problems.
 
-    ``share`` says how often a step draws from it, relative to the other sets (default: by its number of cells).
-    With ``refresh`` > 0 they are made on the training device, without files, and every ``refresh`` steps the oldest
-    ``chunk`` of them give way to new ones: for GPUs, which solve faster than a disk reads.
+    Attributes
+    ----------
+    recipe : distribution of the problems.
+    count : number of problems.
+    first_seed : seed of the first problem; the others follow.
+    share : how often a step draws from this set, relative to the others; 0: by its number of coefficient cells.
+    refresh : 0: problems are stored in shards and stay. Else they are made on the training device, without files, and
+        every ``refresh`` steps new ones replace the oldest: for GPUs, which solve faster than a disk reads.
+    chunk : problems that are replaced at a time; divides ``count``.
     """
 
     recipe: Recipe
@@ -38,19 +44,27 @@ class TrainConfig:
 
     Attributes
     ----------
-    data : sets of training problems; each step draws a batch from one of them, in proportion to their cells.
-    loss : weighted sum of registered losses, like "l1 + 0.1 scs"; or "denoising", that of the decoder idm.
-    optimiser : registered name.
-    scale_weights : how often a scale is drawn, relative to the others; those at which the network is exact are not.
+    name : for messages and model cards.
+    architecture : the network.
+    data : sets of training problems; each step draws a batch from one of them, see ``DataSet.share``.
+    scale_weights : pairs (scale, how often it is drawn relative to the others); those at which the network is exact are
+        not drawn.
+    loss : weighted sum of registered losses, like "l1 + 0.1 scs"; see ``training.losses``.
+    optimiser : registered name, see ``training.optimisers``.
     batch : problems per step at 32 coarse cells a side; more where problems are smaller, one at least.
-    points : nodes per problem that a step looks at, drawn anew (for losses without derivatives); 0: all of them.
-    corrections : how many of the network's corrections a step passes through. What they start from, they improve on.
-    validation : local solves and corrections of the fields that are validated; by default those of ``correct``.
+    points : random inner nodes per problem that a step looks at, drawn anew; 0: all nodes. Losses with ``needs_grid``
+        need all.
+    corrections : coarse corrections that a step differentiates through, for architectures with local solves.
+    validation : scheme of the fields that are validated; by default that of ``correct``.
     loads : loads of every coefficient that a step looks at, drawn anew; 0: all of them.
-    rate : peak learning rate, after a linear warm-up of ``warmup`` steps.
-    schedule : what follows over the budget: "cosine" to zero, "steps" (halved once, the paper's) or "constant".
+    rate : peak learning rate.
+    schedule : learning rate over the budget: "cosine" to zero, "steps" (halved once, the paper's) or "constant".
     cumulative : begin with the smallest scale; the others join one by one in the first half of the budget (as CLIT).
-    ema : decay of the running mean of the weights that is validated and shipped.
+    weight_decay : decoupled, relative to the learning rate.
+    warmup : steps of a linear warm-up of the learning rate.
+    clip : largest norm of the gradient; longer ones are scaled down to it.
+    ema : decay of the running mean of the weights that is validated and shipped, 0 … 1.
+    seed : decides initial weights and everything random in the steps.
     """
 
     name: str = "small"
@@ -96,24 +110,53 @@ def _decode(kind: Any, value: Any) -> Any:
 
 
 def _tuples(value: Any) -> Any:
-    """Lists, as JSON knows them, back to tuples at any depth."""
+    """Turn lists, as JSON knows them, back to tuples at any depth."""
     if isinstance(value, dict):
         return {k: _tuples(v) for k, v in value.items()}
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
 
 
 def to_json(config: TrainConfig) -> str:
-    """Configuration as JSON text."""
+    """Write a configuration as JSON text."""
     return json.dumps(dataclasses.asdict(config), indent=1)
 
 
 def from_json(text: str) -> TrainConfig:
-    """Inverse of :func:`to_json`; unknown fields raise ``ValueError``."""
+    """Read a configuration from JSON text.
+
+    Parameters
+    ----------
+    text : as :func:`to_json` writes it; fields that are missing take their defaults.
+
+    Returns
+    -------
+    TrainConfig
+
+    Raises
+    ------
+    ValueError
+        For unknown fields.
+    """
     return _decode(TrainConfig, json.loads(text))
 
 
 def override(config: Any, assignments: dict[str, str]) -> Any:
-    """Replace fields by dotted names, values in JSON: ``{"rate": "3e-4", "architecture.output": '"residual"'}``.
+    """Replace fields of a configuration, also of those inside it.
+
+    Parameters
+    ----------
+    config : a dataclass.
+    assignments : values in JSON by dotted names, like ``{"rate": "3e-4", "architecture.output": '"residual"'}``; what
+        is no JSON is a text.
+
+    Returns
+    -------
+    The changed configuration.
+
+    Raises
+    ------
+    ValueError
+        For unknown fields.
 
     Examples
     --------
@@ -141,7 +184,7 @@ configs: Registry[Callable[[], TrainConfig]] = Registry("configuration")
 
 @configs.register("small")
 def small() -> TrainConfig:
-    """``nhcsr-light`` on one CPU core: the configuration of the shipped weights."""
+    """Configure ``nhcsr-light`` on one CPU core: what the shipped weights were trained with."""
     high = partial(Recipe, contrast=(200.0, 1000.0), plain_contrasts=(1000.0,))
     return TrainConfig(
         name="small",
@@ -165,7 +208,7 @@ def small() -> TrainConfig:
 
 @configs.register("mini")
 def mini() -> TrainConfig:
-    """Comparisons of networks in minutes on one core: 16 coarse cells, targets up to scale 8, no local solves."""
+    """Configure comparisons of networks in minutes on one core: 16 coarse cells, scales up to 8, no local solves."""
     return replace(
         small(),
         name="mini",
@@ -179,7 +222,7 @@ def mini() -> TrainConfig:
 
 @configs.register("large")
 def large() -> TrainConfig:
-    """A wider ``nhcsr-light`` on fresh data at every step; for a GPU."""
+    """Configure a wider ``nhcsr-light`` on data that are replaced all the time; for a GPU."""
     recipe = Recipe(contrast=(2.0, 1000.0))
     return TrainConfig(
         name="large",
@@ -200,7 +243,7 @@ def large() -> TrainConfig:
 
 @configs.register("paper")
 def paper() -> TrainConfig:
-    """The paper's network and loss on its medium, iid {1, 10}; for a GPU."""
+    """Configure the paper's network and loss on its medium, iid {1, 10}; for a GPU."""
     return TrainConfig(
         name="paper",
         architecture=Architecture(

@@ -25,7 +25,14 @@ POINTS = 12
 
 @dataclass(frozen=True)
 class Curve:
-    """Median energy and L2 errors against u_h on validation problems by step; ``errors[case]`` has one per step."""
+    """Validation errors of one run.
+
+    Attributes
+    ----------
+    name : of the curve.
+    steps : at which it was validated.
+    energy, l2 : median relative errors against u_h by case, one per validation.
+    """
 
     name: str
     steps: list[int]
@@ -34,7 +41,7 @@ class Curve:
 
 
 def validation_cases(protocol: Protocol) -> tuple[Case, ...]:
-    """Random media at the largest trained scale and at twice that."""
+    """Choose validation cases: random media at the protocol's largest trained scale and at twice that."""
     last = protocol.trained[-1]
     return tuple(Case(f"{s}x", coarse=protocol.coarse, scale=s, count=protocol.tests) for s in (last, 2 * last))
 
@@ -48,7 +55,21 @@ def run_curves(
     device: str = "cpu",
     report: Callable[[Curve], None] = lambda curve: None,
 ) -> list[Curve]:
-    """Train both, or read what is there; a run that was cut short is made again."""
+    """Train with and without the cosine similarity, or read what is there; a run that was cut short is made again.
+
+    Parameters
+    ----------
+    protocol : sizes of the experiment.
+    folder : of the runs.
+    data : folder of the shards.
+    seed : of the runs.
+    device : of the training.
+    report : called with each curve when it is done.
+
+    Returns
+    -------
+    The curves of ``CURVES``.
+    """
     curves = []
     cases = validation_cases(protocol)
     for name, variant in CURVES.items():
@@ -75,7 +96,7 @@ def run_curves(
 
 
 def to_markdown(curves: list[Curve]) -> str:
-    """A row per validation, energy / L2 for every curve and case."""
+    """Write a table: a row per validation, energy / L2 errors for every curve and case."""
     cases = list(curves[0].energy)
     heads = [f"{curve.name}, {case}" for curve in curves for case in cases]
     lines = ["| step | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
@@ -86,7 +107,7 @@ def to_markdown(curves: list[Curve]) -> str:
 
 
 def draw(curves: list[Curve]) -> Figure:
-    """L2 errors over steps, one panel per case."""
+    """Draw the L2 errors over steps, one panel per case."""
     from matplotlib.figure import Figure
 
     cases = list(curves[0].l2)

@@ -16,13 +16,15 @@ from tqdm import tqdm
 
 from ..media.loads import LOADS, TEST_LOADS, load
 from ..media.maps import MAPS
-from ..networks.nhcsr import CorrectorNetwork
+from ..networks.corrector import CorrectorNetwork
 from ..solvers.coarse import coarse_solve
+from ..solvers.load import Load
 from ..solvers.multigrid import Multigrid
-from ..solvers.q1 import mass_apply
-from ..solvers.substructuring.plain_start import corrected_cells
+from ..solvers.norms import relative_errors
+from ..solvers.substructuring.plain_start import PlainQ1
+from ..solvers.substructuring.scheme import Scheme
 from ..solvers.transfer import prolongate, restrict
-from .losses import relative_errors
+from .prediction import predict
 from .validation import TEST_SEEDS, Case, network_errors
 
 MAIN = (
@@ -55,7 +57,15 @@ SUITES: dict[str, tuple[Case, ...]] = {
 
 @dataclass(frozen=True)
 class Result:
-    """Median and worst relative errors of one method on one case."""
+    """Relative errors of one method on one case, against u_h.
+
+    Attributes
+    ----------
+    case, method : their names.
+    energy, l2 : medians over the problems.
+    worst_energy, worst_l2 : largest values.
+    problems : number of problems.
+    """
 
     case: str
     method: str
@@ -71,32 +81,27 @@ def _baselines(case: Case, A: Tensor, U: Tensor, target: Tensor, f: np.ndarray) 
     n = target.shape[-1] - 1
     coarse = torch.from_numpy(prolongate(U[0].numpy(), (n, n)))[None]
     a = A[0].numpy()
-    coarse_load = load_restricted(f, case.coarse)
+    coarse_load = Load(f).at((case.coarse, case.coarse))
     geometric = coarse_solve(a, case.coarse, coarse_load, mean="geometric")
     fields = {
         "prolongation": coarse,
         "best multiple of it": coarse * (coarse * target).sum() / (coarse * coarse).sum(),
         "geometric mean": torch.from_numpy(prolongate(geometric, (n, n)))[None],
     }
-    b = torch.from_numpy(mass_apply(f))[None]
+    b = torch.from_numpy(Load(f).vector((n, n)))[None]
     m = min(A.shape[-1], n)
     on_cells, _ = Multigrid(A, (m, m)).solve(torch.from_numpy(restrict(b[0].numpy(), (m, m)))[None])
     fields["Q1 on the cells"] = torch.from_numpy(prolongate(on_cells[0].numpy(), (n, n)))[None]
     if n >= 2 * m:
         for j in (1, 2):
             name = f"the same, local solves, {j} correction" + "s" * (j > 1)
-            fields[name] = corrected_cells(A, torch.from_numpy(f)[None, None], (n, n), corrections=j)[0]
+            scheme = Scheme(corrections=j, tolerance=0.0)
+            fields[name] = predict(PlainQ1(), U[None], A, b[None], case.scale, scheme=scheme)[0]
     mg = Multigrid(A, (n, n))
     for j in (1, 2):
         name = f"coarse + {j} cycle" + "s" * (j > 1)
         fields[name] = mg.solve(b, coarse, tolerance=0.0, max_iterations=j)[0]
     return fields
-
-
-def load_restricted(f: np.ndarray, N: int) -> np.ndarray:
-    """Nodal values of a load on every (n/N)-th node of its grid."""
-    step = (f.shape[0] - 1) // N
-    return f[::step, ::step]
 
 
 def evaluate(
@@ -109,9 +114,21 @@ def evaluate(
     symmetrize: bool = False,
     progress: bool = False,
 ) -> list[Result]:
-    """Measure a network on cases; ``count`` limits the problems per case.
+    """Measure a network on cases.
 
-    ``baselines`` adds the competitors that need no training, ``symmetrize`` the mean over the square's symmetries.
+    Parameters
+    ----------
+    network : in evaluation mode.
+    cases : kinds of test problems.
+    count : most problems per case; default: as many as the case says.
+    first_seed : seed of the first problem of each case.
+    baselines : measure the competitors that need no training, too.
+    symmetrize : measure the mean of the network's fields over the symmetries of the square, too.
+    progress : show a bar.
+
+    Returns
+    -------
+    Results, method by method for each case.
     """
     results = []
     for case in tqdm(cases, disable=not progress):
@@ -122,12 +139,12 @@ def evaluate(
             A, U, target = problems.A[i : i + 1], problems.U[i], problems.targets[case.scale][i]
             f = _load_of(case, first_seed + i)
             for name, v in _baselines(case, A, U, target, f).items():
-                energy, l2 = relative_errors(v, target, A)
-                errors.setdefault(name, []).append((float(energy), float(l2)))
+                own = relative_errors(v, target, A)
+                errors.setdefault(name, []).append((float(own["energy"]), float(own["L2"])))
         for mean in (False, True)[: 1 + symmetrize]:
-            energies, l2s = network_errors(network, problems, case.scale, symmetrize=mean)
+            found = network_errors(network, problems, case.scale, symmetrize=mean)
             name = "network" + ", mean over symmetries" * mean
-            errors[name] = list(zip(energies.tolist(), l2s.tolist(), strict=True))
+            errors[name] = list(zip(found["energy"].tolist(), found["L2"].tolist(), strict=True))
         for name, pairs in errors.items():
             e, l2 = np.array(pairs).T
             medians = (float(np.median(e)), float(np.median(l2)))
@@ -146,12 +163,12 @@ def _load_of(case: Case, seed: int) -> np.ndarray:
 
 
 def to_json(results: Sequence[Result]) -> str:
-    """Results as JSON."""
+    """Write results as JSON text."""
     return json.dumps([asdict(r) for r in results], indent=1)
 
 
 def to_markdown(results: Sequence[Result]) -> str:
-    """Table: a row per case, energy / L2 median per method, worst in brackets for the network."""
+    """Write a table: a row per case, median energy / L2 errors per method, the network's worst in brackets."""
     methods = list(dict.fromkeys(r.method for r in results))
     lines = ["| case | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
     number: Callable[[float], str] = lambda v: f"{v:.3g}"  # noqa: E731

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from ..media.families import families
+from ..networks.corrector import CorrectorNetwork
 from ..networks.decoders.nhcsr import NHCSRDecoder
-from ..networks.nhcsr import CorrectorNetwork
 from ..solvers.positions import Nodes
+from .interpolation import Interpolation
+from .prediction import encode, predict
 from .problems import solve_ladder
 from .protocols import TABLES, UNTRAINED, Protocol
-from .reproduce import Interpolation, cell_folder
+from .reproduce import cell_folder
 from .runs import steps_done, trained_network
 from .spectra import resolution_errors, resolution_table
 from .validation import TEST_SEEDS
@@ -39,9 +41,13 @@ class Evidence:
 
     Attributes
     ----------
-    A, U, F : (1, m, m), (1, 1, N+1, N+1), (1, 1, 2N+1, 2N+1), as in ``problems.Problems``.
-    truths : u_h (n+1, n+1) by scale. reference : u on a mesh twice finer than that of the largest scale.
-    networks, fields : by row; fields (n+1, n+1) by scale.
+    protocol : sizes of the experiment.
+    A, U, F : (1, m, m), (1, 1, N+1, N+1), (1, 1, L+1, L+1), as in ``problems.Problems``.
+    truths : u_h (n+1, n+1) by scale.
+    reference : Q1 solution on a mesh twice as fine as that of the largest scale.
+    networks : by row.
+    fields : (n+1, n+1) by row and scale.
+    shown : rows with pictures of their own.
     """
 
     protocol: Protocol
@@ -56,18 +62,28 @@ class Evidence:
 
     @property
     def last(self) -> int:
-        """Largest trained scale."""
+        """The largest trained scale."""
         return self.protocol.trained[-1]
 
     def error(self, row: str, scale: int) -> Tensor:
-        """(v - u_h) / max |u_h|, (n+1, n+1)."""
+        """Compute the error (v - u_h) / max |u_h| (n+1, n+1) of a row at a scale."""
         return (self.fields[row][scale] - self.truths[scale]) / self.truths[scale].abs().max()
 
 
 def trained_rows(protocol: Protocol, folder: Path, only: Sequence[str] = ()) -> dict[str, nn.Module]:
-    """Networks of the rows whose weights lie in the table's folder, of the first seed that has them.
+    """Load the networks of a table's rows, of the first seed that has weights.
 
     Rows without weights are left out and logged; runs that have not yet made the protocol's steps say so in their name.
+
+    Parameters
+    ----------
+    protocol : sizes of the experiment.
+    folder : of the table's runs.
+    only : parts of the names of the rows that are wanted; default: all.
+
+    Returns
+    -------
+    Networks by row.
     """
     found: dict[str, nn.Module] = {}
     for row, variant in ROWS.items():
@@ -90,7 +106,19 @@ def trained_rows(protocol: Protocol, folder: Path, only: Sequence[str] = ()) -> 
 def gather(
     protocol: Protocol, networks: dict[str, nn.Module], shown: Sequence[str] = SHOWN, device: str = "cpu"
 ) -> Evidence:
-    """Solve the first random test problem of the protocol on all its meshes and evaluate the rows on it."""
+    """Solve the first random test problem of a protocol on all its meshes, and evaluate rows on it.
+
+    Parameters
+    ----------
+    protocol : sizes of the experiment.
+    networks : by row.
+    shown : rows with pictures of their own, as far as there are networks.
+    device : of all computations.
+
+    Returns
+    -------
+    Evidence on the CPU.
+    """
     scales = (*protocol.trained, *protocol.beyond)
     cells, n = 4 * protocol.coarse, 2 * protocol.coarse * scales[-1]
     medium = families["iid"]((cells, cells), np.random.default_rng(TEST_SEEDS), CONTRAST)
@@ -109,8 +137,7 @@ def gather(
         place = device if any(True for _ in network.parameters()) else "cpu"
         network.to(place)
         U, A, F = (t.to(place) for t in (p.U, p.A, p.F))
-        sides = {s: protocol.coarse * s for s in scales}
-        fields[row] = {s: network(U, A, (m, m), load=F)[0, 0].cpu() for s, m in sides.items()}
+        fields[row] = {s: predict(network, U, A, F, s)[0, 0].cpu() for s in scales}
         network.to("cpu")
     reference = targets.pop(2 * scales[-1])
     few = tuple(r for r in networks if r.split(AFTER)[0] in shown) or tuple(networks)
@@ -118,19 +145,37 @@ def gather(
 
 
 def branch_fields(network: nn.Module, e: Evidence, scale: int) -> list[Tensor]:
-    """Coarse- and fine-branch fields (dim, n+1, n+1) of a network with the NH-CSR decoder; otherwise empty."""
+    """Evaluate the branches of the NH-CSR decoder one by one.
+
+    Parameters
+    ----------
+    network : any row.
+    e : the test problem.
+    scale : fine cells per coarse cell.
+
+    Returns
+    -------
+    Fields (dim, n+1, n+1) of the coarse and the fine branch; for networks with another decoder none.
+    """
     if not isinstance(network, CorrectorNetwork) or not isinstance(network.decoder, NHCSRDecoder):
         return []
     n = e.protocol.coarse * scale
-    ratio = n / e.A.shape[-1]
-    features = network.encode(e.U, e.A, ratio, load=e.F).features
-    return [f[0] for f in network.decoder.branches(network.decoder.maps(features), Nodes((n, n)), ratio)]
+    features, _ = encode(network, e.U, e.A, e.F, scale)
+    return [f[0] for f in network.decoder.branches(features.prepared, Nodes((n, n)), features.ratio)]
 
 
 def between_resolutions(e: Evidence) -> dict[str, Any]:
-    """Errors of every row against the solution on the finer mesh, with what they were measured on.
+    """Measure every row against the solution on the finer mesh.
 
     The reference is a Q1 solution too, so the errors of u_h on the finest meshes are a little too small.
+
+    Parameters
+    ----------
+    e : the test problem.
+
+    Returns
+    -------
+    By name: the problem, its sizes, and ``rows`` of :func:`resolution_errors`.
     """
     rows = {"u_h of the same mesh": e.truths, **e.fields}
     return {
@@ -143,12 +188,12 @@ def between_resolutions(e: Evidence) -> dict[str, Any]:
 
 
 def ratios(e: Evidence) -> list[str]:
-    """Largest scale over the largest trained and over the smallest."""
+    """Name the ratios of scales that are shown: the largest over the largest trained one, and over the smallest."""
     return list(dict.fromkeys(f"{max(e.truths)}/{s}" for s in (e.last, min(e.truths)) if s < max(e.truths)))
 
 
 def to_markdown(errors: dict[str, Any], e: Evidence) -> str:
-    """Tables of :func:`between_resolutions`, energy and L2."""
+    """Write tables of the ``errors`` of :func:`between_resolutions`, energy and L2."""
     n, N = errors["reference cells"], errors["coarse cells"]
     return (
         f"Relative errors against u on the {n} x {n} mesh: {errors['problem']}, {N} x {N} coarse cells, trained at "

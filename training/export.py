@@ -9,7 +9,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from ..models import Contract, ModelCard, export_model, load_model
-from ..networks.nhcsr import CorrectorNetwork
+from ..networks.corrector import CorrectorNetwork
 from .config import TrainConfig, from_json
 from .state import read_config, read_progress
 from .validation import TEST_SEEDS, Case, network_errors
@@ -30,7 +30,7 @@ CARD_CASES = (
 
 
 def contract_of(config: TrainConfig) -> Contract:
-    """The ranges that the training data cover."""
+    """Derive from the training data for what a model is made: scales, contrasts, coarse sizes, raster."""
     recipes = [d.recipe for d in config.data]
     return Contract(
         scales=tuple(sorted({s for r in recipes for s in r.scales})),
@@ -55,7 +55,8 @@ def card_table(network: CorrectorNetwork, count: int = 16) -> dict[str, dict[str
     table = {}
     for case in CARD_CASES:
         case = replace(case, count=min(case.count, count))
-        energy, l2 = network_errors(network, case.problems(TEST_SEEDS), case.scale)
+        errors = network_errors(network, case.problems(TEST_SEEDS), case.scale)
+        energy, l2 = errors["energy"], errors["L2"]
         table[case.name] = {
             "energy": round(float(energy.median()), 7),
             "L2": round(float(l2.median()), 8),

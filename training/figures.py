@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from ..errors import DependencyMissing
-from ..solvers.positions import Nodes, bilinear
+from ..solvers.positions import Nodes
+from ..solvers.transfer import prolongate
 from .evidence import (
     AFTER,
     ROWS,
@@ -30,8 +31,8 @@ from .evidence import (
     to_markdown,
     trained_rows,
 )
+from .interpolation import Interpolation
 from .protocols import Protocol
-from .reproduce import Interpolation
 from .spectra import (
     Spectrum,
     fourier_power,
@@ -58,7 +59,15 @@ COLOURS = ("#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#bcbd22", "#17becf")
 
 
 def style(row: str) -> dict[str, Any]:
-    """Line style of a row, the same in every figure.
+    """Choose the line style of a row, the same in every figure.
+
+    Parameters
+    ----------
+    row : name of the row.
+
+    Returns
+    -------
+    Options of matplotlib's ``plot``.
 
     Examples
     --------
@@ -75,11 +84,26 @@ def style(row: str) -> dict[str, Any]:
 def draw_figures(
     protocol: Protocol, folder: Path, save: Path, *, only: Sequence[str] = (), device: str = "cpu"
 ) -> list[Path]:
-    """Draw everything from the runs of table 1 in ``folder``; returns the files written to the folder ``save``.
+    """Draw the figures from trained rows of table 1.
+
+    Parameters
+    ----------
+    protocol : sizes of the experiment.
+    folder : of the runs.
+    save : folder that receives the pictures and the table of errors between resolutions.
+    only : parts of the names of the rows that are wanted; default: all.
+    device : on which fields are evaluated.
+
+    Returns
+    -------
+    Paths of the files written.
 
     Raises
     ------
-    ValueError : no row is trained, or none has a name that contains one of ``only``.
+    DependencyMissing
+        Without matplotlib.
+    ValueError
+        If no wanted row is trained.
     """
     try:
         import matplotlib.figure  # noqa: F401
@@ -121,7 +145,7 @@ def _wave_axis(axes: Any, marks: dict[str, int], most: float) -> None:
 
 
 def draw_spectra(e: Evidence) -> Figure:
-    """RAPSD of the fields and of their errors, at the largest trained scale and at the largest of all."""
+    """Draw the RAPSD of the fields and of their errors, at the largest trained scale and at the largest of all."""
     scales = (e.last, max(e.truths))
     figure = _figure(12, 9, "Radially averaged power spectral density (sine modes), one test problem")
     grid = figure.subplots(2, 2, squeeze=False)
@@ -153,7 +177,7 @@ def draw_spectra(e: Evidence) -> Figure:
 
 
 def draw_residuals(e: Evidence) -> Figure:
-    """Error fields of the shown rows at every scale; each scale has its colours, made for the networks' errors."""
+    """Draw error fields of the shown rows; each scale has colours of its own, made for the networks' errors."""
     from matplotlib.ticker import MaxNLocator
 
     scales = tuple(e.truths)
@@ -185,7 +209,7 @@ def _wrapped(row: str) -> str:
 
 
 def draw_slices(e: Evidence) -> Figure:
-    """Fields and errors of the shown rows along a horizontal and a vertical line, at the largest trained scale."""
+    """Draw fields and errors of the shown rows along a horizontal and a vertical line, at the largest trained scale."""
     scale = e.last
     n = e.protocol.coarse * scale
     at = n // 2 + scale // 2  # through the middle of coarse cells: on their edges there is least to correct
@@ -211,7 +235,7 @@ def draw_slices(e: Evidence) -> Figure:
 
 
 def draw_mod255(e: Evidence) -> Figure:
-    """The paper's view: 0 … 255 over the range of u_h, times 8 and 64, modulo 255, in the colours jet.
+    """Draw the paper's view: 0 … 255 over the range of u_h, times 8 and 64, modulo 255, in the colours jet.
 
     Between the nodes the fields are bilinear, and are drawn so: 64 colour cycles over a few nodes would look like
     noise. For the same reason the larger factor gets the middle of the domain only.
@@ -227,7 +251,7 @@ def draw_mod255(e: Evidence) -> Figure:
     views = (("× 8", 8, slice(None)), ("× 64, middle, side 1/4", 64, slice(3 * n // 8, 5 * n // 8 + 1)))
     for (title, factor, part), line in zip(views, grid, strict=True):
         for v, axes in zip(columns.values(), line, strict=True):
-            view = mod255(bilinear(v[part, part], Nodes((PIXELS, PIXELS))), truth, factor)
+            view = mod255(prolongate(v[part, part], Nodes((PIXELS, PIXELS))), truth, factor)
             axes.imshow(view, origin="lower", cmap="jet", vmin=0, vmax=255, interpolation="nearest")
             axes.set(xticks=[], yticks=[])
         line[0].set_ylabel(title, fontsize=10)
@@ -238,7 +262,7 @@ def draw_mod255(e: Evidence) -> Figure:
 
 @torch.inference_mode()
 def draw_branches(e: Evidence) -> Figure | None:
-    """Fourier magnitude of the outputs of the coarse and the fine branch of NH-CSR, mean over channels."""
+    """Draw the Fourier magnitude of the outputs of the coarse and the fine branch of NH-CSR, mean over channels."""
     found = [branch_fields(v, e, e.last) for v in e.networks.values()]
     powers = [fourier_power(f) for f in next((f for f in found if len(f) == 2), [])]
     if not powers:
@@ -269,7 +293,7 @@ def draw_branches(e: Evidence) -> Figure | None:
 
 
 def draw_resolution(e: Evidence) -> Figure:
-    """Errors against the solution on the finer mesh, by scale; the black line is u_h of the same mesh."""
+    """Draw errors against the solution on the finer mesh, by scale; the black line is u_h of the same mesh."""
     errors = between_resolutions(e)
     scales, ratio = tuple(e.truths), ratios(e)[0]
     text = f"Error against u on the {errors['reference cells']}² mesh, one test problem"

@@ -1,4 +1,4 @@
-"""Optimisers by name: one function ``(network, config) -> Optimizer`` and one registration line each."""
+"""Optimisers by name: one function ``(network, rate, weight_decay) -> Optimizer`` and one registration line each."""
 
 from __future__ import annotations
 
@@ -16,18 +16,27 @@ optimisers: Registry[Factory] = Registry("optimiser")
 
 @optimisers.register("adamw")
 def adamw(network: nn.Module, rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101)."""
+    """Make Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101)."""
     return torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=weight_decay)
 
 
 @optimisers.register("muon")
 def muon(network: nn.Module, rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """Orthogonalised momentum for weights of two and more axes, Adam for the rest (biases); see :class:`Muon`."""
+    """Make :class:`Muon`: orthogonalised momentum for weights of two and more axes, Adam for the others (biases)."""
     return Muon(network.parameters(), rate, weight_decay)
 
 
 def orthogonalised(G: Tensor, steps: int = 5) -> Tensor:
-    """About U Vᵀ of the singular value decomposition of G (n, m), by a quintic Newton-Schulz iteration.
+    """Approximate U Vᵀ of the singular value decomposition G = U S Vᵀ, by a quintic Newton-Schulz iteration.
+
+    Parameters
+    ----------
+    G : (n, m) matrix.
+    steps : of the iteration.
+
+    Returns
+    -------
+    Matrix (n, m) whose singular values are about 1.
 
     Examples
     --------
@@ -49,6 +58,13 @@ class Muon(torch.optim.Optimizer):
 
     Updates are scaled to the root mean square of Adam's (0.2, J. Liu et al., arXiv 2502.16982), so that learning rates
     mean the same. Parameters with one axis follow Adam.
+
+    Parameters
+    ----------
+    params : as for every optimiser of torch.
+    lr : learning rate.
+    weight_decay : decoupled, relative to the learning rate.
+    momentum : decay of the running mean of the gradients.
     """
 
     def __init__(self, params: Any, lr: float, weight_decay: float = 0.0, momentum: float = 0.95):
@@ -56,7 +72,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One update of every parameter that has a gradient."""
+        """Update every parameter that has a gradient; ``closure`` is not called."""
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:

@@ -12,9 +12,22 @@ LIMIT = 16 * 2**20
 
 
 def split(path: Path, folder: Path, limit: int = LIMIT) -> list[Path]:
-    """Write ``path`` to ``folder`` as ``NAME.000``, ``NAME.001`` …, each at most ``limit`` bytes, and ``NAME.json``.
+    """Cut a file into pieces ``NAME.000``, ``NAME.001`` …, and write a manifest ``NAME.json``.
 
-    Returns the files written, manifest last. Raises ``ValueError`` for a limit below one byte.
+    Parameters
+    ----------
+    path : of the file.
+    folder : receives the pieces.
+    limit : most bytes of a piece.
+
+    Returns
+    -------
+    Paths of the files written, the manifest last.
+
+    Raises
+    ------
+    ValueError
+        For a limit below one byte.
     """
     if limit < 1:
         raise ValueError(f"limit must be at least 1 byte, not {limit}")
@@ -32,7 +45,16 @@ def split(path: Path, folder: Path, limit: int = LIMIT) -> list[Path]:
 
 
 def join(manifest: Path, to: Path) -> Path:
-    """Put the pieces beside ``manifest`` together as ``to``; nothing is written unless the hash agrees.
+    """Put pieces together; nothing is written unless the hash agrees.
+
+    Parameters
+    ----------
+    manifest : path of the manifest, beside the pieces.
+    to : path of the whole file.
+
+    Returns
+    -------
+    ``to``.
 
     Raises
     ------

@@ -14,14 +14,32 @@ from .shards import generate, read_shard
 
 
 class Pool:
-    """Problems of one data set; batches are a function of the generator alone."""
+    """Problems of one data set; batches are a function of the generator alone.
+
+    Parameters
+    ----------
+    data : the data set.
+    problems : all of them.
+    """
 
     def __init__(self, data: DataSet, problems: Problems):
         self._data, self.recipe, self.problems = data, data.recipe, problems
 
     @staticmethod
     def from_shards(data: DataSet, folder: Path, workers: int, progress: bool) -> Pool:
-        """Read the shards of a data set; missing ones are made first."""
+        """Read the shards of a data set; missing ones are made first.
+
+        Parameters
+        ----------
+        data : the data set.
+        folder : of the shards.
+        workers : processes that make missing ones.
+        progress : show a bar while they do.
+
+        Returns
+        -------
+        Pool in main memory.
+        """
         paths = generate(
             folder, data.recipe, data.count, first_seed=data.first_seed, workers=workers, progress=progress
         )
@@ -36,7 +54,18 @@ class Pool:
         """Bring the pool to the state it has at a step; nothing to do for a fixed one."""
 
     def batch(self, size: int, scale: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(U, A, F, target) of ``size`` random problems, all under one random symmetry of the square."""
+        """Draw a batch: random problems, all turned by one random symmetry of the square.
+
+        Parameters
+        ----------
+        size : number of problems M.
+        scale : fine cells per coarse cell.
+        rng : draws problems and symmetry.
+
+        Returns
+        -------
+        U (M, K, N+1, N+1), A (M, m, m), F (M, K, L+1, L+1) and target (M, K, n+1, n+1), as in ``problems.Problems``.
+        """
         p = self.problems
         index = torch.randint(len(p), (size,), generator=rng).to(p.A.device)
         k = int(torch.randint(8, (1,), generator=rng))
@@ -45,9 +74,20 @@ class Pool:
 
 
 class LivePool(Pool):
-    """Problems made on the device; chunk k of seeds replaces the oldest at step ``k * refresh``.
+    """Problems made on the device while training runs: every ``refresh`` steps a new chunk replaces the oldest one.
 
     The state at a step is a function of the step alone, so a resumed run sees the same problems.
+
+    Parameters
+    ----------
+    data : data set with ``refresh`` > 0.
+    device : where problems are made, and lie.
+    step : step of the run at which it begins.
+
+    Raises
+    ------
+    ValueError
+        If the number of problems is no multiple of the chunk.
     """
 
     def __init__(self, data: DataSet, device: str | torch.device, step: int = 0):
@@ -64,7 +104,7 @@ class LivePool(Pool):
         return in_single(make_problems(self._data.recipe, range(first, first + self._data.chunk), self._device))
 
     def advance(self, step: int) -> None:
-        """Make the chunks due at a step."""
+        """Make the chunks that are due at a step of the run."""
         while self._newest < self._slots - 1 + step // self._data.refresh:
             self._newest += 1
             new, size = self._make(self._newest), self._data.chunk
@@ -77,7 +117,21 @@ class LivePool(Pool):
 def make_pool(
     data: DataSet, folder: Path, device: str | torch.device, step: int, workers: int = 1, progress: bool = False
 ) -> Pool:
-    """The pool that a data set asks for, in its state at ``step``."""
+    """Make the pool that a data set asks for, in its state at a step.
+
+    Parameters
+    ----------
+    data : the data set.
+    folder : of shards, for data sets without ``refresh``.
+    device : where problems with ``refresh`` are made.
+    step : step of the run.
+    workers : processes that make missing shards.
+    progress : show a bar while they do.
+
+    Returns
+    -------
+    Pool
+    """
     if data.refresh:
         return LivePool(data, device, step)
     return Pool.from_shards(data, folder, workers, progress)

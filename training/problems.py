@@ -1,4 +1,4 @@
-"""Training problems: a coefficient, several loads, their coarse solutions, and fine ones on a ladder of meshes."""
+"""Training problems: a coefficient, several loads, their coarse solutions, and u_h on a ladder of meshes."""
 
 from __future__ import annotations
 
@@ -10,24 +10,36 @@ from torch import Tensor
 
 from ..media.families import families
 from ..media.loads import load
-from ..networks.upscale import LOAD_CELLS
+from ..solvers.load import Load
 from ..solvers.multigrid import Multigrid
-from ..solvers.stencil import apply_mass, interpolate, restrict
+from ..solvers.transfer import prolongate_by_two, restrict_by_two
+
+#: Load vectors of training problems are kept on a grid with this many cells per coarse cell.
+LOAD_CELLS = 4
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Distribution of training problems.
+    """Distribution of training problems on the unit square, with u = 0 on its boundary.
+
+    With probability ``plain_share`` the medium of a problem is the paper's (family "iid", contrast drawn from
+    ``plain_contrasts``), else one of ``families`` drawn by its weight, with a contrast drawn log-uniformly from
+    ``contrast``; then one load is drawn for each entry of ``loads``. The fields are part of the names of stored
+    problems: a changed recipe makes new ones.
 
     Attributes
     ----------
-    families : pairs (family, weight) of ``media.families``.
-    contrast : bounds of the log-uniform contrast of the families.
-    plain_share, plain_contrasts : share of problems with the paper's medium, iid {1, c}, and the choices of c.
-    loads : one entry per load that every coefficient is solved for, each the kinds it is drawn from. One encoding of
-        the coefficient serves all its loads, so more of them cost little and show every cell under several gradients.
-    coarse : coarse cells a side; the raster has four coefficient cells per coarse cell.
-    scales : fine cells per coarse cell for which targets are made; each twice the one before.
+    families : pairs (family of ``media.families``, weight); the weights need not sum to 1.
+    contrast : (lowest, highest) contrast of the families.
+    plain_share : probability of the paper's medium, 0 … 1.
+    plain_contrasts : contrasts that it is drawn with, all equally likely; repeat one to have it more often.
+    loads : one entry per load that every coefficient is solved for: the kinds of ``media.loads`` it is drawn from. One
+        encoding of the coefficient serves all its loads, so more of them cost little and show every cell under several
+        gradients.
+    coarse : coarse cells a side, N.
+    cells_per_coarse : coefficient cells per coarse cell and axis, H/ε.
+    scales : fine cells per coarse cell and axis for which targets u_h are made; each twice the one before.
+    tolerance : relative energy error at which multigrid stops for the targets.
     """
 
     families: tuple[tuple[str, float], ...] = (
@@ -57,7 +69,18 @@ class Recipe:
 
 
 def draw(recipe: Recipe, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficient (m, m) and nodal loads (K, n+1, n+1) of one problem; the seed decides everything."""
+    """Draw one problem.
+
+    Parameters
+    ----------
+    recipe : its distribution.
+    seed : decides everything.
+
+    Returns
+    -------
+    A : (m, m) coefficient cells.
+    f : (K, n+1, n+1) nodal values of its loads on the finest mesh.
+    """
     rng = np.random.default_rng(seed)
     m = recipe.coarse * recipe.cells_per_coarse
     n = recipe.coarse * recipe.scales[-1]
@@ -76,15 +99,15 @@ def draw(recipe: Recipe, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass
 class Problems:
-    """A batch of B coefficients with K loads each.
+    """A batch of B coefficients with K loads each; U and F in float64, A and targets in float32 or float64.
 
     Attributes
     ----------
     A : (B, m, m) coefficient cells.
-    U : (B, K, N+1, N+1) canonical coarse solutions.
+    U : (B, K, N+1, N+1) coarse Galerkin solutions.
     F : (B, K, L+1, L+1) load vectors on the grid with ``LOAD_CELLS`` cells per coarse cell, or on the finest mesh if
         that has less.
-    targets : (B, K, n+1, n+1) by scale.
+    targets : (B, K, n+1, n+1) nodal values of u_h by scale.
     """
 
     A: Tensor
@@ -97,9 +120,26 @@ class Problems:
 
 
 def solve_ladder(A: Tensor, f: Tensor, coarse: int, scales: tuple[int, ...], tolerance: float) -> Problems:
-    """Galerkin solutions for loads ``f`` (B, K, n+1, n+1) on every mesh ``coarse * scale`` and on the coarse mesh.
+    """Solve on the coarse mesh and on the mesh of every scale.
 
     The meshes are the levels of one multigrid hierarchy, so all operators and loads are nested Galerkin products.
+
+    Parameters
+    ----------
+    A : (B, m, m) coefficient cells, float64.
+    f : (B, K, n+1, n+1) nodal values of the loads on the finest mesh.
+    coarse : coarse cells a side.
+    scales : fine cells per coarse cell, each twice the one before.
+    tolerance : relative energy error at which multigrid stops for the targets; coarse solutions are exact to 1e-10.
+
+    Returns
+    -------
+    Problems
+
+    Raises
+    ------
+    ArithmeticError
+        If multigrid does not converge.
     """
     n = coarse * scales[-1]
     mg = Multigrid(A, (n, n))
@@ -110,9 +150,9 @@ def solve_ladder(A: Tensor, f: Tensor, coarse: int, scales: tuple[int, ...], tol
 
 def _solve_rungs(mg: Multigrid, f: Tensor, coarse: int, scales: tuple[int, ...], tolerance: float) -> list[Tensor]:
     """Coarse solution, load on the finer coarse grid, then the solutions on the meshes of ``scales``."""
-    loads = [apply_mass(f)]
+    loads = [Load(f).vector((f.shape[-2] - 1, f.shape[-1] - 1))]
     while loads[-1].shape[-1] - 1 > coarse:
-        loads.append(restrict(loads[-1]))
+        loads.append(restrict_by_two(loads[-1]))
     solutions: dict[int, Tensor] = {}
     x: Tensor | None = None
     for depth in range(len(loads) - 1, -1, -1):  # coarse to fine: every solution starts the next solve
@@ -123,13 +163,24 @@ def _solve_rungs(mg: Multigrid, f: Tensor, coarse: int, scales: tuple[int, ...],
             raise ArithmeticError(f"multigrid did not converge at {cells}²: {info}")
         solutions[cells // coarse] = x
         if depth:
-            x = interpolate(x)
-    told = next(b for b in loads if b.shape[-1] - 1 == min(LOAD_CELLS, scales[-1]) * coarse)
-    return [solutions[1], told, *(solutions[s] for s in scales)]
+            x = prolongate_by_two(x)
+    kept = next(b for b in loads if b.shape[-1] - 1 == min(LOAD_CELLS, scales[-1]) * coarse)
+    return [solutions[1], kept, *(solutions[s] for s in scales)]
 
 
 def make_problems(recipe: Recipe, seeds: range, device: str | torch.device = "cpu") -> Problems:
-    """Draw and solve the problems of the given seeds."""
+    """Draw and solve problems.
+
+    Parameters
+    ----------
+    recipe : their distribution.
+    seeds : one for each.
+    device : where they are solved, and lie.
+
+    Returns
+    -------
+    Problems in float64.
+    """
     pairs = [draw(recipe, s) for s in seeds]
     A = torch.from_numpy(np.stack([a for a, _ in pairs])).to(device)
     f = torch.from_numpy(np.stack([f for _, f in pairs])).to(device)
@@ -137,12 +188,12 @@ def make_problems(recipe: Recipe, seeds: range, device: str | torch.device = "cp
 
 
 def in_single(p: Problems) -> Problems:
-    """Coefficients and targets in float32, as on disk; U and F stay in float64."""
+    """Round coefficients and targets to float32, as on disk; U and F stay in float64."""
     return Problems(p.A.float(), p.U, p.F, {s: t.float() for s, t in p.targets.items()})
 
 
 def joined(parts: list[Problems]) -> Problems:
-    """One batch out of several."""
+    """Join batches of the same recipe to one."""
     targets = {s: torch.cat([p.targets[s] for p in parts]) for s in parts[0].targets}
     A, U, F = (torch.cat([getattr(p, k) for p in parts]) for k in ("A", "U", "F"))
     return Problems(A, U, F, targets)

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..networks.nhcsr import Architecture
+from ..networks.architecture import Architecture
+from ..solvers.substructuring.scheme import Scheme
 from .config import DataSet, TrainConfig
-from .denoising import DENOISING
 from .problems import Recipe
 
 #: Stands for the row without a network.
 UNTRAINED = "none"
+#: No cell is validated while it is trained, but the scheme is part of the configuration and so of the names of stored
+#: cells (``reproduce.cell_folder``). It stays what it was when the first were trained, whatever becomes the default.
+VALIDATION = Scheme(corrections=4, tolerance=5e-4, sweeps=None)
 SCS = "l1 + 0.1 scs"
 #: Encoder sizes of the mini protocol.
 MINI_ENCODERS: dict[str, dict[str, Any]] = {
@@ -39,10 +42,17 @@ MINI_SIZES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Variant:
-    """A row of a table: decoder with options, loss, and other fields of the architecture.
+    """What distinguishes a row of a table.
 
-    ``full_field``: the loss needs all nodes, not random ones. ``stages``: changes of the decoder's options in earlier
-    parts of the training, which share its steps evenly; each goes on with the weights of the one before.
+    Attributes
+    ----------
+    decoder : registered name, or ``UNTRAINED``.
+    options : of the decoder, where they differ from the protocol's.
+    loss : as in ``TrainConfig``.
+    architecture : other fields of ``Architecture``, where they differ from the paper's network.
+    full_field : train on all nodes, not on random ones.
+    stages : changes of the decoder's options in earlier parts of the training, which share its steps evenly; each part
+        goes on with the weights of the one before.
     """
 
     decoder: str
@@ -59,11 +69,15 @@ class Protocol:
 
     Attributes
     ----------
+    name : of the protocol.
     coarse : coarse cells a side of the test problems and of most training problems.
     trained, beyond : scales of the training problems, and further ones of the tests.
-    encoders, decoders : options where the sizes are not the published ones.
-    problems, steps, points : training problems, steps of a cell, random nodes per problem and step.
-    seeds, tests : seeds of the tables' cells, test problems per case.
+    encoders, decoders : options by name, where the sizes are not the published ones.
+    problems : number of training problems.
+    steps : training steps of a cell.
+    points : random nodes per problem and step.
+    seeds : of the tables' cells.
+    tests : test problems per case.
     further : data sets beside the ``problems`` of ``coarse`` cells.
     share : how often a step draws from the ``problems``, relative to those (0: by their number of cells).
     """
@@ -83,7 +97,17 @@ class Protocol:
     share: float = 0.0
 
     def config(self, variant: Variant, seed: int) -> TrainConfig:
-        """Configuration of one cell."""
+        """Make the configuration of one cell.
+
+        Parameters
+        ----------
+        variant : row of the table.
+        seed : of the run.
+
+        Returns
+        -------
+        TrainConfig, of the last stage.
+        """
         sized = {**self.decoders.get(variant.decoder, {}), **variant.options}
         encoder = variant.architecture.get("encoder", "edsr")
         plain = Architecture(
@@ -115,6 +139,7 @@ class Protocol:
             rate=1e-3,
             schedule="cosine",
             cumulative=bool(variant.stages),
+            validation=VALIDATION,
             seed=seed,
         )
 
@@ -156,7 +181,7 @@ TABLES: dict[str, dict[str, Variant]] = {
         "CLIT, 2 branches": Variant("clit", stages=({"active": 1},)),
         "CLIT, 3 branches": Variant("clit-3", stages=({"active": 1}, {"active": 2})),
         "SRNO": Variant("srno"),
-        "IDM": Variant("idm", loss=DENOISING, full_field=True),
+        "IDM": Variant("idm", loss="denoising", full_field=True),
         "FRL (LIIF)": Variant("frl", loss="l1 + 0.1 spectral", full_field=True),
         "basis": Variant("basis"),
         "NH-CSR": Variant("nhcsr", loss=SCS),
@@ -186,7 +211,16 @@ FIRST_ROWS = ("NH-CSR", "LIIF", "LTE", "LIT", "MetaSR", "IDM")
 
 
 def plan(protocol: Protocol) -> Iterator[tuple[str, Variant, int]]:
-    """Rows, variants and seeds of all tables, by value: main rows seed by seed, other rows once, then Tables II, III.
+    """Order the cells of all tables by value: main rows seed by seed, other rows once, then Tables II and III.
+
+    Parameters
+    ----------
+    protocol : sizes of the experiment.
+
+    Yields
+    ------
+    tuple[str, Variant, int]
+        Row, variant and seed of each cell.
 
     Examples
     --------

@@ -17,15 +17,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from scipy.interpolate import RectBivariateSpline
-from torch import Tensor, nn
+from torch import nn
 
 from ..media.maps import MAPS
 from .config import to_json
+from .interpolation import Interpolation
 from .loop import train
 from .metrics import Cost, cost, field_metrics
+from .prediction import predict
 from .problems import Problems
 from .protocols import TABLES, UNTRAINED, Protocol, Variant
 from .runs import steps_done, trained_network
@@ -39,7 +39,7 @@ CHECKPOINT_EVERY = 200
 
 
 class Stopped(Exception):  # noqa: N818
-    """A run was told to stop, or its budget is used up; its checkpoint is kept."""
+    """A run was stopped, or its budget is used up; its checkpoint is kept."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Cell:
 
     Attributes
     ----------
-    row, seed : row of the table, seed of the run.
+    row : of the table.
+    seed : of the run.
     metrics : means over the test problems by case ("2x", …, "maps", "soil") and metric (``metrics.field_metrics``).
     cost : of one correction.
     """
@@ -61,7 +62,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Places:
-    """Where a run lies.
+    """Folders of a table.
 
     Attributes
     ----------
@@ -75,18 +76,8 @@ class Places:
     data: Path
 
 
-class Interpolation(nn.Module):
-    """The row without learning: a bicubic spline through the coarse nodal values."""
-
-    def forward(self, U: Tensor, A: Tensor, cells: tuple[int, int], **options: Any) -> Tensor:
-        """Nodal values (B, K, ny+1, nx+1) on the fine grid; U (B, K, N+1, M+1)."""
-        coarse, fine = ([np.linspace(0, 1, n) for n in shape] for shape in (U.shape[-2:], (cells[0] + 1, cells[1] + 1)))
-        fields = [RectBivariateSpline(coarse[0], coarse[1], u)(fine[0], fine[1]) for u in U.flatten(0, 1).numpy()]
-        return torch.from_numpy(np.stack(fields)).unflatten(0, U.shape[:2])
-
-
 def cases(protocol: Protocol) -> tuple[Case, ...]:
-    """Test cases: random media at every scale, the thirteen maps and soil at the largest trained one."""
+    """List the test cases of a protocol: random media at every scale, maps and soil at the largest trained one."""
     last = protocol.trained[-1]
     few = max(1, protocol.tests // 3)
     random = [
@@ -104,7 +95,18 @@ def _test_problems(case: Case) -> Problems:
 
 @torch.inference_mode()
 def measure(network: nn.Module, protocol: Protocol) -> tuple[dict[str, dict[str, float]], Cost]:
-    """Metrics on all cases, the maps as one mean, and the cost at the largest trained scale."""
+    """Measure a row on the test cases of a protocol.
+
+    Parameters
+    ----------
+    network : a row, see ``prediction.predict``.
+    protocol : sizes of the experiment.
+
+    Returns
+    -------
+    metrics : means over the problems by case and metric, the maps as one case.
+    cost : of one correction at the largest trained scale.
+    """
     found: dict[str, list[dict[str, float]]] = {}
     price: Cost | None = None
     for case in cases(protocol):
@@ -112,12 +114,11 @@ def measure(network: nn.Module, protocol: Protocol) -> tuple[dict[str, dict[str,
         for i in range(len(problems)):
             A, U, F = (v[i : i + 1] for v in (problems.A, problems.U, problems.F))
             target = problems.targets[case.scale][i]
-            n = target.shape[-1] - 1
-            v = network(U, A, (n, n), load=F)[0]
+            v = predict(network, U, A, F, case.scale)[0]
             name = "maps" if case.name.startswith("map ") else case.name
             found.setdefault(name, []).append(field_metrics(v, target, A))
             if price is None and case.scale == protocol.trained[-1]:
-                price = cost(network, U, A, F, n)
+                price = cost(network, U, A, F, case.scale)
     means = {name: {k: statistics.fmean(r[k] for r in rows) for k in rows[0]} for name, rows in found.items()}
     return means, price or Cost(0, 0.0, 0.0)
 
@@ -135,13 +136,22 @@ def train_row(
 
     Parameters
     ----------
+    variant : row of the table.
+    protocol : sizes of the experiment.
+    seed : of the run.
     run : folder of the last stage; earlier ones lie beside it.
+    data : folder of the shards.
+    device : of the training.
     minutes : processor minutes that this call may use; default: as many as it takes.
+
+    Returns
+    -------
+    ``run``.
 
     Raises
     ------
     Stopped
-        If it was told to stop (SIGTERM, Ctrl-C) or the minutes are used up before the last step.
+        If it was stopped (SIGTERM, Ctrl-C) or the minutes are used up before the last step.
     """
     begin = time.process_time()
     stages = (*variant.stages, {})
@@ -172,7 +182,19 @@ def train_row(
 
 
 def cell_folder(folder: Path, variant: Variant, protocol: Protocol, seed: int) -> Path:
-    """Where the run of a cell lies. Its name stands for everything that decides it, so tables share their cells."""
+    """Name the folder of a cell's run by a hash of everything that decides it, so that tables share cells.
+
+    Parameters
+    ----------
+    folder : of all runs.
+    variant : row of the table.
+    protocol : sizes of the experiment.
+    seed : of the run.
+
+    Returns
+    -------
+    Folder ``DECODER-HASH-SEED``.
+    """
     decides = json.dumps([to_json(protocol.config(variant, seed)), variant.stages, protocol.steps])
     return folder / f"{variant.decoder}-{sha256(decides.encode()).hexdigest()[:8]}-{seed}"
 
@@ -186,7 +208,22 @@ def run_cell(
     device: str = "cpu",
     minutes: float | None = None,
 ) -> Cell:
-    """Train and measure one cell, or read it if it is there. Its weights are measured as they are kept, rounded."""
+    """Train and measure one cell, or read it if it is there. Its weights are measured as they are kept, rounded.
+
+    Parameters
+    ----------
+    row : name of the row.
+    variant : what distinguishes it.
+    protocol : sizes of the experiment.
+    seed : of the run.
+    places : folders.
+    device : of the training.
+    minutes : processor minutes that this call may use; default: as many as it takes.
+
+    Returns
+    -------
+    Cell
+    """
     run = cell_folder(places.runs, variant, protocol, seed)
     done = places.cells / f"{run.name}.json"
     if not done.exists():
@@ -215,7 +252,16 @@ def run_cells(
     minutes: float | None = None,
     report: Callable[[Cell], None] = lambda cell: None,
 ) -> list[Cell]:
-    """Train and measure rows, variants and seeds in this order, until ``minutes`` of processor time are used.
+    """Train and measure cells one after the other.
+
+    Parameters
+    ----------
+    todo : row, variant and seed of each.
+    protocol : sizes of the experiment.
+    places : folders.
+    device : of the training.
+    minutes : processor minutes that this call may use; default: as many as it takes.
+    report : called with each cell when it is done.
 
     Returns
     -------
@@ -237,7 +283,19 @@ def run_cells(
 
 
 def table_cells(table: str, protocol: Protocol, only: Sequence[str] = ()) -> Iterable[tuple[str, Variant, int]]:
-    """Cells of a table, seed by seed, so that an interrupted table has every row once before any row twice."""
+    """List the cells of a table, seed by seed, so that an interrupted table has every row once before any row twice.
+
+    Parameters
+    ----------
+    table : its name.
+    protocol : sizes of the experiment.
+    only : parts of the names of the rows that are wanted; default: all.
+
+    Yields
+    ------
+    tuple[str, Variant, int]
+        Row, variant and seed of each cell.
+    """
     for seed in protocol.seeds:
         for row, variant in TABLES[table].items():
             if not only or any(o in row for o in only):
@@ -245,7 +303,17 @@ def table_cells(table: str, protocol: Protocol, only: Sequence[str] = ()) -> Ite
 
 
 def to_markdown(cells: Sequence[Cell], metrics: Sequence[str] = ("energy", "L2", "MSE", "MAE", "SSIM")) -> str:
-    """One table per metric, mean ± spread over seeds; MSE in 1e-5, MAE in 1e-3 of max |u_h|; then the cost."""
+    """Write one table per metric, mean ± spread over seeds, and one of the cost.
+
+    Parameters
+    ----------
+    cells : of one or several tables, at least one.
+    metrics : of ``metrics.field_metrics``.
+
+    Returns
+    -------
+    Tables in Markdown; MSE in 1e-5, MAE in 1e-3 of max |u_h|.
+    """
     factor = {"MSE": 1e5, "MAE": 1e3}
     rows = list(dict.fromkeys(c.row for c in cells))
     names = list(cells[0].metrics)

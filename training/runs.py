@@ -6,13 +6,21 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from ..networks.nhcsr import CorrectorNetwork
+from ..networks.corrector import CorrectorNetwork
 from .config import from_json
 from .state import read_config, read_progress
 
 
 def slug(name: str) -> str:
-    """Name of a row as a file name.
+    """Turn the name of a row into a file name.
+
+    Parameters
+    ----------
+    name : any text.
+
+    Returns
+    -------
+    Lower case letters, digits and dashes.
 
     Examples
     --------
@@ -23,13 +31,13 @@ def slug(name: str) -> str:
 
 
 def steps_done(run: Path) -> int:
-    """Steps of a run's checkpoint; 0 without one."""
+    """Read the number of steps of a run's checkpoint; 0 without one."""
     last = run / "last.safetensors"
     return int(read_progress(last)["step"]) if last.exists() and (run / "best.safetensors").exists() else 0
 
 
 def trained_network(run: Path) -> CorrectorNetwork:
-    """The network of a run with its best weights, ready to evaluate."""
+    """Load the network of a run with its best weights, in evaluation mode."""
     network = CorrectorNetwork(from_json(read_config(run / "last.safetensors")).architecture)
     network.load_state_dict(load_file(run / "best.safetensors"))
     return network.eval()

@@ -22,17 +22,28 @@ log = logging.getLogger(__name__)
 
 
 def fingerprint(recipe: Recipe) -> str:
-    """Eight hex digits that change whenever the recipe does."""
+    """Compute eight hex digits that change whenever the recipe does."""
     return sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()[:8]
 
 
 def shard_path(folder: Path, recipe: Recipe, seeds: range) -> Path:
-    """File of one range of seeds."""
+    """Name the file of one range of seeds."""
     return folder / f"{fingerprint(recipe)}-{seeds.start:08d}-{len(seeds):03d}.safetensors"
 
 
 def write_shard(folder: Path, recipe: Recipe, seeds: range) -> Path:
-    """Make and save the problems of ``seeds`` unless the file is there; atomic, safe against other writers."""
+    """Make and save problems, unless their file is there; atomic, safe against other writers.
+
+    Parameters
+    ----------
+    folder : of the shards.
+    recipe : distribution of the problems.
+    seeds : one for each.
+
+    Returns
+    -------
+    Path of the file.
+    """
     torch.set_num_threads(1)
     path = shard_path(folder, recipe, seeds)
     if path.exists():
@@ -55,15 +66,30 @@ def write_shard(folder: Path, recipe: Recipe, seeds: range) -> Path:
 
 
 def read_shard(path: Path, recipe: Recipe) -> Problems:
-    """Read one shard; raises ``ValueError`` if the file is damaged or belongs to another recipe."""
+    """Read one shard.
+
+    Parameters
+    ----------
+    path : of the file.
+    recipe : with which it must have been made.
+
+    Returns
+    -------
+    Problems, A and targets in float32.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or was made with another recipe.
+    """
     try:
         with safe_open(path, "pt") as f:
             stored = (f.metadata() or {}).get("recipe", "")
         tensors = load_file(path)
     except Exception as error:
         raise ValueError(f"{path} is damaged ({error}); delete it and generate it again") from error
-    told = min(LOAD_CELLS, recipe.scales[-1]) * recipe.coarse + 1
-    if json.loads(stored or "null") != json.loads(json.dumps(asdict(recipe))) or tensors["F"].shape[-1] != told:
+    nodes = min(LOAD_CELLS, recipe.scales[-1]) * recipe.coarse + 1
+    if json.loads(stored or "null") != json.loads(json.dumps(asdict(recipe))) or tensors["F"].shape[-1] != nodes:
         raise ValueError(f"{path} was made with another recipe; use another folder or delete it")
     return Problems(tensors["A"], tensors["U"], tensors["F"], {s: tensors[f"u{s}"] for s in recipe.scales})
 
@@ -79,10 +105,23 @@ def generate(
     executor: Executor | None = None,
     progress: bool = False,
 ) -> list[Path]:
-    """Write shards for ``count`` problems, skipping those already there; resumable at any moment.
+    """Write shards of problems, skipping those already there; may be stopped at any moment.
 
-    They are made here, by ``workers`` processes, or by any ``executor``: ``Client("…").get_executor()`` of
-    dask.distributed makes them on a cluster, in a folder that all its machines see.
+    Parameters
+    ----------
+    folder : receives the shards.
+    recipe : distribution of the problems.
+    count : number of problems.
+    first_seed : seed of the first problem; the others follow.
+    per_shard : problems per file.
+    workers : processes that make them.
+    executor : makes them instead: with ``Client("…").get_executor()`` of dask.distributed, the machines of a cluster,
+        in a folder that all of them see.
+    progress : show a bar.
+
+    Returns
+    -------
+    Paths of all shards, also of those that were there.
     """
     ranges = [
         range(s, min(s + per_shard, first_seed + count)) for s in range(first_seed, first_seed + count, per_shard)

@@ -13,15 +13,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..solvers.positions import Nodes, bilinear
-from .losses import relative_errors, sine_transform
+from ..solvers.norms import relative_errors
+from ..solvers.positions import Nodes
+from ..solvers.transfer import prolongate
+from .losses.spectral import sine_transform
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Mean power of the modes around each wave number: ``k``, ``power`` and the number of modes ``count``, (R,) each.
+    """Mean power of the modes around each wave number; ``power @ count`` is the power of the field.
 
-    ``power @ count`` is the power of the field, which for :func:`sine_spectrum` is its squared L2 norm.
+    Attributes
+    ----------
+    k : (R,) wave numbers.
+    power : (R,) mean power of the modes around each.
+    count : (R,) numbers of these modes.
     """
 
     k: np.ndarray
@@ -29,9 +35,17 @@ class Spectrum:
     count: np.ndarray
 
     def grouped(self, per_octave: int = 6) -> Spectrum:
-        """Bins joined to at most ``per_octave`` per doubling of k; the total power stays.
+        """Join bins; the total power stays.
 
         Solutions for symmetric loads hold hardly anything in every other mode: in single bins they zigzag.
+
+        Parameters
+        ----------
+        per_octave : most bins per doubling of k.
+
+        Returns
+        -------
+        Spectrum
         """
         group = np.floor(per_octave * np.log2(np.maximum(self.k, 1.0)) + 0.5).astype(int)
         _, index = np.unique(group, return_inverse=True)
@@ -42,7 +56,17 @@ class Spectrum:
 
 
 def radial_spectrum(power: np.ndarray, ky: np.ndarray, kx: np.ndarray) -> Spectrum:
-    """Average the power (ny, nx) of the modes (ky, kx) over rings of width 1 of their modulus; k is the ring's middle.
+    """Average the power of modes over rings of width 1 of their wave number's modulus.
+
+    Parameters
+    ----------
+    power : (ny, nx) power of each mode.
+    ky : (ny,) wave numbers along y.
+    kx : (nx,) wave numbers along x.
+
+    Returns
+    -------
+    Spectrum; k is the middle of each ring.
 
     Examples
     --------
@@ -57,11 +81,19 @@ def radial_spectrum(power: np.ndarray, ky: np.ndarray, kx: np.ndarray) -> Spectr
 
 
 def sine_spectrum(v: Tensor) -> Spectrum:
-    r"""RAPSD of nodal values (ny+1, nx+1) that vanish on the boundary.
+    r"""Compute the radially averaged power spectral density (RAPSD) of a field that vanishes on the boundary.
 
     With :math:`v = \sum_{jk} b_{jk} \sin(jπy) \sin(kπx)` the power of a mode is :math:`b_{jk}^2/4`, its part of the
-    squared L2 norm (trapezoidal rule). A periodic transform would see the kink of the field across the boundary and
-    smear it as :math:`k^{-2}` over all wave numbers.
+    squared L2 norm of that sum, which is what the trapezoidal rule makes of the nodal values. A periodic transform
+    would see the kink of the field across the boundary and smear it as :math:`k^{-2}` over all wave numbers.
+
+    Parameters
+    ----------
+    v : (ny+1, nx+1) nodal values.
+
+    Returns
+    -------
+    Spectrum over half-waves per side.
 
     Examples
     --------
@@ -76,10 +108,18 @@ def sine_spectrum(v: Tensor) -> Spectrum:
 
 
 def fourier_power(v: Tensor) -> np.ndarray:
-    """Power (n, n) of the Fourier modes of fields (C, n+1, n+1), mean over the C fields; frequency 0 in the middle.
+    """Compute the power of the Fourier modes of fields without boundary conditions.
 
-    For fields without boundary condition, so the mean is taken off and a Hann window hides the jump between opposite
-    sides, which would draw a bright cross. The sum over all modes is the mean square of the windowed fields.
+    The mean is taken off, and a Hann window hides the jump between opposite sides, which would draw a bright cross. The
+    sum over all modes is the mean square of the windowed fields.
+
+    Parameters
+    ----------
+    v : (C, n+1, n+1) nodal values.
+
+    Returns
+    -------
+    Power (n, n), mean over the C fields; frequency 0 in the middle.
     """
     n = v.shape[-1] - 1
     w = v.double()[..., :n, :n]
@@ -90,7 +130,7 @@ def fourier_power(v: Tensor) -> np.ndarray:
 
 
 def fourier_spectrum(power: np.ndarray) -> Spectrum:
-    """Radial means of :func:`fourier_power`; one wave is two half-waves, so k = 2, 4, 6 …."""
+    """Average :func:`fourier_power` (n, n) radially; one wave is two half-waves, so k = 2, 4, 6 …."""
     n = power.shape[-1]
     waves = np.arange(n) - n // 2
     rings = radial_spectrum(power, waves, waves)
@@ -98,7 +138,17 @@ def fourier_spectrum(power: np.ndarray) -> Spectrum:
 
 
 def mod255(v: Tensor, truth: Tensor, factor: int) -> np.ndarray:
-    """The NH-CSR paper's view of small differences: 0 … 255 over the range of ``truth``, times ``factor``, modulo 255.
+    """Compute the NH-CSR paper's view of small differences: 0 … 255 over the range of u_h, times a factor, modulo 255.
+
+    Parameters
+    ----------
+    v : values of a field.
+    truth : values of u_h, anywhere.
+    factor : by which differences are enlarged.
+
+    Returns
+    -------
+    0 … 255, of the shape of ``v``.
 
     Examples
     --------
@@ -112,7 +162,7 @@ def mod255(v: Tensor, truth: Tensor, factor: int) -> np.ndarray:
 
 
 def resolution_errors(fields: Mapping[int, Tensor], reference: Tensor, A: Tensor) -> dict[str, Any]:
-    """Relative "energy" and "L2" errors of Q1 fields against the solution on a finer mesh, and their ratios.
+    """Compute relative "energy" and "L2" errors of Q1 fields against the solution on a finer mesh, and their ratios.
 
     The measure of FRL's scale anchoring (arXiv 2512.05132, from second-hand notes): the error at the highest
     resolution over that at a lower one. A field that knows nothing of what finer meshes add has the ratio 1; that of
@@ -122,24 +172,34 @@ def resolution_errors(fields: Mapping[int, Tensor], reference: Tensor, A: Tensor
     ----------
     fields : nodal values (n+1, n+1) by scale, smallest first, on meshes whose nodes are nodes of the reference's: the
         prolongation is exact.
-    reference : (n_ref+1, n_ref+1). A : (1, m, m) coefficient cells.
+    reference : (n_ref+1, n_ref+1) nodal values of the solution on the finer mesh.
+    A : (1, m, m) coefficient cells.
 
     Returns
     -------
     By norm: ``errors`` by scale, and ``ratios`` of the largest scale's to every other's.
     """
     finest = Nodes((reference.shape[-2] - 1, reference.shape[-1] - 1))
-    found = {s: relative_errors(bilinear(v.double(), finest)[None], reference[None], A) for s, v in fields.items()}
+    found = {s: relative_errors(prolongate(v.double(), finest)[None], reference[None], A) for s, v in fields.items()}
     out = {}
-    for k, norm in enumerate(("energy", "L2")):
-        errors = {str(s): float(e[k]) for s, e in found.items()}
+    for norm in ("energy", "L2"):
+        errors = {str(s): float(e[norm]) for s, e in found.items()}
         *lower, last = errors
         out[norm] = {"errors": errors, "ratios": {f"{last}/{s}": errors[last] / errors[s] for s in lower}}
     return out
 
 
 def resolution_table(rows: Mapping[str, Mapping[str, Any]], ratios: list[str]) -> str:
-    """Markdown of :func:`resolution_errors` by row, with the chosen ratios (like "32/8") as last columns.
+    """Write tables of :func:`resolution_errors`.
+
+    Parameters
+    ----------
+    rows : errors by row.
+    ratios : names of the ratios, like "32/8", that make the last columns.
+
+    Returns
+    -------
+    Markdown, one table per norm.
 
     Examples
     --------

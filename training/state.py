@@ -14,9 +14,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..networks.corrector import CorrectorNetwork
 from .config import TrainConfig, from_json
+from .optimisers import optimisers
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +27,19 @@ FORMAT = 1
 
 @dataclass
 class State:
-    """All that a run needs to go on; ``origin`` names the weights it began with, if it did not begin at random ones."""
+    """All that a run needs to go on.
 
-    network: nn.Module
+    Attributes
+    ----------
+    network : the network with the weights of the last step.
+    average : running mean of its weights, by name: what is validated and shipped.
+    optimiser : with its own state.
+    step, seconds : steps taken, and time used, in all calls of the run together.
+    best : smallest energy error in validations so far.
+    origin : names the weights that the run began with; empty: random ones.
+    """
+
+    network: CorrectorNetwork
     average: dict[str, Tensor]
     optimiser: torch.optim.Optimizer
     step: int = 0
@@ -35,9 +47,41 @@ class State:
     best: float = float("inf")
     origin: str = ""
 
+    @staticmethod
+    def random(config: TrainConfig, device: torch.device | str = "cpu") -> State:
+        """Make the state of a run that begins: random weights by the seed of the configuration.
+
+        Parameters
+        ----------
+        config : of the run.
+        device : where the network lies.
+
+        Returns
+        -------
+        State at step 0.
+        """
+        torch.manual_seed(config.seed)
+        network = CorrectorNetwork(config.architecture).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimiser = optimisers[config.optimiser](network, config.rate, config.weight_decay)
+        return State(network, {k: v.clone() for k, v in network.state_dict().items()}, optimiser)
+
+    @torch.no_grad()
+    def average_weights(self, decay: float) -> None:
+        """Move the running mean towards the weights; in the first steps of a run faster than ``decay`` (0 … 1) says."""
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        for k, v in self.network.state_dict().items():
+            self.average[k].lerp_(v, 1 - decay)
+
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file beside ``path`` and move it there, so that a crash leaves the old one."""
+    """Write a safetensors file beside ``path`` and move it there, so that a crash leaves the old one.
+
+    Parameters
+    ----------
+    path : of the file.
+    tensors : by name.
+    metadata : texts by name.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
@@ -48,7 +92,14 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
 
 
 def save(path: Path, state: State, config: str) -> None:
-    """Write a checkpoint; a crash leaves the old one."""
+    """Write a checkpoint; a crash leaves the old one.
+
+    Parameters
+    ----------
+    path : of the file.
+    state : of the run.
+    config : its configuration as JSON.
+    """
     tensors: dict[str, Tensor] = {f"weights/{k}": v for k, v in state.network.state_dict().items()}
     tensors |= {f"average/{k}": v for k, v in state.average.items()}
     names = {id(p): n for n, p in state.network.named_parameters()}
@@ -67,7 +118,21 @@ def save(path: Path, state: State, config: str) -> None:
 
 
 def read_config(path: Path) -> str:
-    """The configuration stored in a checkpoint, as JSON; raises ``ValueError`` if there is none."""
+    """Read the configuration of a checkpoint.
+
+    Parameters
+    ----------
+    path : of the file.
+
+    Returns
+    -------
+    JSON text.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file.
+    """
     if not path.exists():
         raise ValueError(f"{path} is not there: no run, or one that has not come to its first validation")
     with safe_open(path, "pt") as f:
@@ -75,18 +140,24 @@ def read_config(path: Path) -> str:
 
 
 def read_progress(path: Path) -> dict[str, Any]:
-    """Steps, seconds, best score and origin stored in a checkpoint."""
+    """Read steps, seconds, best score and origin from a checkpoint."""
     with safe_open(path, "pt") as f:
         return json.loads((f.metadata() or {})["progress"])
 
 
 def check_config(path: Path, config: TrainConfig, *, force: bool = False) -> None:
-    """Compare a checkpoint's configuration with ``config``.
+    """Compare the configuration of a checkpoint with another one.
+
+    Parameters
+    ----------
+    path : of the checkpoint.
+    config : that it should have.
+    force : log differences instead.
 
     Raises
     ------
     ValueError
-        With the names of the fields that differ; with ``force`` they are logged instead.
+        With the names of the fields that differ.
     """
     stored, ours = (dataclasses.asdict(c) for c in (from_json(read_config(path)), config))
     differing = sorted(k for k in ours if stored[k] != ours[k])
@@ -101,6 +172,11 @@ def check_config(path: Path, config: TrainConfig, *, force: bool = False) -> Non
 
 def take_weights(path: Path, state: State) -> None:
     """Begin with the weights of a checkpoint, or of a model's file, but with nothing else of it.
+
+    Parameters
+    ----------
+    path : of the file.
+    state : whose weights, running mean and origin are replaced.
 
     Raises
     ------
@@ -119,7 +195,18 @@ def take_weights(path: Path, state: State) -> None:
 
 
 def restore(path: Path, state: State) -> None:
-    """Load a checkpoint into ``state`` in place; raises ``ValueError`` if it does not fit."""
+    """Load a checkpoint.
+
+    Parameters
+    ----------
+    path : of the file.
+    state : that is replaced in place.
+
+    Raises
+    ------
+    ValueError
+        If the file is no checkpoint.
+    """
     try:
         with safe_open(path, "pt") as f:
             progress = json.loads((f.metadata() or {})["progress"])

@@ -28,7 +28,7 @@ class Team:
 
     @staticmethod
     def from_environment(device: torch.device) -> Team:
-        """Join the others if ``torchrun`` started this process; alone otherwise. NCCL on CUDA, gloo on CPUs."""
+        """Join the other processes if ``torchrun`` started this one, by NCCL on CUDA, gloo on CPUs; else stay alone."""
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return Team()
         if not dist.is_initialized():
@@ -41,7 +41,15 @@ class Team:
         return self.rank == 0
 
     def share(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The part of a batch that is this process's.
+        """Take the part of a batch that is this process's.
+
+        Parameters
+        ----------
+        batch : tensors with the same leading dimension.
+
+        Returns
+        -------
+        Every ``size``-th entry of each.
 
         Raises
         ------
@@ -65,7 +73,7 @@ class Team:
             g.copy_(mean.view_as(g))
 
     def decides(self, flag: bool, device: torch.device) -> bool:
-        """The leader's flag, or any member's wish, the same for all: true if one of them says so."""
+        """Agree on a flag: true for all processes if it is true for one of them; ``device`` is that of the network."""
         if self.size == 1:
             return flag
         wish = torch.tensor([float(flag)], device=device)

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from ..media.families import families
 from ..media.loads import load
-from ..networks.nhcsr import CorrectorNetwork
+from ..networks.corrector import CorrectorNetwork
 from ..networks.symmetry import symmetries, transform
+from ..solvers.norms import relative_errors
 from ..solvers.substructuring.scheme import Scheme
-from .losses import relative_errors
+from .prediction import predict
 from .problems import Problems, joined, solve_ladder
 
 #: Seeds below are for training, from here on for validation, from twice this for reported tests.
@@ -23,7 +24,18 @@ TEST_SEEDS = 2_000_000_000
 
 @dataclass(frozen=True)
 class Case:
-    """A kind of test problem: ``count`` coefficients of a family at a contrast, one load, one mesh."""
+    """A kind of test problem: ``count`` coefficients of a family at a contrast, one load, one mesh.
+
+    Attributes
+    ----------
+    name : for tables.
+    family : of ``media.families``.
+    contrast : largest over smallest value of the coefficient.
+    load : kind of ``media.loads``.
+    coarse : coarse cells a side; the raster has four cells per coarse cell and axis.
+    scale : fine cells per coarse cell, a power of 2.
+    count : number of problems.
+    """
 
     name: str
     family: str = "iid"
@@ -34,7 +46,18 @@ class Case:
     count: int = 16
 
     def problems(self, first_seed: int, device: str | torch.device = "cpu", tolerance: float = 1e-8) -> Problems:
-        """Draw and solve them; ``first_seed`` decides all."""
+        """Draw and solve them.
+
+        Parameters
+        ----------
+        first_seed : seed of the first one; the others follow.
+        device : where they are solved, and lie.
+        tolerance : relative energy error at which multigrid stops.
+
+        Returns
+        -------
+        Problems with one load each, and targets at ``scale``.
+        """
         parts = []
         n = self.coarse * self.scale
         scales = tuple(2**k for k in range(1, self.scale.bit_length()) if 2**k <= self.scale)
@@ -66,24 +89,27 @@ def network_errors(
     *,
     scheme: Scheme | None = None,
     symmetrize: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Relative energy and L2 errors (B,), (B,) against u_h, one problem at a time, in float64.
+) -> dict[str, Tensor]:
+    """Measure a network on problems with one load each, one at a time, in float64.
 
-    ``scheme`` is that of the local solves and corrections; ``symmetrize`` takes the mean of the network's fields over
-    the eight symmetries of the square.
+    Parameters
+    ----------
+    network : in evaluation mode.
+    problems : B of them.
+    scale : fine cells per coarse cell; the problems must have targets at it.
+    scheme : how local solves and corrections are done; default: as in ``correct``.
+    symmetrize : take the mean of the network's fields over the eight symmetries of the square.
+
+    Returns
+    -------
+    Relative errors (B,) against u_h in the norms "L2", "H1" and "energy".
     """
-    energies, l2s = [], []
+    found: list[dict[str, Tensor]] = []
     for i in range(len(problems)):
         A, U, F = (v[i : i + 1].double() for v in (problems.A, problems.U, problems.F))
-        target = problems.targets[scale][i].double()
-        n = target.shape[-1] - 1
-        fields = [
-            transform(
-                network(transform(U, g), transform(A, g), (n, n), load=transform(F, g), scheme=scheme), g, inverse=True
-            )
-            for g in (symmetries() if symmetrize else range(1))
-        ]
-        e, l2 = relative_errors(torch.stack(fields).mean(0)[0], target, A)
-        energies.append(e)
-        l2s.append(l2)
-    return torch.cat(energies).cpu(), torch.cat(l2s).cpu()
+        fields = []
+        for g in symmetries() if symmetrize else range(1):
+            u, a, b = (transform(v, g) for v in (U, A, F))
+            fields.append(transform(predict(network, u, a, b, scale, scheme=scheme), g, inverse=True))
+        found.append(relative_errors(torch.stack(fields).mean(0)[0], problems.targets[scale][i].double(), A))
+    return {norm: torch.cat([errors[norm] for errors in found]).cpu() for norm in found[0]}

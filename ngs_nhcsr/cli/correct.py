@@ -23,12 +23,6 @@ Threshold = Annotated[float | None, typer.Option(help="Levels above it get the s
 Pixel = Annotated[float | None, typer.Option(help="Side of a pixel; default: the longer side of the image is 1.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to an application."""
-    app.command()(correct)
-    app.command()(effective)
-
-
 def correct(
     image: Source,
     values: Values = None,
@@ -53,7 +47,7 @@ def correct(
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Solve for an image's pixels and write the field: -div(a grad u) = f with bounds of its error."""
-    from ..checks import check_memory, check_target
+    from ..checks import check_memory
     from .image_problem import (
         PIXELS_PER_COARSE,
         check_multiples,
@@ -65,7 +59,8 @@ def correct(
     from .image_solve import solve_exact, solve_fine
     from .output import check_outputs, write
 
-    check_target(target)
+    if target not in ("fine", "pde"):
+        raise InvalidProblem(f'target must be "fine" or "pde", not {target!r}.')
     if target == "fine" and accuracy is not None:
         raise InvalidProblem("--accuracy is for --target pde; fields of the network have an estimate only.")
     if target == "pde" and (model is not None or device != "auto"):
@@ -138,14 +133,17 @@ def effective(
 
 
 def _medium(image: Path, values: str | None, threshold: float | None) -> Medium:
-    """Read the medium; values as text."""
+    """Read the medium and check that the solvers take it; values as text."""
     from ..media.images import read_medium
+    from .image_problem import check_contrast
 
     try:
         numbers = None if values is None else [float(v) for v in values.split(",")]
     except ValueError as error:
         raise InvalidProblem(f"--values needs numbers with commas between, e.g. 1,10, not {values!r}.") from error
-    return read_medium(image, numbers, threshold)
+    medium = read_medium(image, numbers, threshold)
+    check_contrast(medium.a)
+    return medium
 
 
 def _describe(image: Path, medium: Medium) -> None:

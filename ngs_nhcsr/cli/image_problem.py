@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checks import available_memory
-from ..errors import GridMismatch, InvalidProblem
-from ..ngsolve_io.raster import SIDES
+from ..errors import GridMismatch, InvalidProblem, NotCoercive
+from ..solvers.space import SIDES
 
 #: Pixels per coarse cell and axis that the networks were trained for.
 PIXELS_PER_COARSE = 4
@@ -74,9 +74,14 @@ class ImageProblem:
 def parse_sides(text: str | None) -> dict[str, float | None]:
     """Read boundary conditions from words like ``left=0,right=1,top=sealed``; sides not named have the value 0.
 
+    Parameters
+    ----------
+    text : as the user wrote it; None: all values 0.
+
     Returns
     -------
-    Value of every side, None where it is sealed.
+    dict
+        Value of every side, None where it is sealed.
 
     Raises
     ------
@@ -117,9 +122,15 @@ def image_problem(
 
     Parameters
     ----------
-    a, sides : see :class:`ImageProblem`.
-    load : None: 1 where all prescribed values are 0, else 0.
+    a : (my, mx) coefficients, row 0 at the lowest y.
+    sides : prescribed value of every side, None where it is sealed.
+    load : the constant f; None: 1 where all prescribed values are 0, else 0.
     pixel : side of a pixel; None: the longer side of the image is 1.
+
+    Returns
+    -------
+    ImageProblem
+        With all defaults set.
 
     Raises
     ------
@@ -141,7 +152,16 @@ def image_problem(
 
 
 def fine_per_pixel(scale: float) -> int:
-    """Return the fine cells per pixel and axis for ``scale`` fine cells per coarse cell of four pixels.
+    """Return the fine cells per pixel and axis of a scale.
+
+    Parameters
+    ----------
+    scale : fine cells per coarse cell of four pixels and axis.
+
+    Returns
+    -------
+    int
+        At least 1.
 
     Raises
     ------
@@ -156,6 +176,10 @@ def fine_per_pixel(scale: float) -> int:
 
 def check_multiples(shape: tuple[int, ...]) -> None:
     """Check that a coarse mesh with four pixels per cell and axis fits an image.
+
+    Parameters
+    ----------
+    shape : (my, mx) pixels.
 
     Raises
     ------
@@ -173,6 +197,10 @@ def check_multiples(shape: tuple[int, ...]) -> None:
 def check_pixels(a: np.ndarray) -> None:
     """Check before the work that the solver of the PDE has memory for the pixels.
 
+    Parameters
+    ----------
+    a : (my, mx) coefficients; media with two values need less.
+
     Raises
     ------
     InvalidProblem
@@ -187,7 +215,30 @@ def check_pixels(a: np.ndarray) -> None:
         )
 
 
+def check_contrast(a: np.ndarray) -> None:
+    """Check before the work that the solvers take the contrast of a coefficient.
+
+    Parameters
+    ----------
+    a : (my, mx) positive coefficients.
+
+    Raises
+    ------
+    NotCoercive
+        If they do not.
+    """
+    from ..solvers.trace.solve import LARGEST_CONTRAST
+
+    contrast = float(a.max() / a.min())
+    if contrast > LARGEST_CONTRAST:
+        raise NotCoercive(
+            f"the image has contrast {contrast:.1e}; at most {LARGEST_CONTRAST:.0e} is solved: raise the smallest "
+            "value."
+        )
+
+
 def _number(text: str, message: str) -> float:
+    """Finite number of a text; ``message`` begins the error."""
     try:
         value = float(text)
     except ValueError:

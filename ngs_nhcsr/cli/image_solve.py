@@ -8,11 +8,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import ngsolve as ngs
-
 from ..errors import NhcsrWarning
-from ..ngsolve_io.raster import structured_mesh
-from ..solvers.space import Space
 from .image_problem import PIXELS_PER_COARSE, ImageProblem, check_multiples
 from .output import Fields, cell_velocity
 
@@ -45,12 +41,21 @@ def solve_exact(problem: ImageProblem, per_pixel: int = 4, accuracy: float | Non
 
     Parameters
     ----------
+    problem : coefficient, boundary conditions and load.
     per_pixel : cells per pixel and axis of the grid whose nodal values are returned.
     accuracy : relative energy error to guarantee; None: that of six or eight functions per edge.
 
+    Returns
+    -------
+    Solved
+        With the velocity and guaranteed bounds; not trusted if the accuracy is missed.
+
     Raises
     ------
-    InvalidProblem, NotCoercive, SolverFailure
+    InvalidProblem, NotCoercive
+        If the problem has no unique solution, or numbers that are too large.
+    SolverFailure
+        If the iteration does not converge.
     """
     from ..solvers.threads import suited_threads
     from ..solvers.trace import solve_pde
@@ -90,22 +95,33 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
 
     Parameters
     ----------
+    problem : coefficient, boundary conditions and load.
     scale : fine cells per coarse cell and axis.
-    model, device : see ``Corrector``.
+    model : name of a shipped model; None: the best for the device.
+    device : see :func:`ngs_nhcsr.models.devices.resolve_device`.
+
+    Returns
+    -------
+    Solved
+        With estimates of the error; trusted if the guard accepts it.
 
     Raises
     ------
     GridMismatch
         If the pixels are not multiples of four in both directions.
     InvalidProblem, NotCoercive, ModelFileError, DeviceError
+        See :class:`ngs_nhcsr.Corrector`.
     """
     from ..corrector import Corrector
-    from ..solvers.q1 import energy_product
+    from ..ngsolve_io.coarse_solve import coarse_solution
+    from ..solvers.norms import energy_squared
 
     check_multiples(problem.a.shape)
     corrector = Corrector(model, device)
     start = time.perf_counter()
-    u_coarse = coarse_solution(problem)
+    my, mx = problem.a.shape
+    coarse = (my // PIXELS_PER_COARSE, mx // PIXELS_PER_COARSE)
+    u_coarse = coarse_solution(problem.a, coarse, problem.size, problem.values, problem.load)
     result = corrector(u_coarse, problem.a, scale, f=problem.load, on_untrusted="return")
     seconds = time.perf_counter() - start
     estimate = result.error_estimate
@@ -117,32 +133,12 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
     ]
     if problem.drop is not None:
         high, low, difference = problem.drop
-        flow = energy_product(result.values, result.values, problem.a, problem.size) / difference
+        flow = energy_squared(result.values, problem.a, problem.size) / difference
         summary.append(f"flow from {high} to {low}: {flow:.6g} on the fine mesh; --target pde gives bounds")
     notes = result.notes
     if not result.status.trusted:
         notes += (result.status.value, "--target pde needs no network and guarantees its error bound.")
     return Solved(fields, tuple(summary), notes, result.status.trusted, seconds)
-
-
-def coarse_solution(problem: ImageProblem) -> ngs.GridFunction:
-    """Return the Q1 GridFunction of a problem on quads of 4 x 4 pixels, as an ordinary NGSolve script makes it."""
-    my, mx = problem.a.shape
-    grid = Space((my // PIXELS_PER_COARSE, mx // PIXELS_PER_COARSE), (0.0, 0.0), problem.size)
-    mesh = structured_mesh(grid)
-    space = ngs.H1(mesh, order=1, dirichlet="|".join(problem.values))
-    u, v = space.TnT()
-    a = ngs.VoxelCoefficient((0.0, 0.0), problem.size[::-1], problem.a, linear=False)
-    form = ngs.BilinearForm(a * ngs.grad(u) * ngs.grad(v) * ngs.dx).Assemble()
-    load = ngs.LinearForm(space)
-    if problem.load:  # NGSolve takes 0 * v for a form without test function
-        load += problem.load * v * ngs.dx
-    load.Assemble()
-    solution = ngs.GridFunction(space)
-    solution.Set(mesh.BoundaryCF(problem.values, default=ngs.CoefficientFunction(0.0)), ngs.BND)
-    residual = (load.vec - form.mat * solution.vec).Evaluate()
-    solution.vec.data += form.mat.Inverse(space.FreeDofs(), "sparsecholesky") * residual
-    return solution
 
 
 def _flow_of(problem: ImageProblem, field: TraceField) -> str:

@@ -58,13 +58,19 @@ class Fields:
 
 
 def cell_velocity(solution: TraceField, cells: tuple[int, int]) -> Array:
-    """Return the means (ny, nx, 2) of the conservative velocity -a grad u over the cells of a grid.
+    """Compute the means of the conservative velocity -a grad u over the cells of a grid.
 
-    Those of the lowest-order Raviart-Thomas field with the fluxes of the dual problem.
+    They are those of the lowest-order Raviart-Thomas field with the fluxes of the dual problem.
 
     Parameters
     ----------
+    solution : of the PDE.
     cells : (ny, nx), multiples of the pixels.
+
+    Returns
+    -------
+    Array
+        (ny, nx, 2) as (x, y).
 
     Examples
     --------
@@ -85,6 +91,7 @@ def check_outputs(paths: Iterable[Path], force: bool = False) -> None:
 
     Parameters
     ----------
+    paths : of the files.
     force : whether existing files may be replaced.
 
     Raises
@@ -106,9 +113,9 @@ def check_outputs(paths: Iterable[Path], force: bool = False) -> None:
         if path.suffix.lower() == ".vtu":
             _import_pyvista()
         elif path.suffix.lower() == ".png":
-            from ..visual import _pyvista
+            from ..visual import import_pyvista
 
-            _pyvista()  # raises where nothing can be drawn
+            import_pyvista()  # raises where nothing can be drawn
 
 
 def write(path: Path, fields: Fields) -> None:
@@ -118,6 +125,7 @@ def write(path: Path, fields: Fields) -> None:
     ----------
     path : .vtu (quads with point data u, cell data a and velocity), .npz (arrays u, a, x, y, velocity and the
         numbers), or .png (pictures of a and u).
+    fields : what to write.
 
     Raises
     ------
@@ -136,7 +144,16 @@ def write(path: Path, fields: Fields) -> None:
 
 
 def to_grid(fields: Fields) -> pv.UnstructuredGrid:
-    """Return fields as a PyVista grid of quads, numbered row by row from the lower left.
+    """Convert fields to a PyVista grid of quads, numbered row by row from the lower left.
+
+    Parameters
+    ----------
+    fields : what it shall carry.
+
+    Returns
+    -------
+    pv.UnstructuredGrid
+        With point data u, cell data a and velocity, and the numbers as field data.
 
     Raises
     ------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..visual import BAR, FIELD_MAP, _finish, _limits, _plotter, _pyvista
+from ..visual import BAR, FIELD_MAP, colour_limits, finish, import_pyvista, make_plotter
 
 if TYPE_CHECKING:
     from .output import Fields
@@ -44,18 +44,18 @@ def draw_fields(fields: Fields, path: Path) -> None:
     panel = (max(LEFT + round(Lx / unit) + RIGHT, NARROWEST), max(BELOW + round(Ly / unit) + ABOVE, LOWEST))
     wide = Lx > WIDE * Ly
     shape, window = ((2, 1), (panel[0], 2 * panel[1])) if wide else ((1, 2), (2 * panel[0], panel[1]))
-    plotter = _plotter(None, shape, window)
+    plotter = make_plotter(None, shape, window)
     plotter.subplot(0, 0)
     _draw(plotter, fields, "a", "YlOrBr", panel, unit)
     plotter.subplot(*((1, 0) if wide else (0, 1)))
     _draw(plotter, fields, "u", FIELD_MAP, panel, unit)
-    _finish(plotter, path, show=False)
+    finish(plotter, path, show=False)
     plotter.close()
 
 
 def _draw(plotter: Any, fields: Fields, name: str, cmap: str, panel: tuple[int, int], unit: float) -> None:
     """Draw one field into the current panel of (width, height) pixels, each ``unit`` long."""
-    pv = _pyvista()
+    pv = import_pyvista()
     (Ly, Lx), nodal = fields.size, name == "u"
     data = fields.u if nodal else fields.a
     data = np.where(np.abs(data) < ROUNDING * np.abs(data).max(), 0.0, data)
@@ -76,7 +76,13 @@ def _draw(plotter: Any, fields: Fields, name: str, cmap: str, panel: tuple[int, 
     }
     logarithmic = not nodal and bool(data.max() >= LOGARITHMIC * data.min())
     plotter.add_mesh(
-        grid, scalars=name, cmap=cmap, clim=_limits(data), log_scale=logarithmic, scalar_bar_args=bar, lighting=False
+        grid,
+        scalars=name,
+        cmap=cmap,
+        clim=colour_limits(data),
+        log_scale=logarithmic,
+        scalar_bar_args=bar,
+        lighting=False,
     )
     plotter.add_mesh(pv.Rectangle([[0, 0, 0], [Lx, 0, 0], [Lx, Ly, 0]]), style="wireframe", color="black")
     title = f"u on {Lx:g} x {Ly:g}" if nodal else f"a on {nx} x {ny} pixels"

@@ -23,17 +23,15 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from ..checks import check_memory
-from ..demo import coarse_problem
 from ..errors import DependencyMissing, InvalidProblem, SolverFailure
-from ..problem import read_problem
-from ..solvers.q1 import l2_norm, mass_apply
-from .beyond_media import MEDIA, PIXELS, Medium
-from .context import Context, hierarchy, multigrid_solve
+from ..problem import Problem
+from .beyond_media import MEDIA, PIXELS, MediumKind
+from .context import Context
 from .measure import FAILURES
 from .method import Method, methods
-from .methods.trace import TOLERANCE, TraceState, distance, nodal_potential, reference_field
-from .run import MEAN
+from .methods.fine import FineMultigrid
+from .methods.trace import TOLERANCE
+from .reference import energy_error, l2_error, pde_solution
 
 log = logging.getLogger(__name__)
 
@@ -90,12 +88,12 @@ class BeyondResult:
     skipped: dict[str, str]
 
     def to_json(self) -> str:
-        """Everything as JSON."""
+        """Write everything as JSON."""
         return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def evaluate_beyond(
-    media: Sequence[Medium] = MEDIA,
+    media: Sequence[MediumKind] = MEDIA,
     *,
     count: int = 3,
     first_seed: int = 2_000_000_000,
@@ -143,48 +141,42 @@ def evaluate_beyond(
 
 
 def unit_context(A: np.ndarray, model: Any = None) -> Context:
-    """The problem −div(a∇u) = 1 on the unit square with ``PER_COARSE`` pixels per coarse cell and scale ``SCALE``.
+    """Make the problem −div(a∇u) = 1 on the unit square with ``PER_COARSE`` pixels per coarse cell, scale ``SCALE``.
 
     Parameters
     ----------
     A : (m, m) cell values; m a multiple of ``PER_COARSE``.
+    model : of the network, as for ``Corrector``.
+
+    Returns
+    -------
+    Context, without a reference.
     """
-    n = A.shape[0] // PER_COARSE
-    u, a = coarse_problem(A, n)
-    problem = read_problem(u, a, f=1.0, cells_per_coarse=PER_COARSE, mean=MEAN)
-    context = Context(
-        problem, (n, n), float(SCALE), np.ones((n + 1, n + 1)), np.zeros((n + 1, n + 1)), np.zeros((n + 1, n + 1)),
-        model, torch.device("cpu"),
-    )  # fmt: skip
-    return on_mesh(context, SCALE * n)
-
-
-def on_mesh(context: Context, n: int) -> Context:
-    """The same problem with n x n fine cells."""
-    f = np.ones((n + 1, n + 1))
-    return dataclasses.replace(context, cells=(n, n), f=f, b=mass_apply(f), reference=np.zeros_like(f))
+    return Context.of(Problem.from_arrays(A, coarse=A.shape[0] // PER_COARSE), SCALE, model=model)
 
 
 def fine_method(cells: int) -> Method:
-    """Q1 solve by multigrid-CG, as accurate algebraically as the trace methods; runs on a context of its own mesh."""
+    """Make the Q1 solve by multigrid-CG, as accurate algebraically as the trace methods, for contexts of its own mesh.
 
-    def solve(context: Context, mg: Any) -> np.ndarray:
-        u, info = multigrid_solve(mg, context, tolerance=TOLERANCE)
-        if not info.converged:
-            raise SolverFailure(f"multigrid did not reach {TOLERANCE:.0e} on {context.cells} cells.")
-        return u
+    Parameters
+    ----------
+    cells : per pixel and axis.
 
-    many = "s" * (cells > 1)
-    return Method(f"fine{cells}", f"fine Q1 solve, {cells} cell{many} per pixel and axis", hierarchy, solve)
+    Returns
+    -------
+    Method, not registered.
+    """
+    label = f"fine Q1 solve, {cells} cell{'s' * (cells > 1)} per pixel and axis"
+    return FineMultigrid(TOLERANCE, f"fine{cells}", label)
 
 
 def _measure_medium(
-    medium: Medium, seed: int, model: Any, cells_per_pixel: Sequence[int], *, first: bool
+    medium: MediumKind, seed: int, model: Any, cells_per_pixel: Sequence[int], *, first: bool
 ) -> tuple[float, list[BeyondRow]]:
     A = medium.make(seed)
     large = medium.pixels > PIXELS
     context = unit_context(A, model)
-    solution = reference_field(context)
+    solution = pde_solution(context)
     context = dataclasses.replace(context, solution=solution)
     rows = []
     for name in COARSE_METHODS:
@@ -197,31 +189,27 @@ def _measure_medium(
     return solution.relative_error_bound, rows
 
 
-def _row(medium: Medium, method: Method, context: Context, cells: int | None = None) -> BeyondRow:
+def _row(medium: MediumKind, method: Method, context: Context, cells: int | None = None) -> BeyondRow:
     """Errors and seconds of one method on one medium, on its own mesh of ``cells`` per axis if given."""
     solution = context.solution
     if solution is None:
         raise SolverFailure("errors against the PDE's solution need that solution in the context.")
     try:
         if cells is not None:
-            check_memory((cells, cells))
-            context = on_mesh(context, cells)
+            context = context.on_mesh((cells, cells))
         method.prepare(context)
         (state, v), seconds = _timed(lambda: _run(method, context))
     except FAILURES as error:
         return BeyondRow(medium.name, method.name, method.label, message=f"{type(error).__name__}: {error}")
-    trace = state.field if isinstance(state, TraceState) else None
-    value = nodal_potential(v, context) if method.potential is None else method.potential(state)
     at_vertices = v[:: context.cells[0] // medium.pixels, :: context.cells[1] // medium.pixels]
-    exact = solution.nodes(medium.pixels)
     return BeyondRow(
         medium.name,
         method.name,
         method.label,
-        distance(value, solution),
-        l2_norm(at_vertices - exact) / l2_norm(exact),
+        energy_error(v, context, method.potential(state)),
+        l2_error(at_vertices, solution.nodes(medium.pixels), context.size),
         seconds,
-        None if trace is None else trace.relative_error_bound,
+        method.bound(state),
     )
 
 

@@ -22,7 +22,7 @@ PHOTOGRAPHS = {"gravel": True, "grass": True, "page": False}
 
 
 @dataclass(frozen=True)
-class Medium:
+class MediumKind:
     """A kind of medium.
 
     Attributes
@@ -40,18 +40,26 @@ class Medium:
 
 
 def family(name: str, contrast: float) -> Callable[[int], np.ndarray]:
-    """Seeded media of one of ``media.families``."""
+    """Return the maker (see :class:`MediumKind`) of the seeded media of one of ``media.families``."""
     return lambda seed: families[name]((PIXELS, PIXELS), np.random.default_rng(seed), contrast)
 
 
 def three_phases(seed: int) -> np.ndarray:
-    """Independent pixels with the values 1, 10 and 100."""
+    """Draw independent pixels (128, 128) with the values 1, 10 and 100."""
     return np.random.default_rng(seed).choice([1.0, 10.0, 100.0], (PIXELS, PIXELS))
 
 
 @lru_cache(maxsize=8)
 def photograph(name: str) -> np.ndarray:
-    """Grey values (rows, columns) of a photograph in scikit-image's package, turned so that row 0 is the lowest.
+    """Read a photograph in scikit-image's package.
+
+    Parameters
+    ----------
+    name : of the file, without its ending.
+
+    Returns
+    -------
+    Grey values (rows, columns), turned so that row 0 is the lowest.
 
     Raises
     ------
@@ -70,7 +78,18 @@ def photograph(name: str) -> np.ndarray:
 
 
 def thresholded(name: str, pixels: int, contrast: float) -> Callable[[int], np.ndarray]:
-    """The lower left ``pixels`` x ``pixels`` of a photograph: ``contrast`` where brighter than their median, else 1."""
+    """Return the maker (see :class:`MediumKind`) of a two-valued medium from a photograph.
+
+    Parameters
+    ----------
+    name : of the photograph.
+    pixels : a side; its lower left corner is taken.
+    contrast : value where it is brighter than the median; elsewhere 1.
+
+    Returns
+    -------
+    A function seed -> (pixels, pixels) cell values, the same for all seeds.
+    """
 
     def make(seed: int) -> np.ndarray:
         crop = photograph(name)[:pixels, :pixels]
@@ -79,22 +98,22 @@ def thresholded(name: str, pixels: int, contrast: float) -> Callable[[int], np.n
     return make
 
 
-def _photographs(pixels: int) -> tuple[Medium, ...]:
+def _photographs(pixels: int) -> tuple[MediumKind, ...]:
     names = [name for name, large in PHOTOGRAPHS.items() if large or pixels < LARGE]
     return tuple(
-        Medium(f"{name}, {pixels}² pixels, 1:{c:g}", thresholded(name, pixels, c), pixels, random=False)
+        MediumKind(f"{name}, {pixels}² pixels, 1:{c:g}", thresholded(name, pixels, c), pixels, random=False)
         for name in names
         for c in CONTRASTS
     )
 
 
-MEDIA: tuple[Medium, ...] = (
-    *(Medium(f"random 1:{c:g}", family("iid", c)) for c in CONTRASTS),
-    Medium("log-uniform 1:100", family("multivalued", 100.0)),
-    Medium("three phases 1:10:100", three_phases),
-    Medium("smooth wave 1:19", family("wave", 19.0)),
-    Medium("checkerboard 1:10", lambda seed: paper_map("checkerboard 1", (PIXELS, PIXELS), 10.0), random=False),
-    Medium("channels 1:1000", family("channels", 1000.0)),
+MEDIA: tuple[MediumKind, ...] = (
+    *(MediumKind(f"random 1:{c:g}", family("iid", c)) for c in CONTRASTS),
+    MediumKind("log-uniform 1:100", family("multivalued", 100.0)),
+    MediumKind("three phases 1:10:100", three_phases),
+    MediumKind("smooth wave 1:19", family("wave", 19.0)),
+    MediumKind("checkerboard 1:10", lambda seed: paper_map("checkerboard 1", (PIXELS, PIXELS), 10.0), random=False),
+    MediumKind("channels 1:1000", family("channels", 1000.0)),
     *_photographs(PIXELS),
     *_photographs(LARGE),
 )

@@ -27,7 +27,7 @@ STYLES = (
 
 
 def to_markdown(result: BeyondResult) -> str:
-    """Three tables with a row per medium and a column per method: energy errors, L2 errors, seconds."""
+    """Write three tables with a row per medium and a column per method: energy errors, L2 errors, seconds."""
     worst = max(result.reference_bounds.values(), default=math.nan)
     parts = [
         "Errors against u, the solution of the PDE on the pixels, f = 1, zero boundary values; u by twelve functions "
@@ -48,11 +48,16 @@ def to_markdown(result: BeyondResult) -> str:
 
 
 def draw(result: BeyondResult, path: str | Path | None = None) -> Figure:
-    """Energy error against the PDE's solution over seconds, a panel per contrast of the random media.
+    """Draw energy errors against the PDE's solution over seconds, a panel per contrast of the random media.
 
     Parameters
     ----------
+    result : of the suite.
     path : where to save the picture; the ending decides the format.
+
+    Returns
+    -------
+    The figure.
 
     Raises
     ------
@@ -131,7 +136,15 @@ def _energy(row: BeyondRow) -> str:
 
 
 def _percent(value: float | None) -> str:
-    """Percent with two digits.
+    """Write a number as percent with two digits.
+
+    Parameters
+    ----------
+    value : a ratio ≥ 0, or ``None``.
+
+    Returns
+    -------
+    The text; a dash for ``None``.
 
     Examples
     --------

@@ -1,114 +1,242 @@
-"""What every method is given: one problem as arrays, read once."""
+"""What every method is given: one problem as arrays, and the building blocks that several methods share.
+
+The only file of the comparison that knows what a ``Problem`` consists of.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import splu
 
+from ..checks import check_memory
+from ..errors import InvalidProblem
 from ..problem import Problem
+from ..solvers.direct import DirichletSystem
+from ..solvers.medium import Medium
 from ..solvers.multigrid import Multigrid, SolveInfo
 from ..solvers.q1 import stiffness
+from ..solvers.space import SIDES, Space
 
 if TYPE_CHECKING:
+    from ..solvers.bvp import BoundaryValueProblem
     from ..solvers.trace import TraceField
 
+#: Boundary values below this fraction of the largest value are zero.
+ZERO = 1e-12
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Context:
-    """One problem with zero boundary values.
+    """One problem with zero boundary values on a coarse and a fine mesh; made by :meth:`of`.
 
     Attributes
     ----------
-    problem : what was read from NGSolve.
-    cells : (ny, nx) fine cells.
-    scale : fine cells per coarse cell and axis.
-    f : (ny+1, nx+1) nodal values of the load.
-    b : (ny+1, nx+1) load vector.
-    reference : (ny+1, nx+1) the field that errors are measured against; for methods that say they need it.
-    model : of the network, as for ``correct``.
+    problem : the coarse problem; methods read it through the properties below.
+    fine : the fine space, on which fields are wanted.
+    f : (ny+1, nx+1) nodal values of the load on the fine mesh.
+    b : (ny+1, nx+1) load vector on the fine mesh.
+    model : of the network, as for ``Corrector``.
     device : where the network and multigrid run.
+    reference : (ny+1, nx+1) the field that errors are measured against, once it is known; for methods that say in
+        their label that they need it.
     solution : the PDE's solution, if errors are measured against it; ``reference`` then are its nodal values.
     """
 
     problem: Problem
-    cells: tuple[int, int]
-    scale: float
+    fine: Space
     f: np.ndarray
     b: np.ndarray
-    reference: np.ndarray
-    model: Any
-    device: torch.device
+    model: Any = None
+    device: torch.device | str = "cpu"
+    reference: np.ndarray | None = None
     solution: TraceField | None = None
+
+    @classmethod
+    def of(cls, problem: Problem, scale: float, *, model: Any = None, device: torch.device | str = "cpu") -> Context:
+        """Make the context of a problem, still without a reference.
+
+        Parameters
+        ----------
+        problem : read from NGSolve, or ``Problem.from_arrays(...)``; zero on the boundary, with a known load.
+        scale : fine cells per coarse cell and axis, above 1.
+        model : of the network, as for ``Corrector``.
+        device : where the network and multigrid run.
+
+        Returns
+        -------
+        Context
+
+        Raises
+        ------
+        InvalidProblem
+            If the load is not known, boundary values are not zero, or the fine mesh does not fit into memory.
+        GridMismatch
+            If ``scale`` does not give whole fine cells.
+
+        Examples
+        --------
+        >>> context = Context.of(Problem.from_arrays(np.ones((16, 16)), coarse=4), scale=8)
+        >>> context.coarse, context.cells, context.b.shape
+        ((4, 4), (32, 32), (33, 33))
+        """
+        if problem.load is None:
+            raise InvalidProblem(
+                "the load of the coarse solution is not known, and every method needs it; pass f= (the load) or form= "
+                f"(the BilinearForm u_coarse was solved with). {' '.join(problem.notes)}".strip()
+            )
+        _check_zero_boundary(problem)
+        fine = problem.space.refined(scale)
+        return cls(problem, fine, *_load_on(fine, problem), model, device)
+
+    def on_mesh(self, cells: tuple[int, int]) -> Context:
+        """Return the same problem with another fine mesh, without the reference's nodal values.
+
+        Parameters
+        ----------
+        cells : (ny, nx) fine cells.
+
+        Returns
+        -------
+        Context
+        """
+        fine = self.fine.with_cells(cells)
+        f, b = _load_on(fine, self.problem)
+        return replace(self, fine=fine, f=f, b=b, reference=None)
+
+    @property
+    def medium(self) -> Medium:
+        """The coefficient."""
+        return self.problem.medium
 
     @property
     def A(self) -> np.ndarray:
         """Coefficient cell values (my, mx)."""
-        return self.problem.A
+        return np.asarray(self.problem.medium.values)
 
     @property
     def F(self) -> np.ndarray:
-        """Coarse load vector (N+1, M+1); zeros if there is none."""
-        F = self.problem.reading.F
-        return np.zeros(self.problem.grid.shape) if F is None else F
+        """Coarse load vector (Ny+1, Nx+1)."""
+        return self.problem.known_load.vector(self.coarse, matched=True)
+
+    @property
+    def U(self) -> np.ndarray:
+        """Canonical coarse solution (Ny+1, Nx+1): Galerkin, the coefficient integrated exactly."""
+        return self.problem.U
+
+    @property
+    def given(self) -> np.ndarray:
+        """Coarse solution (Ny+1, Nx+1) as the user computed it."""
+        return self.problem.U if self.problem.given is None else self.problem.given
+
+    @property
+    def space(self) -> Space:
+        """The coarse space."""
+        return self.problem.space
 
     @property
     def coarse(self) -> tuple[int, int]:
         """Coarse cells (Ny, Nx)."""
-        return self.problem.grid.cells
+        return self.problem.space.cells
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Fine cells (ny, nx)."""
+        return self.fine.cells
+
+    @property
+    def scale(self) -> float:
+        """Fine cells per coarse cell and axis."""
+        return self.cells[0] / self.coarse[0]
 
     @property
     def size(self) -> tuple[float, float]:
         """(Ly, Lx) of the rectangle."""
-        return self.problem.grid.size
+        return self.problem.space.size
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Reservations about the problem as it was read."""
+        return self.problem.notes
+
+    @property
+    def title(self) -> str:
+        """The problem in one line."""
+        (Ny, Nx), (ny, nx), (my, mx) = self.coarse, self.cells, self.medium.cells
+        contrast = self.medium.contrast
+        return f"contrast 1:{contrast:.4g}, {Nx} x {Ny} coarse, {mx} x {my} coefficient, {nx} x {ny} fine cells"
+
+    def tensors(self) -> BoundaryValueProblem:
+        """Convert the coarse problem to torch on the device, with a batch of one medium and one load."""
+        return self.problem.tensors(self.device)
+
+    def dirichlet_system(self, cells: tuple[int, int], A: np.ndarray | None = None) -> DirichletSystem:
+        """Assemble and factorise the Q1 system with zero boundary values on a grid.
+
+        Parameters
+        ----------
+        cells : (ny, nx) of the grid; with ``context.coarse`` it is the system of the canonical coarse solution.
+        A : cell values of another coefficient; default: the problem's. Integrated exactly on any grid.
+
+        Returns
+        -------
+        DirichletSystem, whose ``solve`` takes a load vector (ny+1, nx+1).
+        """
+        K = stiffness(self.A if A is None else A, cells, self.size)
+        return DirichletSystem(K, Space(cells, size=self.size).free).factorise()
+
+    def hierarchy(self) -> Multigrid:
+        """Set up the multigrid hierarchy of the fine mesh on the device."""
+        A = torch.from_numpy(np.array(self.A, dtype=float))[None].to(self.device)
+        return Multigrid(A, self.cells, self.size)
+
+    def multigrid_cg(
+        self, mg: Multigrid, start: np.ndarray | None = None, *, tolerance: float = 0.0, steps: int = 300
+    ) -> tuple[np.ndarray, SolveInfo]:
+        """Solve on the fine mesh by multigrid-CG for the context's load.
+
+        Parameters
+        ----------
+        mg : from :meth:`hierarchy`.
+        start : (ny+1, nx+1) first iterate, zero on the boundary; default: zero.
+        tolerance : relative residual, in the preconditioner's norm, at which the iteration ends.
+        steps : at most so many conjugate gradient steps, of one V-cycle each.
+
+        Returns
+        -------
+        field : (ny+1, nx+1) nodal values.
+        info : what the solve did, among it whether it converged.
+        """
+
+        def tensor(v: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(np.ascontiguousarray(v))[None].to(self.device)
+
+        u, info = mg.solve(
+            tensor(self.b), None if start is None else tensor(start), tolerance=tolerance, max_iterations=steps
+        )
+        return u[0].cpu().numpy(), info
 
 
-class Q1System:
-    """Factorised Q1 system on one grid with zero boundary values.
-
-    Parameters
-    ----------
-    A : coefficient cell values; integrated exactly.
-    cells, size : of the grid.
-    """
-
-    def __init__(self, A: np.ndarray, cells: tuple[int, int], size: tuple[float, float]):
-        self._inside = np.zeros((cells[0] + 1, cells[1] + 1), bool)
-        self._inside[1:-1, 1:-1] = True
-        free = self._inside.ravel()
-        K = stiffness(A, cells, size)[free][:, free].tocsc()
-        self._factor = splu(K, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-
-    def solve(self, F: np.ndarray) -> np.ndarray:
-        """Nodal values (N+1, M+1) for a load vector of the same shape."""
-        U = np.zeros(self._inside.shape)
-        U[self._inside] = self._factor.solve(F[self._inside])
-        return U
+def _load_on(fine: Space, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Nodal values and load vector of the problem's load on a fine mesh that fits into memory."""
+    check_memory(fine.cells)
+    return problem.known_load.at(fine.cells), problem.known_load.vector(fine.cells)
 
 
-def canonical_system(context: Context) -> Q1System:
-    """The system of the canonical coarse solution."""
-    return Q1System(context.A, context.coarse, context.size)
-
-
-def hierarchy(context: Context) -> Multigrid:
-    """The multigrid hierarchy of the fine grid."""
-    A = torch.from_numpy(np.array(context.A, dtype=float))[None].to(context.device)
-    return Multigrid(A, context.cells, context.size)
-
-
-def multigrid_solve(
-    mg: Multigrid, context: Context, start: np.ndarray | None = None, *, tolerance: float = 0.0, steps: int = 300
-) -> tuple[np.ndarray, SolveInfo]:
-    """Multigrid-CG from ``start`` (ny+1, nx+1; default zero) for the context's load: at most ``steps`` steps."""
-
-    def tensor(v: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(v))[None].to(context.device)
-
-    u, info = mg.solve(
-        tensor(context.b), None if start is None else tensor(start), tolerance=tolerance, max_iterations=steps
-    )
-    return u[0].cpu().numpy(), info
+def _check_zero_boundary(problem: Problem) -> None:
+    """Check that all sides carry zero Dirichlet values; the message names those that do not."""
+    free, U = problem.space.free, problem.U
+    limit = ZERO * float(np.abs(U).max())
+    wrong = []
+    for side, at in zip(SIDES, (np.s_[0, :], np.s_[:, -1], np.s_[-1, :], np.s_[:, 0]), strict=True):
+        if free[at].any():
+            wrong.append(f"{side} (no Dirichlet condition on all of it)")
+        elif float(np.abs(U[at]).max()) > limit:
+            wrong.append(f"{side} (values up to {float(np.abs(U[at]).max()):.3g})")
+    if wrong:
+        raise InvalidProblem(
+            f"the comparison needs zero Dirichlet values on all sides, which u_coarse has not on: {', '.join(wrong)}. "
+            "Compare on a problem with zero boundary values, or use correct(), which takes any Dirichlet data."
+        )

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InvalidProblem, NhcsrError
 from ..memory import PeakMemory, release_memory
-from .context import Context
+from .context import ZERO, Context
 from .method import Method
 
 #: What ends a method but not the comparison.
@@ -25,10 +25,12 @@ class Measurement:
 
     Attributes
     ----------
-    field : (ny+1, nx+1).
-    offline, online : seconds.
+    field : (ny+1, nx+1) nodal values.
+    offline, online : seconds per coefficient and per load.
     memory : growth of the resident memory in MiB, ``None`` where the system does not tell.
-    potential : see :class:`Method`; ``None`` where the nodal values say it all, or nobody asks.
+    remark : reservation about the field.
+    message : why the method failed; empty if it did not.
+    potential : see :meth:`Method.potential`; ``None`` where the nodal values say it all, or nobody asks.
     """
 
     field: np.ndarray | None = None
@@ -41,7 +43,17 @@ class Measurement:
 
 
 def measure(method: Method, context: Context) -> Measurement:
-    """Run both parts of a method on a problem."""
+    """Run both parts of a method on a problem: the first once, the second up to ``REPEATS`` times.
+
+    Parameters
+    ----------
+    method : to be measured.
+    context : the problem.
+
+    Returns
+    -------
+    Measurement; an error of ``FAILURES`` is its message, others are not caught.
+    """
     try:
         method.prepare(context)
         release_memory()
@@ -57,16 +69,21 @@ def measure(method: Method, context: Context) -> Measurement:
             seconds = _timed(method, context, state)[1]
             online, spent = min(online, seconds), spent + seconds
         _check_field(field, context)
-        potential = None
-        if method.potential is not None and context.solution is not None:
-            potential = method.potential(state)
+        potential = None if context.solution is None else method.potential(state)
         return Measurement(field, offline, online, memory.growth, method.remark(state), potential=potential)
     except FAILURES as error:
         return Measurement(message=f"{type(error).__name__}: {error}")
 
 
 def break_even(offline: float, online: float, fine_offline: float, fine_online: float) -> float:
-    """Loads from which on a method has cost less in total than the fine solve, which keeps its own offline part too.
+    """Count the loads from which on a method has cost less in total than the fine solve.
+
+    Parameters
+    ----------
+    offline : seconds of the method per coefficient.
+    online : seconds of the method per load.
+    fine_offline : seconds of the fine solve per coefficient: it keeps its hierarchy or factor too.
+    fine_online : seconds of the fine solve per load.
 
     Returns
     -------
@@ -88,7 +105,13 @@ def _timed(method: Method, context: Context, state: object) -> tuple[np.ndarray,
 
 
 def _check_field(field: np.ndarray, context: Context) -> None:
-    if field.shape != context.f.shape:
-        raise InvalidProblem(f"the method gave {field.shape} nodal values; the fine grid has {context.f.shape}.")
+    """Check what :class:`Method` promises of its fields."""
+    if field.shape != context.b.shape:
+        raise InvalidProblem(f"the method gave {field.shape} nodal values; the fine grid has {context.b.shape}.")
+    if field.dtype != np.float64:
+        raise InvalidProblem(f"the method gave {field.dtype} values; they must be float64.")
     if not np.isfinite(field).all():
         raise ArithmeticError("the field has values that are not finite.")
+    outside = max(float(np.abs(side).max()) for side in (field[0], field[-1], field[:, 0], field[:, -1]))
+    if outside > ZERO * float(np.abs(field).max()):
+        raise InvalidProblem(f"the field is {outside:.1e} on the boundary, where it must be zero.")

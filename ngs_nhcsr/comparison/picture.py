@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DependencyMissing, InvalidProblem
-from .report import Row
+from .rows import Row, Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from .run import Comparison
 
 #: Errors below and above are drawn at the edges: fine solves and breakdowns would squeeze everything else.
 EXACT, USELESS = 1e-4, 10.0
@@ -37,17 +35,24 @@ FONT = 8.5
 Box = tuple[float, float, float, float]
 
 
-def draw_panels(results: Sequence[Comparison], path: str | Path | None = None) -> Figure:
-    """Time-accuracy pictures of several comparisons below each other, on the same axes.
+def draw_panels(results: Sequence[Summary], path: str | Path | None = None) -> Figure:
+    """Draw the time-accuracy pictures of several comparisons below each other, on the same axes.
 
     Parameters
     ----------
-    results : from top to bottom.
+    results : comparisons, from top to bottom.
     path : where to save the picture; the ending decides the format.
+
+    Returns
+    -------
+    The figure.
 
     Raises
     ------
-    DependencyMissing, InvalidProblem
+    DependencyMissing
+        Without matplotlib.
+    InvalidProblem
+        If there is no comparison, or no method of one succeeded.
     """
     try:
         from matplotlib.figure import Figure
@@ -66,12 +71,31 @@ def draw_panels(results: Sequence[Comparison], path: str | Path | None = None) -
 
 
 def draw(
-    result: Comparison,
+    result: Summary,
     path: str | Path | None = None,
     axes: Any = None,
     scope: Sequence[Row] = (),
 ) -> Figure:
-    """See ``Comparison.plot``; the axes reach as far as the rows of the comparison and of ``scope``."""
+    """Draw relative energy errors over total seconds (offline + one load), one marker per method.
+
+    Parameters
+    ----------
+    result : a comparison.
+    path : where to save the picture; the ending decides the format.
+    axes : matplotlib Axes to draw into; default: those of a new figure.
+    scope : rows that the axes have to reach as well, to share them with other pictures.
+
+    Returns
+    -------
+    The figure.
+
+    Raises
+    ------
+    DependencyMissing
+        Without matplotlib.
+    InvalidProblem
+        If no method succeeded.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -98,7 +122,16 @@ def draw(
 
 
 def style(name: str) -> tuple[str, str]:
-    """Marker and colour of a method.
+    """Choose the marker and the colour of a method by the beginning of its name.
+
+    Parameters
+    ----------
+    name : of the method.
+
+    Returns
+    -------
+    marker : of matplotlib.
+    colour : hexadecimal.
 
     Examples
     --------

@@ -7,54 +7,25 @@ import json
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from ..errors import InvalidProblem
-
-if TYPE_CHECKING:
-    from .run import Comparison
+from .rows import Row, Summary
 
 COLUMNS = ("method", "L2 error", "energy error", "offline s", "online s", "break-even loads", "MiB")
 
 
-@dataclass(frozen=True)
-class Row:
-    """One method. What could not be measured is ``None``; after a failure ``message`` says why.
-
-    Attributes
-    ----------
-    name, label : of the method.
-    l2_error, energy_error : relative, in the L2 and the energy norm, against the comparison's reference.
-    offline, online : seconds per coefficient and per load.
-    break_even : loads from which on the method has cost less in total than the multigrid fine solve; ``inf`` for
-        never, ``None`` for that solve itself.
-    memory : growth of the process's resident memory, MiB.
-    remark : reservation about the result.
-    message : why the method failed; empty if it did not.
-    """
-
-    name: str
-    label: str
-    l2_error: float | None = None
-    energy_error: float | None = None
-    offline: float | None = None
-    online: float | None = None
-    break_even: float | None = None
-    memory: float | None = None
-    remark: str = ""
-    message: str = ""
-
-    @property
-    def seconds(self) -> float | None:
-        """Offline and one load."""
-        return None if self.offline is None or self.online is None else self.offline + self.online
-
-
 def cells(row: Row) -> tuple[str, ...]:
-    """Texts of a row, one per column.
+    """Write the texts of a row, one per column.
+
+    Parameters
+    ----------
+    row : of a comparison.
+
+    Returns
+    -------
+    Texts in the order of ``COLUMNS``.
 
     Examples
     --------
@@ -70,8 +41,8 @@ def cells(row: Row) -> tuple[str, ...]:
     return (label, *numbers, loads, memory)
 
 
-def caption(result: Comparison) -> str:
-    """How to read the table."""
+def caption(result: Summary) -> str:
+    """Explain how to read the table."""
     return (
         f"Errors are relative, against {result.reference}. Offline: once per coefficient; online: once per load. "
         f"Break-even: loads from which on a method has cost less than multigrid-CG to 1e-8. On {result.device}, "
@@ -79,8 +50,8 @@ def caption(result: Comparison) -> str:
     )
 
 
-def rich_table(result: Comparison) -> Table:
-    """Table for the terminal."""
+def rich_table(result: Summary) -> Table:
+    """Make the table for the terminal."""
     table = Table(title=result.title, caption=caption(result))
     table.add_column(COLUMNS[0])
     for column in COLUMNS[1:]:
@@ -90,20 +61,26 @@ def rich_table(result: Comparison) -> Table:
     return table
 
 
-def markdown(result: Comparison) -> str:
-    """Markdown with one line before and one after the table."""
+def markdown(result: Summary) -> str:
+    """Write Markdown with one line before and one after the table."""
     rule = "|---|" + "---:|" * (len(COLUMNS) - 1)
     rows = [_line(cells(row)) for row in result.rows]
     return "\n".join([f"**{result.title}**", "", _line(COLUMNS), rule, *rows, "", caption(result)]) + "\n"
 
 
-def side_by_side(results: Sequence[Comparison]) -> str:
-    """One Markdown table of several comparisons: a row per method, a column of errors per comparison.
+def side_by_side(results: Sequence[Summary]) -> str:
+    """Write one Markdown table of several comparisons: a row per method, a column of errors per comparison.
+
+    Errors are "energy / L2"; offline seconds the median, since they hardly depend on the contrast; online seconds and
+    loads one number per comparison if they differ.
 
     Parameters
     ----------
-    results : of the same methods, in the order of the columns. Errors are "energy / L2"; offline seconds the median,
-        since they hardly depend on the contrast; online seconds and loads one number per comparison if they differ.
+    results : comparisons of the same methods, in the order of the columns.
+
+    Returns
+    -------
+    The table, with a line break at its end.
 
     Raises
     ------
@@ -131,8 +108,8 @@ def _line(texts: Sequence[str]) -> str:
     return "| " + " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in texts) + " |"
 
 
-def json_text(result: Comparison) -> str:
-    """JSON without infinities: ``break_even`` that is never reached is ``null``."""
+def json_text(result: Summary) -> str:
+    """Write JSON without infinities: ``break_even`` that is never reached is ``null``."""
     rows = [dataclasses.asdict(row) for row in result.rows]
     for row in rows:
         if row["break_even"] is not None and math.isinf(row["break_even"]):

@@ -1,8 +1,14 @@
 """Families of coefficient fields, all seeded; arrays are ``[iy, ix]``, row 0 at the lowest y.
 
-Every family is a function ``(shape, rng, contrast) -> (my, mx) float64 array`` of positive cell values whose
-largest-to-smallest ratio is ``contrast`` (reached by two-valued families, a bound for the others). Regular patterns
-are kept out of training: ``test_only`` knows them.
+Every family is a function ``(shape, rng, contrast) -> A``:
+
+- ``shape`` : (my, mx) cells of the raster.
+- ``rng`` : generator of everything random; a generator in the same state gives the same field.
+- ``contrast`` : largest over smallest value, > 1; reached by two-valued families, a bound for the others.
+- ``A`` : (my, mx) positive cell values, float64.
+
+Regular patterns are kept out of training: :func:`test_only` knows them. To add a family, decorate a function here, or
+anywhere before its name is used.
 """
 
 from __future__ import annotations
@@ -21,18 +27,28 @@ families: Registry[Family] = Registry("coefficient family")
 
 
 def test_only(name: str) -> bool:
-    """True for the regular patterns that no configuration may train on; ``maps.py`` adds those of the paper."""
+    """Tell whether a family is a regular pattern that no configuration may train on, as the maps of the paper are."""
     return name in ("checkerboard", "wave", "stripes", "mixture") or name.startswith("map ")
 
 
 def two_valued(mask: np.ndarray, contrast: float) -> np.ndarray:
-    """Field that is ``contrast`` where ``mask`` and 1 elsewhere."""
+    """Make the field that is ``contrast`` where ``mask`` (my, mx) is true, and 1 elsewhere."""
     return np.where(mask, float(contrast), 1.0)
 
 
 @families.register("iid")
 def iid(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
-    """Independent cells, 1 or ``contrast`` with equal probability (the NH-CSR paper's medium).
+    """Draw independent cells, 1 or ``contrast`` with equal probability (the NH-CSR paper's medium).
+
+    Parameters
+    ----------
+    shape : (my, mx).
+    rng : generator.
+    contrast : > 1.
+
+    Returns
+    -------
+    Cell values (my, mx).
 
     Examples
     --------
@@ -45,19 +61,19 @@ def iid(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.nd
 
 @families.register("iid-fraction")
 def iid_fraction(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
-    """Independent cells with a random volume fraction of 0.1 … 0.9."""
+    """Draw independent cells with a random volume fraction of 0.1 … 0.9."""
     return two_valued(rng.random(shape) < rng.uniform(0.1, 0.9), contrast)
 
 
 @families.register("multivalued")
 def multivalued(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
-    """Independent cells, log-uniform in [1, contrast]."""
+    """Draw independent cells, log-uniform in [1, contrast]."""
     return contrast ** rng.random(shape)
 
 
 @families.register("blocks")
 def blocks(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
-    """Independent two-valued blocks of 2 to 8 cells, shifted at random."""
+    """Draw independent two-valued blocks of 2 to 8 cells, shifted at random."""
     by, bx = rng.integers(2, 9, 2)
     coarse = rng.random((shape[0] // by + 2, shape[1] // bx + 2)) < 0.5
     oy, ox = rng.integers(0, by), rng.integers(0, bx)
@@ -67,7 +83,7 @@ def blocks(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np
 
 @families.register("lognormal")
 def lognormal(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
-    """Log-normal field with a correlation length of 1 to 8 cells, rescaled to the given contrast."""
+    """Draw a log-normal field with a correlation length of 1 to 8 cells, rescaled to the given contrast."""
     g = gaussian_filter(rng.standard_normal(shape), rng.uniform(1.0, 8.0), mode="reflect")
     g = (g - g.min()) / (g.max() - g.min())
     return contrast**g
@@ -75,7 +91,7 @@ def lognormal(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) ->
 
 @families.register("soil")
 def soil(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
-    """Thresholded Gaussian field, like a segmented micro-CT image of soil: correlated two-valued grains."""
+    """Draw a thresholded Gaussian field: correlated two-valued grains, like a segmented micro-CT image of soil."""
     length = rng.uniform(1.0, 4.0)
     g = gaussian_filter(rng.standard_normal(shape), length, mode="reflect")
     return two_valued(g > np.quantile(g, rng.uniform(0.3, 0.7)), contrast)
@@ -83,7 +99,7 @@ def soil(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.n
 
 @families.register("inclusions")
 def inclusions(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
-    """Discs and rings of random radius; matrix 1, inclusions ``contrast`` or the reverse."""
+    """Draw discs and rings of random radius; matrix 1, inclusions ``contrast`` or the reverse."""
     y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
     mask = np.zeros(shape, bool)
     for _ in range(int(rng.integers(10, 80))):
@@ -97,7 +113,7 @@ def inclusions(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -
 
 @families.register("channels")
 def channels(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
-    """Long conducting channels through the whole domain, in one or both directions."""
+    """Draw long conducting channels through the whole domain, in one or both directions."""
     mask = np.zeros(shape, bool)
     for axis in (0, 1):
         for _ in range(int(rng.integers(0, 8))):
@@ -111,7 +127,7 @@ def channels(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> 
 
 @families.register("periodic")
 def periodic(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
-    """A random two-valued unit cell of 2 to 8 cells, repeated."""
+    """Repeat a random two-valued unit cell of 2 to 8 cells."""
     py, px = rng.integers(2, 9, 2)
     cell = rng.random((py, px)) < 0.5
     return two_valued(np.tile(cell, (shape[0] // py + 1, shape[1] // px + 1))[: shape[0], : shape[1]], contrast)
@@ -119,7 +135,7 @@ def periodic(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> 
 
 @families.register("checkerboard")
 def checkerboard(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
-    """Checkerboard with squares of 1, 2 or 4 cells."""
+    """Make a checkerboard with squares of 1, 2 or 4 cells."""
     s = int(rng.choice([1, 2, 4]))
     y, x = np.mgrid[: shape[0], : shape[1]] // s
     return two_valued((y + x) % 2 == 0, contrast)
@@ -127,7 +143,7 @@ def checkerboard(shape: Shape, rng: np.random.Generator, contrast: float = 10.0)
 
 @families.register("wave")
 def wave(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
-    """Smooth waves crossing at random angles, cell-centre samples, scaled to [1, contrast]."""
+    """Sample smooth waves crossing at random angles at the cell centres, scaled to [1, contrast]."""
     y, x = (np.mgrid[: shape[0], : shape[1]] + 0.5) / max(shape)
     total = np.zeros(shape)
     for _ in range(2):
@@ -139,7 +155,7 @@ def wave(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.n
 
 @families.register("stripes")
 def stripes(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
-    """Parallel stripes of 1 to 4 cells along x or y."""
+    """Make parallel stripes of 1 to 4 cells along x or y."""
     width = int(rng.integers(1, 5))
     axis = int(rng.integers(2))
     index = np.mgrid[: shape[0], : shape[1]][axis] // width
@@ -148,7 +164,7 @@ def stripes(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> n
 
 @families.register("mixture")
 def mixture(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
-    """Four quadrants, each checkerboard, stripes or wave."""
+    """Fill four quadrants, each with checkerboard, stripes or wave."""
     out = np.empty(shape)
     half = (shape[0] // 2, shape[1] // 2)
     for ys in (slice(0, half[0]), slice(half[0], None)):

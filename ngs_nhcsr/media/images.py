@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import DependencyMissing, InvalidProblem, NotCoercive
-from ..solvers.trace.solve import LARGEST_CONTRAST
 
 Array = np.ndarray
 
@@ -43,6 +42,15 @@ class Medium:
     def cropped(self, multiple: int) -> Medium:
         """Return the medium with rows and columns cut off at the top and right, down to multiples of a number.
 
+        Parameters
+        ----------
+        multiple : the number.
+
+        Returns
+        -------
+        Medium
+            With a note on what was cut off; itself if nothing was.
+
         Raises
         ------
         InvalidProblem
@@ -69,12 +77,17 @@ def read_medium(path: Path, values: Sequence[float] | None = None, threshold: fl
         up to and above a threshold. None: an array holds the coefficient itself.
     threshold : for two values; None: by Otsu's method where there are more than two levels.
 
+    Returns
+    -------
+    Medium
+        Positive coefficients, and notes on what was done to the file's content.
+
     Raises
     ------
     InvalidProblem
         If the file cannot be read or the values do not fit its levels.
     NotCoercive
-        If a value is not positive, or the contrast is above 1e7.
+        If a value is not positive.
     DependencyMissing
         If Pillow or scikit-image is needed and missing.
     """
@@ -107,15 +120,22 @@ def assign_values(
     Parameters
     ----------
     levels : (my, mx).
-    values, threshold : as for :func:`read_medium`.
+    values : coefficients, as for :func:`read_medium`.
+    threshold : between the levels, as for :func:`read_medium`.
 
     Returns
     -------
-    (my, mx) coefficients, and what to tell the user.
+    a : Array
+        (my, mx) coefficients.
+    notes : tuple[str, ...]
+        What was done, in half sentences.
 
     Raises
     ------
-    InvalidProblem, NotCoercive
+    InvalidProblem
+        If the values do not fit the levels.
+    NotCoercive
+        If a value is not positive.
 
     Examples
     --------
@@ -211,6 +231,7 @@ def _read_array(path: Path) -> Array:
 
 
 def _numbers(array: Array) -> Array:
+    """Truth values as 0 and 1, other arrays as they are."""
     return array.astype(np.uint8) if array.dtype == bool else array
 
 
@@ -218,15 +239,11 @@ def _checked(a: Array, name: str) -> Array:
     """Return coefficients that the solvers take."""
     if not np.isfinite(a).all():
         raise InvalidProblem(f"{name} has values that are not finite; replace them.")
-    low, high = float(a.min()), float(a.max())
+    low = float(a.min())
     if low <= 0:
         raise NotCoercive(
             f"{name} has the coefficient {low:g}; it must be positive: give voids a small positive value, or give "
             "--values for the levels."
-        )
-    if high > LARGEST_CONTRAST * low:
-        raise NotCoercive(
-            f"{name} has contrast {high / low:.1e}; at most {LARGEST_CONTRAST:.0e} is solved: raise the smallest value."
         )
     return a
 

@@ -8,6 +8,7 @@ import numpy as np
 
 Shape = tuple[int, int]
 
+#: Kinds of loads that training draws.
 LOADS = ("constant", "smooth", "localised", "sign-changing")
 
 #: Loads for testing only, functions of (x, y).
@@ -20,9 +21,23 @@ TEST_LOADS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 
 def load(kind: str, nodes: Shape, rng: np.random.Generator) -> np.ndarray:
-    """Nodal values of a load f on a unit-square grid with ``nodes`` (rows, columns), of order 1.
+    """Draw the nodal values of a load f on a grid of the unit square; they are of order 1.
 
-    ``kind`` is one of ``LOADS`` or ``TEST_LOADS``; raises ``ValueError`` otherwise.
+    Parameters
+    ----------
+    kind : "constant"; "smooth", a sum of cosines that stays positive; "sign-changing", one of mean 0; "localised", a
+        Gaussian of width 0.04 to 0.25, often near the boundary; or a name in ``TEST_LOADS``.
+    nodes : (ny+1, nx+1).
+    rng : generator of everything random.
+
+    Returns
+    -------
+    Nodal values (ny+1, nx+1).
+
+    Raises
+    ------
+    ValueError
+        For another kind.
     """
     y, x = np.linspace(0, 1, nodes[0])[:, None], np.linspace(0, 1, nodes[1])[None, :]
     if kind == "constant":

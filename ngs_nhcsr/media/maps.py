@@ -43,7 +43,17 @@ def _plain(name: str, shape: Shape, contrast: float) -> np.ndarray:
 
 
 def paper_map(name: str, shape: Shape, contrast: float) -> np.ndarray:
-    """Cell values (my, mx) in [1, contrast] of one of ``MAPS``; waves at cell centres.
+    """Make one of the maps; waves are sampled at the cell centres.
+
+    Parameters
+    ----------
+    name : one of ``MAPS``.
+    shape : (my, mx).
+    contrast : largest over smallest value.
+
+    Returns
+    -------
+    Cell values (my, mx) in [1, contrast].
 
     Examples
     --------

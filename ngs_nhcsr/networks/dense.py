@@ -6,13 +6,9 @@ in torch, and those end the process once ngsolve was imported (``solvers/linalg.
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Apply a linear map along the last axis: (..., K) -> (..., J)."""
-    return F.linear(x.reshape(-1, x.shape[-1]), weight, bias).reshape(*x.shape[:-1], weight.shape[0])
+from ..solvers.linalg import linear
 
 
 class Linear(nn.Linear):

@@ -1,10 +1,8 @@
-"""Encodings of local coordinates, and the positional networks of the NH-CSR decoder built on them.
-
-A positional network is made with ``(width, outputs, window, channels)`` and maps offsets in cells (*shape, 2) to
-(outputs, *shape), or, if it reads the features, (B, outputs, *shape).
-"""
+"""Encodings of local coordinates, and the positional networks of the attention decoder built on them."""
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -14,17 +12,25 @@ from .dense import Linear
 from .gabor import GaborNetwork
 from .local import relative_cell
 
-positional: Registry = Registry("coordinate encoding")
-
 #: Frequencies 1, 2, 4 … 2⁹ of the sinusoidal encodings.
 OCTAVES = 10
 
 
 def integrated(x: Tensor, radius: float, octaves: int = OCTAVES) -> Tensor:
-    """Integrated positional encoding (..., K) -> (..., 2 K octaves): means of sin(f x), cos(f x) over x ± radius.
+    """Compute the integrated positional encoding: means of sin(f x) and cos(f x) over the interval x ± radius.
 
     The mean over an interval multiplies by sin(fρ)/(fρ); radius 0 is the plain sinusoidal encoding. As for IPE-LIIF,
-    frequencies are 2^l without a factor π.
+    frequencies are f = 2^l without a factor π.
+
+    Parameters
+    ----------
+    x : (..., K) coordinates.
+    radius : ρ, half the length of the interval.
+    octaves : number of frequencies, l = 0 … octaves - 1.
+
+    Returns
+    -------
+    Codes (..., 2 K octaves); for each coordinate first the sines, then the cosines.
 
     Examples
     --------
@@ -39,11 +45,53 @@ def integrated(x: Tensor, radius: float, octaves: int = OCTAVES) -> Tensor:
     return torch.cat([phase.sin() * damping, phase.cos() * damping], -1).flatten(-2)
 
 
-class PositionalNetwork(nn.Module):
-    """Base: encodes offsets, then two hidden layers, as deep as the Gabor network."""
+class PositionalNetwork(nn.Module, ABC):
+    """Learned function of the offset of a point from a cell's centre; the bias of attention weights.
 
-    #: Channels of the map that :meth:`map` makes; 0: the features are not read.
-    local = 0
+    A subclass is made as ``network(width, outputs, window, channels)``: width of its hidden layers, number of values,
+    cells per side of the window, channels of the features.
+
+    Attributes
+    ----------
+    local : channels of the map that :meth:`map` makes of the features; 0: it does not read them.
+    """
+
+    local: int = 0
+
+    def map(self, features: Tensor) -> Tensor | None:
+        """Compute what the network needs of each cell: features (B, channels, my, mx) to (B, local, my, mx) or None."""
+        return None
+
+    @abstractmethod
+    def forward(self, offset: Tensor, ratio: float, local: Tensor | None) -> Tensor:
+        """Evaluate the network.
+
+        Parameters
+        ----------
+        offset : (*shape, 2) offsets (y, x) in cells, float64.
+        ratio : fine cells per cell.
+        local : (B, local, *shape) values of the map at the cells; ``None`` without a map.
+
+        Returns
+        -------
+        Values (outputs, *shape), or (B, outputs, *shape) where the network reads the features.
+        """
+
+
+#: Positional networks by name: classes made from (width, outputs, window, channels).
+positional: Registry[type[PositionalNetwork]] = Registry("coordinate encoding")
+
+
+class EncodedPerceptron(PositionalNetwork):
+    """Fixed encoding of the offset, then two hidden layers, as deep as the Gabor network.
+
+    Parameters
+    ----------
+    inputs : length of the code.
+    width : width of the hidden layers.
+    outputs : number of values.
+    window : cells per side of the window.
+    """
 
     def __init__(self, inputs: int, width: int, outputs: int, window: int):
         super().__init__()
@@ -52,41 +100,37 @@ class PositionalNetwork(nn.Module):
             Linear(inputs, width), nn.GELU(), Linear(width, width), nn.GELU(), Linear(width, outputs)
         )
 
-    def map(self, features: Tensor) -> Tensor | None:
-        """What the network needs to know of each cell (B, local, my, mx), or None."""
-        return None
-
+    @abstractmethod
     def encode(self, offset: Tensor, ratio: float) -> Tensor:
-        """(*shape, 2) offsets in cells, float64 -> (*shape, inputs)."""
-        raise NotImplementedError
+        """Encode offsets in cells (*shape, 2), float64, at ``ratio`` fine cells per cell: (*shape, inputs)."""
 
     def forward(self, offset: Tensor, ratio: float, local: Tensor | None) -> Tensor:
-        """(outputs, *shape)."""
+        """Evaluate the perceptron on the code; see :class:`PositionalNetwork`."""
         encoded = self.encode(offset, ratio).to(self.network[0].weight)  # type: ignore[arg-type]
         return self.network(encoded).movedim(-1, 0)
 
 
 @positional.register("plain")
-class Plain(PositionalNetwork):
-    """The coordinates as they are."""
+class Plain(EncodedPerceptron):
+    """The coordinates as they are; made from what :class:`PositionalNetwork` says."""
 
     def __init__(self, width: int, outputs: int, window: int, channels: int):
         super().__init__(2, width, outputs, window)
 
     def encode(self, offset: Tensor, ratio: float) -> Tensor:
-        """Coordinates scaled to ±1 over the window."""
+        """Scale offsets (*shape, 2) to ±1 over the window."""
         return offset / self.reach
 
 
 @positional.register("sinusoid")
-class Sinusoid(PositionalNetwork):
-    """sin and cos of 2^l δ, δ in half cells."""
+class Sinusoid(EncodedPerceptron):
+    """Sines and cosines of 2^l δ, δ in half cells; made from what :class:`PositionalNetwork` says."""
 
     def __init__(self, width: int, outputs: int, window: int, channels: int):
         super().__init__(4 * OCTAVES, width, outputs, window)
 
     def encode(self, offset: Tensor, ratio: float) -> Tensor:
-        """Point values of the waves."""
+        """Evaluate the waves at the points: (*shape, 2) to (*shape, 4 OCTAVES)."""
         return integrated(2 * offset, 0.0)
 
 
@@ -95,30 +139,26 @@ class Integrated(Sinusoid):
     """Means of the waves over the fine cell around the point (IPE-LIIF)."""
 
     def encode(self, offset: Tensor, ratio: float) -> Tensor:
-        """Means over ± half a fine cell."""
+        """Average the waves over ± half a fine cell: (*shape, 2) to (*shape, 4 OCTAVES)."""
         return integrated(2 * offset, relative_cell(ratio) / 2)
 
 
 @positional.register("gabor")
-class Gabor(GaborNetwork):
-    """Two Gabor layers (NH-CSR)."""
-
-    local = 0
+class Gabor(GaborNetwork, PositionalNetwork):
+    """Two Gabor layers (NH-CSR); made from what :class:`PositionalNetwork` says."""
 
     def __init__(self, width: int, outputs: int, window: int, channels: int):
         super().__init__(2, width, outputs)
         self.reach = window / 2
 
-    map = PositionalNetwork.map
-
     def forward(self, offset: Tensor, ratio: float, local: Tensor | None) -> Tensor:  # type: ignore[override]
-        """(outputs, *shape)."""
+        """Evaluate the layers on offsets scaled to ±1 over the window; see :class:`PositionalNetwork`."""
         scaled = (offset / self.reach).to(self[2].weight)  # type: ignore[arg-type]
-        return super().forward(scaled).movedim(-1, 0)
+        return GaborNetwork.forward(self, scaled).movedim(-1, 0)
 
 
 @positional.register("lte")
-class LocalTexture(nn.Module):
+class LocalTexture(PositionalNetwork):
     """Waves whose amplitudes and frequencies are read off the features of each cell (LTE), then one hidden layer."""
 
     def __init__(self, width: int, outputs: int, window: int, channels: int):
@@ -129,11 +169,27 @@ class LocalTexture(nn.Module):
         self.network = nn.Sequential(Linear(2 * self.waves, width), nn.GELU(), Linear(width, outputs))
 
     def map(self, features: Tensor) -> Tensor:
-        """Amplitudes of cos and sin and two components of the frequency (B, 4 K, my, mx)."""
+        """Compute amplitudes of cosines and sines and both components of the frequencies: (B, 4 waves, my, mx)."""
         return self.amplitude_frequency(features)
 
     def forward(self, offset: Tensor, ratio: float, local: Tensor | None) -> Tensor:
-        """(B, outputs, *shape); ``local`` holds the map's values (B, 4 K, *shape)."""
+        """Evaluate the waves and the hidden layer.
+
+        Parameters
+        ----------
+        offset : (*shape, 2) offsets (y, x) in cells.
+        ratio : fine cells per cell.
+        local : (B, 4 waves, *shape) values of :meth:`map` at the cells.
+
+        Returns
+        -------
+        Values (B, outputs, *shape).
+
+        Raises
+        ------
+        ValueError
+            Without values of the map.
+        """
         if local is None:
             raise ValueError("this encoding needs the values of its map at the cells")
         y, x = (2 * offset).to(local).unbind(-1)

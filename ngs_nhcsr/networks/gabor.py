@@ -12,7 +12,15 @@ from torch import Tensor, nn
 
 
 class GaborLayer(nn.Module):
-    """One layer: (..., inputs) -> (..., outputs). ``omega`` and ``scale`` only set where the training starts."""
+    """One layer of Gabor wavelets.
+
+    Parameters
+    ----------
+    inputs : numbers that enter.
+    outputs : wavelets.
+    omega : factor of the learned frequencies; only sets where the training starts.
+    scale : factor of the learned widths; only sets where the training starts.
+    """
 
     def __init__(self, inputs: int, outputs: int, omega: float = 4.0, scale: float = 1.0):
         super().__init__()
@@ -21,13 +29,20 @@ class GaborLayer(nn.Module):
         self.omega, self.scale = omega, scale
 
     def forward(self, x: Tensor) -> Tensor:
-        """Evaluate the layer."""
+        """Evaluate the wavelets: (..., inputs) to (..., outputs)."""
         wave = torch.cos(self.omega * self.frequency(x))
         return wave * torch.exp(-((self.scale * self.envelope(x)) ** 2))
 
 
 class GaborNetwork(nn.Sequential):
-    """Two Gabor layers and a linear one, from local coordinates (..., inputs) to (..., outputs)."""
+    """Two Gabor layers and a linear one: local coordinates (..., inputs) to values (..., outputs).
+
+    Parameters
+    ----------
+    inputs : number of coordinates.
+    width : wavelets of each layer.
+    outputs : number of values.
+    """
 
     def __init__(self, inputs: int, width: int, outputs: int):
         super().__init__(

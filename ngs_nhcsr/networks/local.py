@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ..solvers.positions import Axis, Nodes, Points, Positions, Query
 
-#: Points (times problems of the batch) decoded at once.
+#: Most points, times problems of the batch, that are decoded at once.
 CHUNK = 16_384
-#: Largest fine cells per coefficient cell at which the cell size is told apart: beyond, networks are not trained.
+#: Ratio ε/h at which the cell size that networks read is clipped: the largest in training.
 LARGEST_RATIO = 4.0
 #: Scattered points this near to a face, in cells, count as on it, as the nodes there do.
 SNAP = 1e-9
@@ -24,20 +24,34 @@ SNAP = 1e-9
 
 @dataclass(frozen=True)
 class NodeBlock(Nodes):
-    """A block of rows and columns of a node grid, as a query."""
+    """A block of rows and columns of a node grid, as a query.
+
+    Attributes
+    ----------
+    rows, columns : the nodes of the block, along y and along x.
+    """
 
     rows: slice
     columns: slice
 
     def axis(self, k: int, intervals: int, *, centred: bool) -> Axis:
-        """As for the whole grid; only the nodes of the block."""
+        """Place the nodes of the block along axis ``k`` among ``intervals`` equal cells; see :meth:`Nodes.axis`."""
         whole = super().axis(k, intervals, centred=centred)
         part = (self.rows, self.columns)[k]
         return Axis(whole.base[part], whole.frac[part])
 
 
 def pieces(query: Query, limit: int) -> list[list[Query]]:
-    """Split a query into rows of pieces of at most ``limit`` points each.
+    """Split a query into pieces.
+
+    Parameters
+    ----------
+    query : nodes or points.
+    limit : most points of a piece.
+
+    Returns
+    -------
+    Rows of pieces: values of a row's pieces joined along x, and those rows joined along y, are those of the query.
 
     Examples
     --------
@@ -57,18 +71,41 @@ def pieces(query: Query, limit: int) -> list[list[Query]]:
 
 
 def blocks(query: Query, batch: int) -> list[list[Query]]:
-    """Pieces of the size that is decoded at once for this many problems."""
+    """Split a query into pieces of the size that is decoded at once for ``batch`` problems; see :func:`pieces`."""
     return pieces(query, CHUNK // batch)
 
 
 def in_pieces(evaluate: Callable[[Query], Tensor], query: Query, batch: int) -> Tensor:
-    """``evaluate`` (query -> (B, J, *shape)) piece by piece, so that memory does not grow with the query."""
+    """Evaluate a function piece by piece, so that its memory does not grow with the query.
+
+    Parameters
+    ----------
+    evaluate : query -> values (B, J, *shape of the query).
+    query : nodes or points.
+    batch : number B of problems.
+
+    Returns
+    -------
+    Values (B, J, *shape of the query).
+    """
     rows = [torch.cat([evaluate(p) for p in row], -1) for row in blocks(query, batch)]
     return rows[0] if len(rows) == 1 else torch.cat(rows, -2)
 
 
 def locate(query: Query, cells: tuple[int, int], *, centred: bool, device: torch.device) -> Positions:
-    """Positions among ``cells``; scattered points within round-off of a face are put on it, as nodes are."""
+    """Place a query among cells; scattered points within round-off of a face are put on it, as nodes are.
+
+    Parameters
+    ----------
+    query : nodes or points.
+    cells : (my, mx).
+    centred : place the points among the intervals between cell centres instead, see :meth:`Nodes.axis`.
+    device : where the positions lie.
+
+    Returns
+    -------
+    Positions
+    """
     at = query.locate(cells, centred=centred)
 
     def snap(axis: Axis, n: int) -> Axis:
@@ -81,7 +118,14 @@ def locate(query: Query, cells: tuple[int, int], *, centred: bool, device: torch
 
 @dataclass(frozen=True)
 class Neighbour:
-    """One cell for each of P points: its number (P,), the offset (P, 2) from its centre (float64), weight (P,)."""
+    """One cell for each of P points.
+
+    Attributes
+    ----------
+    cell : (P,) numbers of the cells, row by row.
+    offset : (P, 2) offsets (y, x) of the points from the cells' centres, in half cells, float64.
+    weight : (P,) weights of the cells at the points, float64.
+    """
 
     cell: Tensor
     offset: Tensor
@@ -89,16 +133,37 @@ class Neighbour:
 
 
 def flat(at: Positions, *axes: Tensor) -> Iterator[Tensor]:
-    """Tensors of an axis, which broadcast to the shape of the positions, over all points (P,)."""
+    """Expand tensors to all points of some positions.
+
+    Parameters
+    ----------
+    at : positions of P points.
+    *axes : tensors that broadcast to their shape.
+
+    Yields
+    ------
+    Tensor
+        Each of them as (P,).
+    """
     for t in axes:
         yield t.expand(at.shape).reshape(-1)
 
 
 def corners(query: Query, cells: tuple[int, int], device: torch.device) -> list[Neighbour]:
-    """The four cells whose centres surround a point, weighted by the area towards the opposite centre.
+    """Find the four cells whose centres surround each point, weighted by the area towards the opposite centre.
 
-    Cells outside the domain have weight 0 and the rest is renormalised. The weights vanish where the set of cells
-    changes.
+    Cells outside the domain have weight 0, and the other weights are renormalised. The weights vanish where the set of
+    cells changes.
+
+    Parameters
+    ----------
+    query : nodes or points.
+    cells : (my, mx).
+    device : where the result lies.
+
+    Returns
+    -------
+    The lower left, lower right, upper left and upper right cells.
     """
     at = locate(query, cells, centred=True, device=device)
     sides = [_sides(axis, n) for axis, n in zip((at.y, at.x), cells, strict=True)]
@@ -122,12 +187,23 @@ def _sides(axis: Axis, n: int) -> list[tuple[Tensor, Tensor, Tensor]]:
 
 
 def rows(maps: Tensor) -> Tensor:
-    """Map (B, C, my, mx) as rows of cells (B, my mx, C), to be indexed by cell number."""
+    """Arrange a map (B, C, my, mx) as rows of cells (B, my mx, C), to be indexed by cell number."""
     return maps.flatten(2).transpose(1, 2).contiguous()
 
 
 def interpolate(maps: Tensor, query: Query, cells: tuple[int, int]) -> Tensor:
-    """Blend rows of cells (B, my mx, C) bilinearly between centres, constant beyond the outermost: (B, P, C)."""
+    """Interpolate bilinearly between cell centres, constant beyond the outermost.
+
+    Parameters
+    ----------
+    maps : (B, my mx, C) rows of cells, see :func:`rows`.
+    query : P nodes or points.
+    cells : (my, mx).
+
+    Returns
+    -------
+    Values (B, P, C).
+    """
     total = torch.zeros((), dtype=maps.dtype, device=maps.device)
     for n in corners(query, cells, maps.device):
         total = total + maps[:, n.cell] * n.weight.to(maps)[:, None]
@@ -135,13 +211,22 @@ def interpolate(maps: Tensor, query: Query, cells: tuple[int, int]) -> Tensor:
 
 
 def shaped(values: Tensor, query: Query) -> Tensor:
-    """Values at points (B, P, J) as (B, J, *shape of the query)."""
+    """Arrange values at points (B, P, J) as (B, J, *shape of the query)."""
     shape = query.locate((1, 1), centred=False).shape
     return values.transpose(1, 2).unflatten(2, shape)
 
 
 def relative_cell(ratio: float, largest: float = LARGEST_RATIO) -> float:
-    """Fine cell in half coefficient cells, 2/r, with r clipped to the trained range.
+    """Compute the size of a fine cell in half coefficient cells.
+
+    Parameters
+    ----------
+    ratio : ε/h, fine cells per coefficient cell.
+    largest : ratio at which it is clipped.
+
+    Returns
+    -------
+    2 / min(ratio, largest).
 
     Examples
     --------

@@ -11,12 +11,22 @@ import numpy as np
 
 
 def symmetries(transpositions: bool = True) -> range:
-    """All elements, or only the four without transposition, for rectangles."""
+    """Return the elements of the group: all, or the four without ``transpositions``, for rectangles."""
     return range(8 if transpositions else 4)
 
 
 def transform(v: Any, g: int, *, inverse: bool = False) -> Any:
-    """Apply ``g`` (or its inverse) to the last two axes of an array.
+    """Apply a symmetry to the last two axes of an array.
+
+    Parameters
+    ----------
+    v : (..., ny, nx) array or tensor: nodal values or cell values.
+    g : element of the group, 0 … 7.
+    inverse : apply the inverse of ``g`` instead.
+
+    Returns
+    -------
+    The transformed values, a view where possible; with a transposition (..., nx, ny).
 
     Examples
     --------
@@ -49,4 +59,5 @@ def _side_order(g: int) -> tuple[int, int, int, int]:
     return bottom, right, top, left
 
 
+#: By symmetry: which old side each new side (bottom, right, top, left) is.
 SIDE_ORDER = tuple(_side_order(g) for g in range(8))

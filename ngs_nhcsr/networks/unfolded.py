@@ -12,19 +12,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .dense import Linear, linear, zero_linear
+from ..solvers.linalg import linear
+from .dense import Linear, zero_linear
 from .local import rows
 
 
 class UnfoldedMLP(nn.Module):
-    """ReLU perceptron from (9 channels + coordinates) numbers to ``outputs``.
+    """ReLU perceptron from (9 channels + coordinates) numbers to ``outputs``; the last layer starts at zero.
 
     Parameters
     ----------
-    channels, coordinates : of the features, and how many numbers describe the place of the point.
-    outputs : at the end; the last layer starts at zero.
-    widths : of the hidden layers.
-    skips : every hidden layer reads the inputs again.
+    channels : channels of the features.
+    coordinates : how many numbers describe the place of the point.
+    outputs : numbers that leave.
+    widths : widths of the hidden layers.
+    skips : whether every hidden layer reads the inputs again.
     """
 
     def __init__(self, channels: int, coordinates: int, outputs: int, widths: tuple[int, ...], skips: bool = False):
@@ -40,14 +42,24 @@ class UnfoldedMLP(nn.Module):
         return [self.first, *self.hidden] if self.skips else [self.first]  # type: ignore[list-item]
 
     def maps(self, features: Tensor) -> Tensor:
-        """The features' share of all layers, as rows of cells (B, my mx, widths)."""
+        """Compute the features' share of the layers that read them: (B, channels, my, mx) to (B, my mx, widths)."""
         C, K = self.channels, self.coordinates
         weight = torch.cat([m.weight[:, -9 * C - K : -K] for m in self._readers()]).unflatten(1, (C, 3, 3))
         bias = torch.cat([m.bias for m in self._readers()])
         return rows(F.conv2d(features, weight, bias, padding=1))
 
     def forward(self, maps: Tensor, coordinates: Tensor) -> Tensor:
-        """Shares at the points' cells (B, P, widths), coordinates (P, K) -> (B, P, outputs)."""
+        """Evaluate the perceptron at points.
+
+        Parameters
+        ----------
+        maps : (B, P, widths) shares of :meth:`maps` at the points' cells.
+        coordinates : (P, K) coordinates of the points.
+
+        Returns
+        -------
+        Values (B, P, outputs).
+        """
         readers = self._readers()
         shares = maps.split([m.out_features for m in readers], -1)
         terms = [

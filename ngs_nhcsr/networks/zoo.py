@@ -1,21 +1,26 @@
-"""The zoo: any encoder with any decoder, as a corrector network.
+"""Any encoder with any decoder, as a corrector network.
 
-Every decoder starts at zero correction (u = P U), except ``bicubic`` and wherever an encoder makes the output. Those
-with whole-field operations (``srno``, ``idm``) work on the node grid of the given ratio, whatever is asked for; ``idm``
-is stochastic (seeded) and expensive. ``frl``, ``idm`` and ``nhcsr`` are reconstructions; their files say of what.
+What all of them promise is in ``encoders/encoder.py`` and ``decoders/decoder.py``. ``idm`` is stochastic (seeded) and
+expensive; ``frl``, ``idm`` and ``nhcsr`` are reconstructions of papers without public code, and their files say what is
+reconstructed.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from .architecture import Architecture
+from .corrector import CorrectorNetwork
 from .decoders import decoders
 from .encoders import encoders
-from .nhcsr import Architecture, CorrectorNetwork
 
 
 def list_encoders() -> list[str]:
-    """Names of all encoders.
+    """List the names of all encoders, sorted.
+
+    Returns
+    -------
+    Names for :func:`build_model` and ``Architecture.encoder``.
 
     Examples
     --------
@@ -26,14 +31,22 @@ def list_encoders() -> list[str]:
 
 
 def list_decoders(*, stochastic: bool = True) -> list[str]:
-    """Names of all decoders; ``stochastic=False`` leaves out those whose answer depends on a seed.
+    """List the names of all decoders, sorted.
+
+    Parameters
+    ----------
+    stochastic : whether those are listed whose fields depend on a seed.
+
+    Returns
+    -------
+    Names for :func:`build_model` and ``Architecture.decoder``.
 
     Examples
     --------
     >>> set(list_decoders()) - set(list_decoders(stochastic=False))
     {'idm'}
     """
-    return [name for name in decoders.names() if stochastic or not getattr(decoders[name], "stochastic", False)]
+    return [name for name in decoders.names() if stochastic or not decoders[name].stochastic]
 
 
 def build_model(
@@ -44,13 +57,19 @@ def build_model(
     decoder_options: dict[str, Any] | None = None,
     **options: Any,
 ) -> CorrectorNetwork:
-    """Corrector network of an encoder and a decoder, with random weights (seed torch before).
+    """Make the corrector network of an encoder and a decoder, with random weights (seed torch before).
 
     Parameters
     ----------
-    encoder, decoder : names, see :func:`list_encoders` and :func:`list_decoders`.
-    encoder_options, decoder_options : keyword options of the two.
-    options : the other fields of ``Architecture``: ``inputs``, ``output``, ``upscaling``.
+    encoder : name, see :func:`list_encoders`.
+    decoder : name, see :func:`list_decoders`.
+    encoder_options : keyword options of the encoder.
+    decoder_options : keyword options of the decoder.
+    **options : other fields of ``Architecture``: ``inputs``, ``output``, ``upscaling``, ``local_solves``.
+
+    Returns
+    -------
+    The network, in training mode.
 
     Raises
     ------

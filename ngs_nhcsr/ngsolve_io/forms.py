@@ -13,12 +13,20 @@ from ..errors import InvalidProblem
 NO_LOAD = (1e-9, 1e-13)
 #: Shares of the energy (reaction, Robin) or of the matrix (convection) from which a term counts.
 FOREIGN = 1e-6
-#: Relative energy distance below which a coarse solution solves the problem as read.
-MATCHING = 0.05
 
 
 def sparse_matrix(u: ngs.GridFunction, form: ngs.BilinearForm) -> sp.csr_array:
-    """Matrix (n, n) of an assembled form over the degrees of freedom of u's space.
+    """Convert the matrix of an assembled form.
+
+    Parameters
+    ----------
+    u : coarse solution.
+    form : assembled form on its space, or on one with as many degrees of freedom.
+
+    Returns
+    -------
+    sp.csr_array
+        (n, n), both triangles.
 
     Raises
     ------
@@ -41,7 +49,7 @@ def sparse_matrix(u: ngs.GridFunction, form: ngs.BilinearForm) -> sp.csr_array:
 
 
 def load_of(matrix: sp.csr_array | sp.csr_matrix, values: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """Load vector A u (n,); zero if all of it at free nodes is round-off.
+    """Compute the load vector A u of a solution; zero if all of it at free nodes is round-off.
 
     A problem without a load, driven by its boundary data, must not be taken for one with a rough load.
 
@@ -50,6 +58,11 @@ def load_of(matrix: sp.csr_array | sp.csr_matrix, values: np.ndarray, free: np.n
     matrix : A, sparse (n, n), with A·1 = 0.
     values : u (n,).
     free : (n,) mask of the free degrees of freedom.
+
+    Returns
+    -------
+    np.ndarray
+        (n,) load vector.
 
     Examples
     --------
@@ -71,6 +84,11 @@ def check_form(u: ngs.GridFunction, form: ngs.BilinearForm) -> None:
 
     A·1 vanishes but for terms that do not differentiate u (a reaction, or a Robin term on the boundary), and A is
     symmetric but for convection.
+
+    Parameters
+    ----------
+    u : coarse solution, for the size of the terms.
+    form : the assembled form it was solved with.
 
     Raises
     ------
@@ -103,7 +121,7 @@ def check_form(u: ngs.GridFunction, form: ngs.BilinearForm) -> None:
 
 
 def distance(u: ngs.GridFunction, form: ngs.BilinearForm, load: np.ndarray) -> float:
-    """Relative energy norm of u minus u', the solution of an assembled form for a load and the boundary values of u.
+    """Compute the relative energy norm of u − u', u' the solution of a form for a load and u's boundary values.
 
     Parameters
     ----------
@@ -113,7 +131,8 @@ def distance(u: ngs.GridFunction, form: ngs.BilinearForm, load: np.ndarray) -> f
 
     Returns
     -------
-    ‖u − u'‖ / ‖u'‖ in the form's energy norm; infinite where u' is zero and u is not.
+    float
+        ‖u − u'‖ / ‖u'‖ in the form's energy norm; infinite where u' is zero and u is not.
     """
     matrix, values = sparse_matrix(u, form), u.vec.FV().NumPy().copy()
     residual, step = u.vec.CreateVector(), u.vec.CreateVector()
@@ -125,8 +144,3 @@ def distance(u: ngs.GridFunction, form: ngs.BilinearForm, load: np.ndarray) -> f
     if size <= 0:
         return float("inf") if off > 0 else 0.0
     return float(np.sqrt(max(off, 0.0) / size))
-
-
-def free_dofs(u: ngs.GridFunction) -> np.ndarray:
-    """Mask (n,) of the free degrees of freedom of u's space."""
-    return np.array([bool(b) for b in u.space.FreeDofs()])

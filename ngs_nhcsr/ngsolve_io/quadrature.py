@@ -6,14 +6,18 @@ from typing import Any
 
 import ngsolve as ngs
 import numpy as np
+import scipy.sparse as sp
 from scipy.spatial import KDTree
 
-from ..checks import free_vertices
+from ..problem import MATCHING
 from ..reading import roughness
-from ..solvers.q1 import mass_apply, stiffness
+from ..solvers.load import Load
+from ..solvers.q1 import stiffness
 from ..solvers.space import Space
-from .forms import MATCHING, distance, free_dofs, load_of, sparse_matrix
-from .raster import CoarseField, _segments, evaluate
+from .coarse_field import CoarseField
+from .evaluate import evaluate
+from .forms import distance, load_of, sparse_matrix
+from .meshes import boundary_segments, free_dofs, free_vertices, vertices
 
 #: ``bonus_intorder`` of the candidates, the plain ``dx`` first; on quads Gauss rules of 2, 3, 4, 5, 6, 7, 12 points.
 BONUS_ORDERS = (0, 2, 4, 6, 8, 10, 20)
@@ -27,12 +31,39 @@ DECISIVE = 0.05
 
 
 def rule_name(bonus: int) -> str:
-    """How a user writes the rule."""
+    """Return how a user writes the rule.
+
+    Parameters
+    ----------
+    bonus : NGSolve's ``bonus_intorder``.
+
+    Returns
+    -------
+    str
+        NGSolve code.
+
+    Examples
+    --------
+    >>> rule_name(0), rule_name(4)
+    ('dx', 'dx(bonus_intorder=4)')
+    """
     return "dx" if bonus == 0 else f"dx(bonus_intorder={bonus})"
 
 
 def as_coefficient_function(a: Any, values: np.ndarray, grid: Space) -> ngs.CoefficientFunction:
-    """The user's coefficient, or its raster as voxels where it came as an array."""
+    """Convert a coefficient to a CoefficientFunction.
+
+    Parameters
+    ----------
+    a : the user's coefficient: CoefficientFunction, number or array.
+    values : (my, mx) its raster, which stands for an array.
+    grid : coarse tensor grid, for the rectangle.
+
+    Returns
+    -------
+    ngs.CoefficientFunction
+        The user's own, or one that is constant on the raster's cells.
+    """
     if isinstance(a, ngs.CoefficientFunction):
         return a
     if isinstance(a, (int, float)):
@@ -41,56 +72,116 @@ def as_coefficient_function(a: Any, values: np.ndarray, grid: Space) -> ngs.Coef
     return ngs.VoxelCoefficient(grid.lower, upper, values, linear=False)
 
 
-def candidate_loads(
-    u: ngs.GridFunction, field: CoarseField, a: ngs.CoefficientFunction, values: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Loads on the tensor grid for every candidate rule, exact integration first (order-1 quads only)."""
-    candidates: dict[str, np.ndarray] = {}
-    if field.vertices is not None and u.space.globalorder == 1:
-        K = stiffness(values, field.grid.cells, field.grid.size)
-        candidates[EXACT] = load_of(K, field.U.ravel(), field.free.ravel()).reshape(field.grid.shape)
-    *cheap, costly = BONUS_ORDERS
-    for orders in (tuple(cheap), (costly,)):
-        for name, load in rule_loads(u, a, orders).items():
-            candidates[name] = to_grid(u, field, load)
-        # The rule with most points costs as much as all others and is within 0.1 % of exact integration.
-        if min(roughness(F, field.free) for F in candidates.values()) < DECISIVE:
-            break
-    return candidates
+class Rules:
+    """The form ∫ a ∇u·∇v on the user's space by each candidate quadrature rule, assembled when it is first asked for.
 
-
-def rule_loads(
-    u: ngs.GridFunction, a: ngs.CoefficientFunction, orders: tuple[int, ...] = BONUS_ORDERS
-) -> dict[str, np.ndarray]:
-    """Load vectors over the user's degrees of freedom for NGSolve's own rules."""
-    values, free = u.vec.FV().NumPy(), free_dofs(u)
-    return {rule_name(k): load_of(sparse_matrix(u, rule_form(u, a, k)), values, free) for k in orders}
-
-
-def rule_form(u: ngs.GridFunction, a: ngs.CoefficientFunction, bonus: int) -> ngs.BilinearForm:
-    """Assembled form ∫ a ∇u·∇v on the user's space, with ``bonus_intorder=bonus``."""
-    p, q = u.space.TnT()
-    form = ngs.BilinearForm(u.space, symmetric=True)
-    form += a * ngs.grad(p) * ngs.grad(q) * ngs.dx(bonus_intorder=bonus)
-    return form.Assemble()
-
-
-def mismatch(u: ngs.GridFunction, a: ngs.CoefficientFunction, load: np.ndarray) -> float:
-    """Relative energy distance of u from the solution for coefficient and load, by the rule that makes it smallest.
-
-    Parameters as for ``forms.distance``; rules are tried until one explains u to ``forms.MATCHING``.
+    Parameters
+    ----------
+    space : of the coarse solutions.
+    a : the coefficient.
     """
-    found = float("inf")
-    # The plain dx, nearly exact integration, then every Gauss rule up to it, before a user is told to be wrong.
-    for bonus in (BONUS_ORDERS[0], *range(BONUS_ORDERS[-1], 0, -2)):
-        found = min(found, distance(u, rule_form(u, a, bonus), load))
-        if found <= MATCHING:
-            break
-    return found
+
+    def __init__(self, space: ngs.FESpace, a: ngs.CoefficientFunction):
+        self._space, self._a = space, a
+        self._forms: dict[int, ngs.BilinearForm] = {}
+        self._matrices: dict[int, sp.csr_array] = {}
+
+    def form(self, bonus: int) -> ngs.BilinearForm:
+        """Assemble the form with ``bonus_intorder=bonus``, or return the one assembled before."""
+        if bonus not in self._forms:
+            p, q = self._space.TnT()
+            form = ngs.BilinearForm(self._space, symmetric=True)
+            form += self._a * ngs.grad(p) * ngs.grad(q) * ngs.dx(bonus_intorder=bonus)
+            self._forms[bonus] = form.Assemble()
+        return self._forms[bonus]
+
+    def matrix(self, u: ngs.GridFunction, bonus: int) -> sp.csr_array:
+        """Convert the form with ``bonus_intorder=bonus`` to a sparse matrix (n, n)."""
+        if bonus not in self._matrices:
+            self._matrices[bonus] = sparse_matrix(u, self.form(bonus))
+        return self._matrices[bonus]
+
+    def loads(self, u: ngs.GridFunction, orders: tuple[int, ...] = BONUS_ORDERS) -> dict[str, np.ndarray]:
+        """Compute the load vectors A_q u over the user's degrees of freedom.
+
+        Parameters
+        ----------
+        u : coarse solution in the space.
+        orders : ``bonus_intorder`` of the rules.
+
+        Returns
+        -------
+        dict
+            Load vectors (n,) by name of the rule.
+        """
+        values, free = u.vec.FV().NumPy(), free_dofs(u)
+        return {rule_name(k): load_of(self.matrix(u, k), values, free) for k in orders}
+
+    def candidates(self, u: ngs.GridFunction, field: CoarseField, values: np.ndarray) -> dict[str, np.ndarray]:
+        """Compute the load vectors on the tensor grid for every candidate rule, exact integration first.
+
+        Parameters
+        ----------
+        u : coarse solution on a grid of quads.
+        field : the same, read.
+        values : (my, mx) the coefficient's raster; exact integration is a candidate for order 1 only.
+
+        Returns
+        -------
+        dict
+            Load vectors (N+1, M+1) by name of the rule; the costliest rule only if no other gives a smooth load.
+        """
+        found: dict[str, np.ndarray] = {}
+        space = field.space
+        if u.space.globalorder == 1:
+            K = stiffness(values, space.cells, space.size)
+            found[EXACT] = load_of(K, field.U.ravel(), space.free.ravel()).reshape(space.shape)
+        *cheap, costly = BONUS_ORDERS
+        for orders in (tuple(cheap), (costly,)):
+            for name, load in self.loads(u, orders).items():
+                found[name] = to_grid(u, field, load)
+            # The rule with most points costs as much as all others and is within 0.1 % of exact integration.
+            if min(roughness(F, space.free) for F in found.values()) < DECISIVE:
+                break
+        return found
+
+    def mismatch(self, u: ngs.GridFunction, load: np.ndarray) -> float:
+        """Compute the distance of u from the solution for the coefficient and a load, by the rule that makes it least.
+
+        Rules are tried until one explains u to ``problem.MATCHING``.
+
+        Parameters
+        ----------
+        u : coarse solution.
+        load : (n,) load vector over the degrees of freedom.
+
+        Returns
+        -------
+        float
+            Relative distance in the energy norm, see :func:`ngs_nhcsr.ngsolve_io.forms.distance`.
+        """
+        found = float("inf")
+        # The plain dx, nearly exact integration, then every Gauss rule up to it, before a user is told to be wrong.
+        for bonus in (BONUS_ORDERS[0], *range(BONUS_ORDERS[-1], 0, -2)):
+            found = min(found, distance(u, self.form(bonus), load))
+            if found <= MATCHING:
+                break
+        return found
 
 
 def integrated_load(u: ngs.GridFunction, f: ngs.CoefficientFunction) -> np.ndarray:
-    """Load vector of f over the user's degrees of freedom, with enough points for jumps inside elements."""
+    """Integrate a load over the user's space, with enough points for jumps inside elements.
+
+    Parameters
+    ----------
+    u : its space is used.
+    f : the load.
+
+    Returns
+    -------
+    np.ndarray
+        (n,) load vector.
+    """
     form = ngs.LinearForm(u.space)
     form += f * u.space.TestFunction() * ngs.dx(bonus_intorder=LOAD_BONUS)
     form.Assemble()
@@ -98,11 +189,22 @@ def integrated_load(u: ngs.GridFunction, f: ngs.CoefficientFunction) -> np.ndarr
 
 
 def to_grid(u: ngs.GridFunction, field: CoarseField, load: np.ndarray) -> np.ndarray:
-    """Load vector of the user's space -> load vector of Q1 hats on the tensor grid.
+    """Convert a load vector of the user's space to one of the Q1 hats on the tensor grid.
 
     On a grid of quads these are the vertex entries (the vertex functions of NGSolve's H1 are the Q1 hats, whatever
     the order). On another mesh the load density F_i / ∫φ_i at interior vertices is extended to the boundary,
     interpolated, and integrated against the hats.
+
+    Parameters
+    ----------
+    u : coarse solution.
+    field : the same as arrays.
+    load : (n,) load vector over the user's degrees of freedom.
+
+    Returns
+    -------
+    np.ndarray
+        (N+1, M+1) load vector; without vertex numbers zero at fixed nodes.
     """
     mesh = u.space.mesh
     if field.vertices is not None:
@@ -110,12 +212,23 @@ def to_grid(u: ngs.GridFunction, field: CoarseField, load: np.ndarray) -> np.nda
     density, weights = _density(u, load)
     linear = ngs.GridFunction(ngs.H1(mesh, order=1))
     linear.vec.FV().NumPy()[:] = _fill(mesh, density, weights > 0)
-    f = evaluate(linear, mesh, *field.grid.nodes())
-    return np.where(field.free, mass_apply(f, field.grid.size), 0.0)
+    f = evaluate(linear, mesh, *field.space.nodes())
+    return np.where(field.space.free, Load(f, field.space.size).vector(field.space.cells), 0.0)
 
 
 def vertex_roughness(u: ngs.GridFunction, load: np.ndarray) -> float:
-    """Roughness of a load on an unstructured mesh: ‖f − mean over neighbouring vertices‖ / ‖f‖, free vertices."""
+    """Compute the roughness of a load on an unstructured mesh.
+
+    Parameters
+    ----------
+    u : coarse solution.
+    load : (n,) load vector over the user's degrees of freedom.
+
+    Returns
+    -------
+    float
+        ‖f − mean over neighbouring vertices‖ / ‖f‖ over free interior vertices, f the density F_i / ∫φ_i.
+    """
     mesh = u.space.mesh
     density, weights = _density(u, load)
     inside = weights > 0
@@ -126,24 +239,22 @@ def vertex_roughness(u: ngs.GridFunction, load: np.ndarray) -> float:
 
 
 def _density(u: ngs.GridFunction, load: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Density F_i / ∫φ_i of a load at the vertices (nv,), and |∫φ_i|, zero where the density is not known."""
     mesh, space = u.space.mesh, u.space
     form = ngs.LinearForm(space)
     form += space.TestFunction() * ngs.dx
     form.Assemble()
     weights = form.vec.FV().NumPy()[: mesh.nv].copy()
-    boundary = np.unique(_segments(mesh)[0])
+    boundary = np.unique(boundary_segments(mesh)[0])
     weights[boundary] = 0.0
     weights[~free_vertices(u)] = 0.0
     density = np.divide(load[: mesh.nv], weights, out=np.zeros(mesh.nv), where=weights != 0)
     return density, np.abs(weights)
 
 
-def _edges(mesh: ngs.Mesh) -> np.ndarray:
-    return np.array([[v.nr for v in e.vertices] for e in mesh.edges], dtype=int)
-
-
 def _neighbour_mean(mesh: ngs.Mesh, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    edges = _edges(mesh)
+    """Mean over the neighbouring vertices that are known (nv,), and how many they are."""
+    edges = np.array([[v.nr for v in e.vertices] for e in mesh.edges], dtype=int)
     total, count = np.zeros(mesh.nv), np.zeros(mesh.nv)
     for i, j in ((0, 1), (1, 0)):
         use = known[edges[:, j]]
@@ -156,7 +267,7 @@ def _fill(mesh: ngs.Mesh, values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Extend values from known vertices to all others by the linear fit through the nearest known ones."""
     if known.sum() < NEAREST or known.all():
         return values
-    points = np.array(mesh.ngmesh.Coordinates())[:, :2]
+    points = vertices(mesh)
     _, near = KDTree(points[known]).query(points[~known], k=NEAREST)
     samples = values[known][near]
     offsets = points[known][near] - points[~known][:, None]
@@ -165,18 +276,3 @@ def _fill(mesh: ngs.Mesh, values: np.ndarray, known: np.ndarray) -> np.ndarray:
     out = values.copy()
     out[~known] = fit
     return out
-
-
-__all__ = [
-    "BONUS_ORDERS",
-    "EXACT",
-    "as_coefficient_function",
-    "candidate_loads",
-    "integrated_load",
-    "mismatch",
-    "rule_form",
-    "rule_loads",
-    "rule_name",
-    "to_grid",
-    "vertex_roughness",
-]

@@ -9,14 +9,14 @@ import numpy as np
 
 from ..errors import InvalidProblem
 from ..solvers.space import Space
-from .raster import structured_mesh
+from .meshes import structured_mesh
 
 if TYPE_CHECKING:
     from ..solvers.trace import TraceField
 
 
 def velocity_field(mesh: ngs.Mesh, shape: tuple[int, ...], field: TraceField) -> ngs.GridFunction:
-    """−a∇u as HDiv GridFunction of order 0 whose facet fluxes are those of the dual field.
+    """Compute the velocity −a∇u as HDiv GridFunction of order 0 whose facet fluxes are those of the dual field.
 
     Parameters
     ----------
@@ -24,10 +24,15 @@ def velocity_field(mesh: ngs.Mesh, shape: tuple[int, ...], field: TraceField) ->
     shape : (ny+1, nx+1) nodes of the mesh.
     field : the PDE's solution on the same rectangle.
 
+    Returns
+    -------
+    ngs.GridFunction
+        Its divergence is the mean of f on every cell, up to round-off.
+
     Raises
     ------
     InvalidProblem
-        If the mesh is not the tensor mesh, or its cells cut pixels.
+        If the mesh is not the tensor mesh, or its cells cut raster cells.
     """
     cells = (shape[0] - 1, shape[1] - 1)
     if mesh.ne != cells[0] * cells[1]:
@@ -41,16 +46,28 @@ def velocity_field(mesh: ngs.Mesh, shape: tuple[int, ...], field: TraceField) ->
     space = ngs.HDiv(mesh, order=0)
     out = ngs.GridFunction(space)
     vertical, horizontal = facet_dofs(space, cells)
-    spacing = (field.size[0] / cells[0], field.size[1] / cells[1])
-    scale_x, scale_y = _scales(spacing)
+    factor_x, factor_y = _dofs_of_unit_fluxes((field.size[0] / cells[0], field.size[1] / cells[1]))
     values = out.vec.FV().NumPy()
-    values[vertical.ravel()] = -scale_x * through_vertical.ravel()
-    values[horizontal.ravel()] = -scale_y * through_horizontal.ravel()
+    values[vertical.ravel()] = -factor_x * through_vertical.ravel()
+    values[horizontal.ravel()] = -factor_y * through_horizontal.ravel()
     return out
 
 
 def facet_dofs(space: ngs.HDiv, cells: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Degrees of freedom of vertical (ny, nx+1) and horizontal (ny+1, nx) edges of a mesh numbered row by row."""
+    """Number the degrees of freedom of an HDiv space of order 0 by the place of their edges.
+
+    Parameters
+    ----------
+    space : on a mesh of quads numbered row by row.
+    cells : (ny, nx) cells of the mesh.
+
+    Returns
+    -------
+    vertical : np.ndarray
+        (ny, nx+1) degrees of freedom of the vertical edges.
+    horizontal : np.ndarray
+        (ny+1, nx) degrees of freedom of the horizontal edges.
+    """
     ny, nx = cells
     vertical, horizontal = np.empty((ny, nx + 1), int), np.empty((ny + 1, nx), int)
     ends = np.array([[v.nr for v in edge.vertices] for edge in space.mesh.edges])
@@ -62,7 +79,7 @@ def facet_dofs(space: ngs.HDiv, cells: tuple[int, int]) -> tuple[np.ndarray, np.
     return vertical, horizontal
 
 
-def _scales(spacing: tuple[float, float]) -> tuple[float, float]:
+def _dofs_of_unit_fluxes(spacing: tuple[float, float]) -> tuple[float, float]:
     """Degree of freedom of a unit flux in x through a vertical and in y through a horizontal edge, NGSolve's signs."""
     hy, hx = spacing
     space = ngs.HDiv(structured_mesh(Space((2, 2), (0.0, 0.0), (2 * hy, 2 * hx))), order=0)

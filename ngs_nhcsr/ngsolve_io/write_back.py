@@ -5,24 +5,65 @@ from __future__ import annotations
 import ngsolve as ngs
 import numpy as np
 
-from ..errors import GridMismatch
+from ..checks import check_kind
+from ..errors import GridMismatch, InvalidProblem
 from ..solvers.space import Space
-from .raster import fine_space
+from ..solvers.transfer import prolongate
+from .meshes import fine_space, vertices
+
+
+def check_space(fes: ngs.FESpace | None) -> None:
+    """Raise ``InvalidProblem`` unless ``fes`` is ``None`` or a space of NGSolve."""
+    check_kind(fes, ngs.FESpace, "fes")
+
+
+def copy_of(u: ngs.GridFunction) -> ngs.GridFunction:
+    """Copy a GridFunction in its own space."""
+    out = ngs.GridFunction(u.space)
+    out.vec.data = u.vec
+    return out
 
 
 def write_back(
-    u_coarse: ngs.GridFunction, coarse: Space, fine: Space, values: np.ndarray, fes: ngs.FESpace | None
+    u_coarse: ngs.GridFunction, fine: Space, values: np.ndarray, fes: ngs.FESpace | None
 ) -> ngs.GridFunction:
-    """GridFunction with nodal values (ny+1, nx+1) on the fine mesh, or in the space ``fes`` if there is one.
+    """Make a GridFunction of nodal values on a fine mesh, or in a space of the user's own.
 
-    The fine mesh covers the mesh of ``u_coarse`` and has its names and Dirichlet boundaries.
+    Parameters
+    ----------
+    u_coarse : coarse solution; the fine mesh covers its mesh and has its names and Dirichlet boundaries.
+    fine : the fine tensor grid.
+    values : (ny+1, nx+1) nodal values on it.
+    fes : the user's space; ``None`` for the fine mesh's.
+
+    Returns
+    -------
+    ngs.GridFunction
+        A new one.
+
+    Raises
+    ------
+    GridMismatch
+        If the mesh of ``fes`` reaches beyond the fine mesh.
     """
-    u_fine = fine_space(u_coarse, coarse, fine).field(values)
+    u_fine = fine_space(u_coarse, fine).field(values)
     return u_fine if fes is None else transfer(u_fine, values, fine, fes)
 
 
 def transfer(u: ngs.GridFunction, values: np.ndarray, grid: Space, fes: ngs.FESpace) -> ngs.GridFunction:
-    """The fine field in a space of the user's own: nodal values for H1 of order 1, else NGSolve's ``Set``.
+    """Transfer a fine field to a space of the user's own: nodal values for H1 of order 1, else NGSolve's ``Set``.
+
+    Parameters
+    ----------
+    u : the field on the fine mesh.
+    values : (ny+1, nx+1) its nodal values.
+    grid : the fine tensor grid.
+    fes : the user's space.
+
+    Returns
+    -------
+    ngs.GridFunction
+        A new one in ``fes``.
 
     Raises
     ------
@@ -30,23 +71,36 @@ def transfer(u: ngs.GridFunction, values: np.ndarray, grid: Space, fes: ngs.FESp
         If the space's mesh reaches beyond the fine mesh, where ``Set`` would silently give zero.
     """
     out = ngs.GridFunction(fes)
-    coordinates = np.array(fes.mesh.ngmesh.Coordinates())[:, :2]
+    coordinates = vertices(fes.mesh)
     yx = (coordinates[:, ::-1] - np.array(grid.lower)[::-1]) / np.array(grid.size)
     if (yx < -1e-9).any() or (yx > 1 + 1e-9).any():
         raise GridMismatch("the mesh of fes= reaches beyond the domain of the coarse solution.")
     if fes.type == "h1ho" and fes.globalorder == 1:
-        out.vec.FV().NumPy()[: len(yx)] = interpolate_points(values, np.clip(yx, 0, 1))
+        out.vec.FV().NumPy()[: len(yx)] = prolongate(values, np.clip(yx, 0, 1))
     else:
         out.Set(u)
     return out
 
 
-def interpolate_points(values: np.ndarray, yx: np.ndarray) -> np.ndarray:
-    """Q1 function with nodal ``values`` (ny+1, nx+1) at points (P, 2) as (y, x) in the unit square."""
-    n = np.array(values.shape) - 1
-    t = yx * n
-    base = np.minimum(t.astype(int), n - 1)
-    (fy, fx), (iy, ix) = (t - base).T, base.T
-    low = values[iy, ix] * (1 - fx) + values[iy, ix + 1] * fx
-    high = values[iy + 1, ix] * (1 - fx) + values[iy + 1, ix + 1] * fx
-    return low * (1 - fy) + high * fy
+def cell_field(mesh: ngs.Mesh, values: np.ndarray) -> ngs.GridFunction:
+    """Make an L2 GridFunction of order 0 of cell values.
+
+    Parameters
+    ----------
+    mesh : fine mesh of quads, numbered row by row.
+    values : (ny, nx) cell values.
+
+    Returns
+    -------
+    ngs.GridFunction
+
+    Raises
+    ------
+    InvalidProblem
+        If the mesh has another number of elements.
+    """
+    out = ngs.GridFunction(ngs.L2(mesh, order=0))
+    if out.space.ndof != values.size:
+        raise InvalidProblem("the indicator lives on the fine tensor mesh; leave fes= out.")
+    out.vec.FV().NumPy()[:] = values.ravel()
+    return out

@@ -1,8 +1,16 @@
 r"""Lowest-order Raviart-Thomas fluxes on tensor grids with a prescribed divergence, in O(N) operations.
 
 A flux is held by what passes each edge, ``Qx`` (ny, nx+1) in direction +x and ``Qy`` (ny+1, nx) in direction
-+y, in units of (flux density) x (length). The net outflow of a cell is then a plain difference of four
-numbers, and any update by a stream function leaves it unchanged in exact arithmetic.
++y, in units of (flux density) x (length)::
+
+                 Qy[iy+1, ix]
+                ┌─────↑─────┐
+    Qx[iy, ix]  →   cell    →  Qx[iy, ix+1]
+                └─────↑─────┘
+                  Qy[iy, ix]
+
+The net outflow of a cell is then a plain difference of four numbers, and any update by a stream function leaves it
+unchanged in exact arithmetic.
 
 References: P.-A. Raviart and J.-M. Thomas, LNM 606 (1977); multilevel liftings of a divergence defect as in
 J. Papež, U. Rüde, M. Vohralík and B. Wohlmuth, Comput. Methods Appl. Mech. Engrg. 371 (2020); upscaling of
@@ -23,11 +31,20 @@ from ..multigrid import Multigrid
 log = logging.getLogger(__name__)
 
 Array = np.ndarray
+#: Qx (ny, nx+1) and Qy (ny+1, nx), the flow through every edge.
 Flux = tuple[Array, Array]
 
 
 def divergence(Q: Flux) -> Array:
-    """Net outflow of every cell (ny, nx): the integral of the divergence over the cell.
+    """Compute the net outflow of every cell: the integral of the divergence over it.
+
+    Parameters
+    ----------
+    Q : Qx (ny, nx+1) and Qy (ny+1, nx).
+
+    Returns
+    -------
+    (ny, nx)
 
     Examples
     --------
@@ -39,7 +56,15 @@ def divergence(Q: Flux) -> Array:
 
 
 def rotation(psi: Array) -> Flux:
-    r"""Fluxes of :math:`\operatorname{rot}\psi = (\partial_y\psi, -\partial_x\psi)`, psi nodal (ny+1, nx+1).
+    r"""Compute the flux :math:`\operatorname{rot}\psi = (\partial_y\psi, -\partial_x\psi)` of a Q1 stream function.
+
+    Parameters
+    ----------
+    psi : (ny+1, nx+1) nodal values.
+
+    Returns
+    -------
+    Qx (ny, nx+1) and Qy (ny+1, nx), free of divergence.
 
     Examples
     --------
@@ -51,10 +76,18 @@ def rotation(psi: Array) -> Flux:
 
 
 def series(k: Array) -> Array:
-    """Conductances of the edges that close cells in a row: (n, m) -> (n, m+1), per unit cell shape.
+    """Compute the conductances between the centres of cells in a row, and from the outer ones to the row's ends.
 
-    Between two cells half of each in series; at the ends the half cell alone, since there the potential is
-    given.
+    Between two cells half of each in series; at the ends the half cell alone, since there the potential is given. Cells
+    are squares here; the caller multiplies ``k`` with their shape.
+
+    Parameters
+    ----------
+    k : (n, m) conductivities of n rows of m cells.
+
+    Returns
+    -------
+    (n, m+1) conductances of the edges.
 
     Examples
     --------
@@ -68,16 +101,20 @@ def series(k: Array) -> Array:
 
 
 def averaged_flux(v: Array, a: Array, size: tuple[float, float] = (1.0, 1.0)) -> Flux:
-    r"""Flux :math:`a\nabla v` of a nodal field (ny+1, nx+1), made continuous across the edges of the cells.
+    r"""Average the flux :math:`a\nabla v` of a Q1 function over the two sides of every edge.
 
     The value on an edge minimises the :math:`a^{-1}`-weighted distance to the two one-sided values, that is
     :math:`(g_L + g_R)/(1/a_L + 1/a_R)` for the one-sided slopes :math:`g`: the small coefficient decides.
 
     Parameters
     ----------
-    v : nodal values.
+    v : (ny+1, nx+1) nodal values.
     a : (ny, nx) coefficient on the cells of the same grid.
-    size : (Ly, Lx) side lengths.
+    size : (Ly, Lx) of the rectangle.
+
+    Returns
+    -------
+    Qx (ny, nx+1) and Qy (ny+1, nx).
 
     Examples
     --------
@@ -103,7 +140,7 @@ def _averaged_x(g: Array, a: Array) -> Array:
 
 
 def hierarchical_flux(load: Array, a: Array, size: tuple[float, float] = (1.0, 1.0)) -> Flux:
-    """Flux with ``divergence(Q) == -load`` that follows the coefficient, by splitting cells 2 x 2.
+    """Compute a flux with ``divergence(Q) == -load`` that follows the coefficient, by splitting cells 2 x 2.
 
     On the coarsest grid a two-point finite-volume system with zero potential on the boundary is solved
     directly. Then, from grid to grid, the flow through an edge is split between its halves by their
@@ -114,12 +151,12 @@ def hierarchical_flux(load: Array, a: Array, size: tuple[float, float] = (1.0, 1
     Parameters
     ----------
     load : (ny, nx) integrals of the load over the cells.
-    a : (ny, nx) coefficient on the same cells, positive.
-    size : (Ly, Lx) side lengths.
+    a : (ny, nx) positive coefficient on the same cells.
+    size : (Ly, Lx) of the rectangle.
 
     Returns
     -------
-    Qx, Qy : (ny, nx+1) and (ny+1, nx).
+    Qx (ny, nx+1) and Qy (ny+1, nx).
 
     Examples
     --------
@@ -136,7 +173,7 @@ def hierarchical_flux(load: Array, a: Array, size: tuple[float, float] = (1.0, 1
     Q = _two_point_flux(*levels.pop())
     while levels:
         Q = _refine(Q, *levels.pop())
-    # What coarse grids missed by rounding sits in single cells here; a sweep carries it out to the right.
+    # What coarse grids missed by rounding sits in single cells here; sums along the rows carry it out to the right.
     Qx, Qy = Q
     Qx[:, 1:] -= np.cumsum(divergence(Q) + load, axis=1)
     return Qx, Qy
@@ -184,7 +221,7 @@ def _refine(Q: Flux, load: Array, kx: Array, ky: Array) -> Flux:
     Qx, Qy = np.empty((ny, nx + 1)), np.empty((ny + 1, nx))
     Qx[:, ::2] = _split(Q[0], Tx[:, ::2])
     Qy[::2] = _split(Q[1].T, Ty[::2].T).T
-    # What each child still has to send to its siblings.
+    # Surplus of each child, which flows to its siblings.
     d00 = Qx[::2, :-1:2] + Qy[:-1:2, ::2] - load[::2, ::2]
     d01 = -Qx[::2, 2::2] + Qy[:-1:2, 1::2] - load[::2, 1::2]
     d10 = Qx[1::2, :-1:2] - Qy[2::2, ::2] - load[1::2, ::2]
@@ -210,12 +247,16 @@ def add_rotation(
 
     Parameters
     ----------
-    Q : the flux sigma.
-    a : (ny, nx) coefficient on the cells.
-    shift : means over the cells (ny, nx) of the two components of s, whose variation inside a cell must be
+    Q : Qx (ny, nx+1) and Qy (ny+1, nx) of the flux sigma.
+    a : (ny, nx) positive coefficient on the cells.
+    shift : means over the cells, (ny, nx) each, of the x and y component of s, whose variation inside a cell must be
         orthogonal to lowest-order fluxes.
-    size : (Ly, Lx) side lengths.
-    cycles : number of steps.
+    size : (Ly, Lx) of the rectangle.
+    cycles : number of steps, ≥ 0.
+
+    Returns
+    -------
+    Qx (ny, nx+1) and Qy (ny+1, nx) of the sum, with the divergence of ``Q``.
 
     Examples
     --------

@@ -26,8 +26,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import GridMismatch, InvalidProblem, NotCoercive
-from ..q1 import energy_product, mass_apply
+from ...checks import check_coefficient_values
+from ...errors import InvalidProblem
+from ..medium import Medium
+from ..norms import energy_squared
+from ..q1 import mass_apply
+from ..space import Cells, Space, cell_pair
 from .equilibration import Flux, add_rotation, averaged_flux, divergence, hierarchical_flux
 
 Array = np.ndarray
@@ -35,7 +39,15 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Bilinear:
-    """Parts of a Q1 function on every cell (ny, nx): ``mean + x*ξ + y*η + xy*ξη`` with ξ, η from -1 to 1."""
+    """Parts of a Q1 function on every cell: ``mean + x*ξ + y*η + xy*ξη`` with ξ, η from -1 to 1.
+
+    Attributes
+    ----------
+    mean : (ny, nx) means over the cells.
+    x : (ny, nx) half the mean differences in x over a cell.
+    y : (ny, nx) the same in y.
+    xy : (ny, nx) mixed parts.
+    """
 
     mean: Array
     x: Array
@@ -44,7 +56,15 @@ class Bilinear:
 
     @staticmethod
     def of(f: Array) -> Bilinear:
-        """Parts of nodal values (ny+1, nx+1).
+        """Compute the parts of a Q1 function from its nodal values.
+
+        Parameters
+        ----------
+        f : (ny+1, nx+1) nodal values.
+
+        Returns
+        -------
+        Bilinear
 
         Examples
         --------
@@ -59,35 +79,44 @@ class Bilinear:
 
 @dataclass(frozen=True)
 class _Moments:
-    """What the norm of sigma - a grad v needs of sigma on every cell (all (ny, nx)).
+    """What the norm of sigma - a grad v needs of sigma on every cell.
 
-    Along x and y: the mean of sigma against constants, the slope across (``cross``, against the part of a
-    grad v that varies within the cell), and the squared norm of what is orthogonal to every a grad v.
+    Attributes
+    ----------
+    x : (ny, nx) means of the x component.
+    y : (ny, nx) means of the y component.
+    cross_x : (ny, nx) slopes of the x component in y, against the part of a grad v that varies within the cell.
+    cross_y : (ny, nx) slopes of the y component in x.
+    orthogonal : (ny, nx) squared norms in 1/a of what is orthogonal to every a grad v.
     """
 
     x: Array
     y: Array
     cross_x: Array
     cross_y: Array
-    rest: Array
+    orthogonal: Array
 
 
 class EquilibratedFlux:
-    r"""Flux in H(div) with divergence -f, and the guaranteed energy bounds that follow from it.
+    r"""Flux in H(div) with divergence -f, and the guaranteed bounds of the energy error against u that follow from it.
 
     Parameters
     ----------
-    A : (my, mx) coefficient cell values, positive.
-    cells : (ny, nx) cells of the fine mesh, multiples of (my, mx).
+    A : (my, mx) positive cell values of the coefficient, row 0 at the lowest y.
+    cells : cells of the fine mesh, a number or (ny, nx); multiples of (my, mx).
     f : (ny+1, nx+1) nodal values of the load; the bounds are for the load that is Q1 with these values.
-    size : (Ly, Lx) side lengths.
-    cycles : steps of multigrid-CG. Two suffice at contrast 10 and three at 100.
+    size : (Ly, Lx) of the rectangle.
+    cycles : steps of multigrid-CG, ≥ 0. Two suffice at contrast 10 and three at 100.
     start : (ny+1, nx+1) nodal values of a field whose averaged flux starts the iteration, in place of the
         flux that follows from ``A`` and ``f`` alone. Better at channels of contrast 1000 and more. Needed for
         boundary values other than zero: the flux is then fitted to those of ``start``.
 
     Attributes
     ----------
+    space : Q1 space of the fine mesh.
+    a : (ny, nx) coefficient on its cells.
+    f : (ny+1, nx+1) nodal values of the load.
+    flux : Qx (ny, nx+1) and Qy (ny+1, nx), the flow of :math:`\sigma_0 + \operatorname{rot}\psi` through the edges.
     norm : the norm :math:`\|a^{-1/2}\sigma\|`; for zero boundary values an upper bound of :math:`|||u|||`.
 
     Raises
@@ -97,13 +126,13 @@ class EquilibratedFlux:
     NotCoercive
         If ``A`` is not positive.
     InvalidProblem
-        If a shape or a value of the other arguments is wrong.
+        If a shape or a value is wrong.
 
     Notes
     -----
     Fields must have the boundary values of the exact solution; this cannot be checked here. What the
     divergence misses by rounding, d, is part of the bound: by the Friedrichs inequality of the rectangle it
-    adds :math:`\|d\| / (\pi (L_y^{-2} + L_x^{-2})^{1/2} a_{\min}^{1/2})`, usually some 1e-12 of the rest.
+    adds :math:`\|d\| / (\pi (L_y^{-2} + L_x^{-2})^{1/2} a_{\min}^{1/2})`, usually some 1e-12 of the bound.
 
     Examples
     --------
@@ -119,43 +148,47 @@ class EquilibratedFlux:
     def __init__(
         self,
         A: Array,
-        cells: tuple[int, int],
+        cells: Cells,
         f: Array,
         size: tuple[float, float] = (1.0, 1.0),
         *,
         cycles: int = 2,
         start: Array | None = None,
     ):
-        self.cells, self.size = (int(cells[0]), int(cells[1])), (float(size[0]), float(size[1]))
-        self.a = _cell_coefficient(A, self.cells)
+        self.space = Space(cell_pair(cells, "cells"), size=size)
+        self.a = np.asarray(Medium(check_coefficient_values(A)).on(self.space.cells))
         self.f = self._nodal(f, "f")
         start = None if start is None else self._nodal(start, "start")
         if not isinstance(cycles, (int, np.integer)) or cycles < 0:
             raise InvalidProblem(f"cycles must be a whole number ≥ 0, not {cycles!r}.")
         self._load = Bilinear.of(self.f)
-        area = math.prod(self.size) / math.prod(self.cells)
+        area = math.prod(self.space.spacing)
         self._weight = area / self.a
         Q = self._particular(area * self._load.mean, start)
         if cycles:
-            Q = add_rotation(Q, self.a, self._shift(start), self.size, cycles)
+            Q = add_rotation(Q, self.a, self._shift(start), size, cycles)
         self.flux: Flux = Q
         self._moments = m = self._moments_of(Q)
-        friedrichs = 1 / (math.pi * math.hypot(1 / self.size[0], 1 / self.size[1]))
+        friedrichs = 1 / (math.pi * math.hypot(1 / size[0], 1 / size[1]))
         missed = float(np.linalg.norm(divergence(Q) + area * self._load.mean)) / math.sqrt(area)
         self._slack = friedrichs * missed / math.sqrt(float(self.a.min()))
         squared = float(self._norms(m.x, m.y, m.cross_x, m.cross_y).sum())
         self.norm = math.sqrt(squared) + self._slack
         self._least = 0.0  # of the energy norm of u
-        if start is not None and start.any() and _vanishes_on_boundary(start):
+        if start is not None and start.any() and self._vanishes_on_boundary(start):
             work, energy = self._work_and_energy(start)
             self._least = abs(work) / math.sqrt(energy)
 
     def bound(self, v: Array) -> float:
-        r"""Guaranteed upper bound :math:`\eta(v)` of the energy error :math:`|||u - v|||`.
+        r"""Compute the guaranteed upper bound :math:`\eta(v)` of the energy error :math:`|||u - v|||`.
 
         Parameters
         ----------
-        v : (ny+1, nx+1) nodal values with the boundary values of the exact solution.
+        v : (ny+1, nx+1) nodal values with the boundary values of u.
+
+        Returns
+        -------
+        The bound, in units of the energy norm.
 
         Raises
         ------
@@ -165,18 +198,38 @@ class EquilibratedFlux:
         return math.sqrt(float(self._squares(self._nodal(v, "v")).sum())) + self._slack
 
     def indicator(self, v: Array) -> Array:
-        """Contributions of the cells (ny, nx): the root of the sum of their squares is the bound.
+        """Compute the contributions of the cells to the bound, which is the root of the sum of their squares.
 
-        Only the allowance for rounding is missing in it. For ``v`` see :meth:`bound`.
+        Parameters
+        ----------
+        v : (ny+1, nx+1) nodal values with the boundary values of u.
+
+        Returns
+        -------
+        (ny, nx) contributions; only the allowance for rounding is missing in them.
+
+        Raises
+        ------
+        InvalidProblem
+            If the shape is wrong or a value is not finite.
         """
         return np.sqrt(self._squares(self._nodal(v, "v")))
 
     def relative_bound(self, v: Array) -> float:
-        r"""Guaranteed upper bound of :math:`|||u - v||| / |||u|||`; ``inf`` if nothing can be said.
+        r"""Compute a guaranteed upper bound of the relative energy error :math:`|||u - v||| / |||u|||`.
 
         Parameters
         ----------
-        v : as for :meth:`bound`.
+        v : (ny+1, nx+1) nodal values with the boundary values of u.
+
+        Returns
+        -------
+        The bound; ``inf`` if nothing can be said.
+
+        Raises
+        ------
+        InvalidProblem
+            If the shape is wrong or a value is not finite.
 
         Notes
         -----
@@ -195,7 +248,7 @@ class EquilibratedFlux:
         if eta == 0.0:
             return 0.0
         work, energy = self._work_and_energy(v)
-        if not _vanishes_on_boundary(v):
+        if not self._vanishes_on_boundary(v):
             centre = math.sqrt(max((self.norm**2 + energy) / 2 - eta**2 / 4, 0.0))
             return eta / (centre - eta / 2) if centre > eta / 2 else math.inf
         surplus = 2 * work - energy
@@ -207,41 +260,45 @@ class EquilibratedFlux:
     @property
     def divergence_defect(self) -> float:
         """Largest defect of a cell's mean divergence, by rounding, over the largest cell mean of |f|."""
-        area = math.prod(self.size) / math.prod(self.cells)
+        area = math.prod(self.space.spacing)
         largest = float(np.abs(self._load.mean).max())
         defect = float(np.abs(divergence(self.flux) / area + self._load.mean).max())
         return defect / largest if largest > 0 else defect
 
     def _nodal(self, v: Array, name: str) -> Array:
         v = np.asarray(v, dtype=float)
-        shape = (self.cells[0] + 1, self.cells[1] + 1)
-        if v.shape != shape:
+        if v.shape != self.space.shape:
             raise InvalidProblem(
-                f"{name} has shape {v.shape}; nodal values on {self.cells} cells have {shape}. "
-                "Interpolate it to the fine grid first (ngs_nhcsr.grid.prolongate)."
+                f"{name} has shape {v.shape}; nodal values on {self.space.cells} cells have {self.space.shape}. "
+                "Interpolate it to the fine grid first (ngs_nhcsr.solvers.transfer.prolongate)."
             )
         if not np.isfinite(v).all():
             raise InvalidProblem(f"{name} has values that are not finite; remove them, no bound exists.")
         return v
 
     def _work_and_energy(self, v: Array) -> tuple[float, float]:
-        return float(np.sum(v * mass_apply(self.f, self.size))), energy_product(v, v, self.a, self.size)
+        """(f, v) and a(v, v)."""
+        size = self.space.size
+        return float(np.sum(v * mass_apply(self.f, size))), energy_squared(v, self.a, size)
+
+    def _vanishes_on_boundary(self, v: Array) -> bool:
+        return not v[~self.space.free].any()
 
     def _particular(self, load: Array, start: Array | None) -> Flux:
         """Flux whose divergence is minus the mean load, from the start's flux if there is one."""
         if start is None:
-            return hierarchical_flux(load, self.a, self.size)
-        Qx, Qy = averaged_flux(start, self.a, self.size)
-        dx, dy = hierarchical_flux(load + divergence((Qx, Qy)), self.a, self.size)
+            return hierarchical_flux(load, self.a, self.space.size)
+        Qx, Qy = averaged_flux(start, self.a, self.space.size)
+        dx, dy = hierarchical_flux(load + divergence((Qx, Qy)), self.a, self.space.size)
         return Qx + dx, Qy + dy
 
     def _shift(self, start: Array | None) -> tuple[Array, Array]:
         """Cell means of the bubbles, less those of the start's flux if there is one."""
-        (ny, nx), (Ly, Lx) = self.cells, self.size
-        x, y = self._load.x * (Lx / (6 * nx)), self._load.y * (Ly / (6 * ny))
+        hy, hx = self.space.spacing
+        x, y = self._load.x * (hx / 6), self._load.y * (hy / 6)
         if start is not None:  # only its boundary values matter: other gradients are orthogonal to rotations
             g = Bilinear.of(start)
-            x, y = x - self.a * g.x * (2 * nx / Lx), y - self.a * g.y * (2 * ny / Ly)
+            x, y = x - self.a * g.x * (2 / hx), y - self.a * g.y * (2 / hy)
         return x, y
 
     def _moments_of(self, Q: Flux) -> _Moments:
@@ -251,48 +308,27 @@ class EquilibratedFlux:
         :math:`p = h_x f_x/4`, :math:`q = w h_x f_{xy}/4`, :math:`q' = (1-w) h_y f_{xy}/4`; its divergence is
         :math:`-(f_x\xi + f_y\eta + f_{xy}\xi\eta)` for every share :math:`w`; the one taken has least norm.
         """
-        hy, hx = self.size[0] / self.cells[0], self.size[1] / self.cells[1]
+        hy, hx = self.space.spacing
         share = hy**2 / (hx**2 + hy**2)
-        x, sx, restx = _along(Q[0], hy, self._load.x * (hx / 4), self._load.xy * (hx * share / 4))
-        y, sy, resty = _along(Q[1].T, hx, self._load.y.T * (hy / 4), self._load.xy.T * (hy * (1 - share) / 4))
-        return _Moments(x, y.T, sx, sy.T, self._weight * (restx + resty.T))
+        x, sx, other_x = _along(Q[0], hy, self._load.x * (hx / 4), self._load.xy * (hx * share / 4))
+        y, sy, other_y = _along(Q[1].T, hx, self._load.y.T * (hy / 4), self._load.xy.T * (hy * (1 - share) / 4))
+        return _Moments(x, y.T, sx, sy.T, self._weight * (other_x + other_y.T))
 
     def _squares(self, v: Array) -> Array:
         """Squared norm of a^(-1/2) (σ - a∇v) on every cell (ny, nx): a sum of squares, nothing cancels."""
-        (ny, nx), (Ly, Lx) = self.cells, self.size
+        hy, hx = self.space.spacing
         m, g, a = self._moments, Bilinear.of(v), self.a
-        cx, cy = 2 * nx / Lx, 2 * ny / Ly
+        cx, cy = 2 / hx, 2 / hy
         across = a * g.xy
         x, y = m.x - a * (cx * g.x), m.y - a * (cy * g.y)
         return self._norms(x, y, m.cross_x - cx * across, m.cross_y - cy * across)
 
     def _norms(self, x: Array, y: Array, cross_x: Array, cross_y: Array) -> Array:
-        return self._weight * (x * x + y * y + (cross_x**2 + cross_y**2) / 3) + self._moments.rest
+        return self._weight * (x * x + y * y + (cross_x**2 + cross_y**2) / 3) + self._moments.orthogonal
 
 
 def _along(Q: Array, edge: float, p: Array, q: Array) -> tuple[Array, Array, Array]:
-    """Mean, slope across, mean square of the rest: of the flux along x with its bubble (1-ξ²)(p + qη)."""
+    """Mean, slope across, and mean square of all other parts: of the flux along x with its bubble (1-ξ²)(p + qη)."""
     mean = (Q[:, :-1] + Q[:, 1:]) / (2 * edge) + p * (2 / 3)
     slope = np.diff(Q, axis=1) / (2 * edge)
     return mean, q * (2 / 3), slope**2 / 3 + p**2 * (4 / 45) + q**2 * (4 / 135)
-
-
-def _vanishes_on_boundary(v: Array) -> bool:
-    return not (v[0].any() or v[-1].any() or v[:, 0].any() or v[:, -1].any())
-
-
-def _cell_coefficient(A: Array, cells: tuple[int, int]) -> Array:
-    """Coefficient on the cells of the fine mesh (ny, nx)."""
-    A = np.asarray(A, dtype=float)
-    if A.ndim != 2 or not A.size:
-        raise InvalidProblem(f"A must be an array (my, mx) of cell values, not of shape {A.shape}.")
-    if not np.isfinite(A).all() or A.min() <= 0:
-        raise NotCoercive(f"A has values down to {A.min():g}; it must be positive and finite everywhere.")
-    (ny, nx), (my, mx) = cells, A.shape
-    if min(cells) < 1 or ny % my or nx % mx:
-        my, mx = max(1, round(ny / my)) * my, max(1, round(nx / mx)) * mx
-        raise GridMismatch(
-            f"{ny} x {nx} cells are no multiple of A's raster {A.shape}: it would jump inside a cell. "
-            f"Take cells that are, such as {my} x {mx}."
-        )
-    return A.repeat(ny // my, 0).repeat(nx // mx, 1)

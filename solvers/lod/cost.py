@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..nesting import Nesting
+from ..substructuring.condensation import CellLayout
 
 #: Flops per second on one core of a 2.5 GHz x86-64: band solves with many right-hand sides, and dense blocks.
 BAND_RATE, DENSE_RATE = 2e9, 9e9
@@ -20,21 +21,28 @@ class Estimate(NamedTuple):
 
 
 def estimate(nesting: Nesting, layers: int, loads: int) -> Estimate:
-    """Predicted memory and time of all patches, the coarse matrix and the basis.
+    """Predict memory and time of all patches, the coarse matrix and the basis.
 
     Parameters
     ----------
-    layers : k.
-    loads : right-hand sides per patch, 4, or 8 with right-hand side correctors.
+    nesting : coarse and fine space.
+    layers : k, coarse layers around the cell of a patch, ≥ 1.
+    loads : right-hand sides per patch: 4, or 8 with right-hand side correctors.
+
+    Returns
+    -------
+    Estimate
+        Flops at the rates above; expect a factor 2 for the seconds.
 
     Examples
     --------
-    >>> small, large = (estimate(Nesting((32, 32), (512, 512)), k, 4) for k in (1, 3))
+    >>> small, large = (estimate(Nesting.of(32, 512), k, 4) for k in (1, 3))
     >>> small.bytes < large.bytes and small.seconds < large.seconds
     True
     """
-    (Ny, Nx), (ry, rx) = nesting.N, nesting.ratio
-    q, interior = 2 * (ry + rx) + 4, (ry - 1) * (rx - 1)
+    (Ny, Nx), (ry, rx), (ny, nx) = nesting.coarse.cells, nesting.ratio, nesting.fine.cells
+    layout = CellLayout(nesting.ratio)
+    q, interior = len(layout.boundary) + 4, len(layout.interior)
     wy, wx = min(2 * layers + 1, Ny), min(2 * layers + 1, Nx)
     side, edges = wy * ry - 1, (wy - 1) * (rx - 1)
     outer = 2 * (side + wy + 1) + loads
@@ -47,6 +55,6 @@ def estimate(nesting: Nesting, layers: int, loads: int) -> Estimate:
     patch = strip + (wx - 1) * link
     seconds = Ny * Nx * (cell / BAND_RATE + patch / DENSE_RATE + OVERHEAD) + basis / DENSE_RATE
     stored = Ny * Nx * (q * q + 2 * q * interior + loads * (2 * layers + 1) ** 2 * q) + nodes * window * q
-    fine = nodes * min(window * ry * rx, 4 * nesting.n[0] * nesting.n[1])
+    fine = nodes * min(window * ry * rx, 4 * ny * nx)
     # 30 bytes per basis entry: the window, the value, its row, and the mask that selects it.
     return Estimate(int(8 * stored + 30 * fine), float(seconds))

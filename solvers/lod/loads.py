@@ -1,17 +1,29 @@
-"""Condensed loads of the LOD's element correctors: the coarse hats' energy, and right-hand sides (numpy)."""
+"""Condensed load vectors of the LOD's element correctors: the coarse hats' energy, and right-hand sides (numpy)."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..nesting import Nesting
-from ..q1 import mass_apply
 from ..substructuring.condensation import CellLayout, Condensed
 from ..windows import bilinear_hats
 
 
 def hat_loads(cells: Condensed, nesting: Nesting) -> np.ndarray:
-    r"""Condensed loads of :math:`a(\phi_j, \cdot)_T` for the four hats of every cell, (Ny, Nx, q, 4)."""
+    r"""Compute the condensed load vectors of :math:`a(\phi_j, \cdot)_T` for the four coarse hats of every cell T.
+
+    No fine solve is needed: the saddle point matrix applied to (φ, 0) is a(φ, ·)_T with the constraint rows Cφ, and it
+    condenses to M (φ_B, 0). Cφ, the cell's ``weights``, is subtracted.
+
+    Parameters
+    ----------
+    cells : condensed coarse cells.
+    nesting : coarse and fine space.
+
+    Returns
+    -------
+    (Ny, Nx, q, 4)
+    """
     hats = CellLayout(nesting.ratio).hats
     base, corners = hats.shape[1], np.arange(4)
     loads = cells.matrix[..., :base] @ hats.T
@@ -19,21 +31,24 @@ def hat_loads(cells: Condensed, nesting: Nesting) -> np.ndarray:
     return loads
 
 
-def cell_loads(fields: np.ndarray, nesting: Nesting) -> np.ndarray:
-    """Loads (f, v)_T of nodal fields on cells: (..., ry+1, rx+1) to (..., fine nodes of a cell)."""
-    ry, rx = nesting.ratio
-    size = (ry * nesting.spacing[0], rx * nesting.spacing[1])
-    flat = fields.reshape(-1, ry + 1, rx + 1)
-    return np.stack([mass_apply(v, size).ravel() for v in flat]).reshape(*fields.shape[:-2], -1)
-
-
 def mass_loads(nesting: Nesting) -> np.ndarray:
-    r"""Loads :math:`(\phi_j, v)_T` of the four hats, (4, fine nodes of a cell)."""
-    return cell_loads(bilinear_hats(nesting.ratio), nesting)
+    r"""Compute the load vectors :math:`(\phi_j, \varphi_i)_T` of the four coarse hats: (4, fine nodes of a cell)."""
+    return nesting.cell_loads(bilinear_hats(nesting.ratio))
 
 
 def condensed_loads(cells: Condensed, loads: np.ndarray, nesting: Nesting) -> np.ndarray:
-    """Condense loads (..., p, fine nodes of a cell), broadcast over the cells, to (Ny, Nx, q, p)."""
+    """Condense load vectors on coarse cells: eliminate the fine nodes inside.
+
+    Parameters
+    ----------
+    cells : condensed coarse cells.
+    loads : (Ny, Nx, p, fine nodes of a cell) p load vectors of every cell, or (p, …) for the same in all cells.
+    nesting : coarse and fine space.
+
+    Returns
+    -------
+    (Ny, Nx, q, p)
+    """
     layout = CellLayout(nesting.ratio)
     out = cells.extension @ np.swapaxes(loads[..., layout.interior], -1, -2)
     out[:, :, : len(layout.boundary)] += np.swapaxes(loads[..., layout.boundary], -1, -2)

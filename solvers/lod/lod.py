@@ -15,54 +15,58 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...errors import GridMismatch, InvalidProblem
-from ..coarse import FreeSystem
-from ..fine import Load, nodal_values
-from ..nesting import Cells, Nesting, cell_pair
-from ..q1 import mass_apply
+from ..direct import DirichletSystem
+from ..load import Function, Load, nodal_values
+from ..nesting import Nesting
+from ..space import Cells
 from ..substructuring.condensation import CellLayout, Condensed, bubbles, condense
 from ..threads import one_blas_thread
 from ..transfer import restrict
 from ..windows import stiffness_apply
-from .boundary import split_boundary
+from .basis import coarse_matrix, corrected_hats, fine_basis, fine_field, gather_cells
 from .cost import Estimate, estimate
 from .loads import condensed_loads, hat_loads, mass_loads
 from .patch_pool import solve_patches
-from .quasi_interpolation import local_projection, weighted_projection
+from .quasi_interpolation import cell_projections
 from .response import bilinear_corners, boundary_response, load_response
-from .space import coarse_matrix, corrected_hats, fine_basis, fine_field, gather_cells
 
 VARIANTS = ("galerkin", "petrov-galerkin")
 INTERPOLATIONS = ("plain", "weighted")
 
 
 class LOD:
-    """LOD for −div(a∇u) = f, u = g on the boundary.
+    """LOD for −div(a∇u) = f on a rectangle, u = g on the boundary.
 
     Parameters
     ----------
-    A : (my, mx) coefficient cell values; the raster divides ``n``.
-    N, n : coarse and fine cells, a number or (ny, nx); ``n`` a multiple of ``N``, at least 2 fine per coarse
-        cell.
-    layers : k, coarse layers around a cell in its patch (at least 1).
+    A : (my, mx) positive cell values of the coefficient, row 0 at the lowest y; the raster divides ``n``.
+    N : coarse cells, a number or (Ny, Nx), at least 2.
+    n : fine cells, a number or (ny, nx); a multiple of ``N``, at least 2 fine cells per coarse cell.
+    layers : k ≥ 1, coarse layers around a cell in its patch.
     variant : "galerkin" (corrected test functions; symmetric, robust at high contrast) or "petrov-galerkin"
         (plain coarse test functions).
     rhs_correctors : add the part of the solution in the kernel of I_H that comes from f. Loads that are
         bilinear on every coarse cell cost nothing online; others one more pass over the patches.
-    workers : processes of the offline part; None or 1 for none. More need the ``if __name__ == "__main__":``
+    workers : processes of the offline part; ``None`` or 1 for none. More need the ``if __name__ == "__main__":``
         guard in a script, and OMP_NUM_THREADS=1 in the environment, else every process starts all threads.
     size : (Ly, Lx) of the rectangle.
-    interpolation : "plain" or "weighted" by the coefficient. Weighted correctors decay along channels of high
+    interpolation : I_H, "plain" or "weighted" by the coefficient. Weighted correctors decay along channels of high
         contrast, where plain ones do not; take ``rhs_correctors`` with it, since more of the solution lies in
         the kernel of I_H. For isolated inclusions plain is better.
 
     Attributes
     ----------
-    nesting : the grids; ``nesting.free`` are the coarse nodes off the boundary.
-    K : sparse (coarse nodes, coarse nodes), after ``assemble``; row-major nodes, boundary nodes included.
+    nesting : coarse and fine space.
+    layers : k, at most as many as reach another cell.
 
     Raises
     ------
-    GridMismatch, InvalidProblem, NotCoercive, SolverFailure
+    GridMismatch
+        If n, N and the raster are not nested, or too few.
+    InvalidProblem
+        If ``layers``, ``variant`` or ``interpolation`` is none of these, or A is not finite.
+    NotCoercive
+        If A is not positive.
 
     Examples
     --------
@@ -84,40 +88,47 @@ class LOD:
         size: tuple[float, float] = (1.0, 1.0),
         interpolation: str = "plain",
     ):
-        self.nesting = Nesting(cell_pair(N, "N"), cell_pair(n, "n"), size)
+        self.nesting = Nesting.of(N, n, size)
+        coarse, fine = self.nesting.coarse, self.nesting.fine
         for name, value, known in (("variant", variant, VARIANTS), ("interpolation", interpolation, INTERPOLATIONS)):
             if value not in known:
                 raise InvalidProblem(f"{name} must be one of {', '.join(known)}, not {value!r}.")
         if layers < 1:
             raise InvalidProblem(f"layers must be at least 1, not {layers}; patches of one cell hold no corrector.")
-        if min(self.nesting.N) < 2 or min(self.nesting.ratio) < 2:
+        if min(coarse.cells) < 2 or min(self.nesting.ratio) < 2:
             raise GridMismatch(
-                f"N={self.nesting.N} and n={self.nesting.n}: LOD needs at least 2 coarse cells, and 2 "
-                "fine cells per coarse cell, in both directions."
+                f"N={coarse.cells} and n={fine.cells}: LOD needs at least 2 coarse cells, and 2 fine cells per coarse "
+                "cell, in both directions."
             )
-        self.layers = min(layers, max(self.nesting.N) - 1)  # more layers reach no further cell
+        self.layers = min(layers, max(coarse.cells) - 1)  # more layers reach no further cell
         self.variant, self.rhs_correctors, self.workers = variant, rhs_correctors, workers
         self.interpolation = interpolation
         self._a = self.nesting.fine_coefficient(A)
         self._cells: Condensed | None = None  # None until the offline part is complete
         self._basis: sp.csc_matrix | None = None
         self._correctors = self._bubbles = np.empty(0)
-        self._system = FreeSystem(sp.csr_matrix((self.nesting.free.size,) * 2), self.nesting.free)
+        self._system = DirichletSystem(sp.csr_matrix((coarse.free.size,) * 2), coarse.free)
 
     @one_blas_thread
     def assemble(self, progress: bool = False) -> LOD:
-        """Offline part: all patches, the coarse matrix and (Galerkin) the basis; returns ``self``.
+        """Run the offline part: solve all patches, assemble the coarse matrix and (Galerkin) the basis.
 
         Parameters
         ----------
         progress : show a bar over the rows of patches.
 
+        Returns
+        -------
+        LOD
+            The object itself.
+
         Raises
         ------
         SolverFailure
+            If the contrast is too high for double precision, or a worker process dies.
         """
-        (Ny, Nx), k = self.nesting.N, self.layers
-        q, inner = self._vector_sizes()
+        (Ny, Nx), k, layout = self.nesting.coarse.cells, self.layers, CellLayout(self.nesting.ratio)
+        q, inner = len(layout.boundary) + 4, len(layout.interior)
         cells = Condensed(np.zeros((Ny, Nx, q, q)), np.zeros((Ny, Nx, q, inner)), np.zeros((Ny, Nx, 4)))
         loads = 8 if self.rhs_correctors else 4
         self._correctors = np.zeros((Ny, Nx, loads, 2 * k + 1, 2 * k + 1, q))
@@ -127,25 +138,28 @@ class LOD:
 
     @one_blas_thread
     def update(self, A_new: np.ndarray, progress: bool = False) -> int:
-        """Take over a changed coefficient; only patches in which it changed are computed again.
+        """Change the coefficient; only patches in which it changed are computed again.
 
         Parameters
         ----------
-        A_new : coefficient cell values; any raster that divides the fine grid.
+        A_new : (my, mx) positive cell values; any raster that divides ``n``.
+        progress : show a bar over the rows of patches.
 
         Returns
         -------
-        Number of patches computed.
+        int
+            Number of patches computed; all of them if ``assemble`` has not run.
 
         Raises
         ------
         GridMismatch, InvalidProblem, NotCoercive, SolverFailure
+            As the constructor and ``assemble``.
         """
         a = self.nesting.fine_coefficient(A_new)
         if self._cells is None:
             self._a = a
             self.assemble(progress)
-            return int(np.prod(self.nesting.N))
+            return int(np.prod(self.nesting.coarse.cells))
         changed = (self.nesting.blocks(a) != self.nesting.blocks(self._a)).any((2, 3))
         if not changed.any():
             return 0
@@ -158,7 +172,7 @@ class LOD:
 
     @property
     def basis(self) -> sp.csc_matrix:
-        """Corrected coarse basis, sparse (fine nodes, coarse nodes), nodes row-major; made on first use."""
+        """Corrected coarse basis ψ, sparse (fine nodes, coarse nodes), nodes row-major; made on first use."""
         if self._basis is None:
             cells = self._assembled()
             self._basis = fine_basis(corrected_hats(self._correctors, self.nesting), cells, self.nesting)
@@ -166,55 +180,85 @@ class LOD:
 
     @property
     def K(self) -> sp.csr_matrix:
-        """Matrix of the variant, sparse (coarse nodes, coarse nodes); zero before ``assemble``."""
+        """Stiffness matrix of the variant over all coarse nodes, row-major, sparse; zero before ``assemble``."""
         return self._system.K
 
-    def solve(self, f: Load = 1.0, g: Load = 0.0) -> np.ndarray:
-        """Fine nodal array (ny+1, nx+1) of the LOD solution.
+    def solve(self, f: Function = 1.0, g: Function = 0.0) -> np.ndarray:
+        """Compute the LOD solution on the fine mesh; runs ``assemble`` first if it has not run.
 
         Parameters
         ----------
-        f : number, callable f(x, y), or fine nodal values.
+        f : number, callable f(x, y) of arrays, or fine nodal values.
         g : boundary data, likewise; of nodal values those on the boundary count. Data that are linear on every
             coarse edge cost nothing, others a patch problem per coarse cell at the boundary.
 
+        Returns
+        -------
+        (ny+1, nx+1) fine nodal values.
+
         Raises
         ------
-        InvalidProblem, SolverFailure
+        InvalidProblem
+            If nodal values have another shape.
+        SolverFailure
+            As ``assemble``.
         """
         boundary, response = self._responses(f, g)
         return self._reconstruct(self._solve_coarse(f, boundary, response), response)
 
-    def solve_coarse(self, f: Load = 1.0, g: Load = 0.0) -> np.ndarray:
-        """Coarse nodal array U (Ny+1, Nx+1), the coefficients of the corrected basis; arguments as of ``solve``."""
+    def solve_coarse(self, f: Function = 1.0, g: Function = 0.0) -> np.ndarray:
+        """Compute the coefficients U of the corrected basis.
+
+        Parameters
+        ----------
+        f : load, as for ``solve``.
+        g : boundary data, as for ``solve``.
+
+        Returns
+        -------
+        (Ny+1, Nx+1)
+
+        Raises
+        ------
+        InvalidProblem, SolverFailure
+            As ``solve``.
+        """
         return self._solve_coarse(f, *self._responses(f, g))
 
-    def reconstruct(self, U: np.ndarray, f: Load | None = None, g: Load | None = None) -> np.ndarray:
-        """Fine nodal array (ny+1, nx+1) of coefficients ``U``.
+    def reconstruct(self, U: np.ndarray, f: Function | None = None, g: Function | None = None) -> np.ndarray:
+        """Evaluate a function of the corrected coarse space on the fine mesh.
 
         Parameters
         ----------
         U : (Ny+1, Nx+1) coefficients of the corrected basis, boundary nodes included.
-        f : adds the corrector of this right-hand side.
-        g : adds the part of these boundary data that is not linear on the coarse edges.
+        f : load whose correctors are added; needs ``rhs_correctors``.
+        g : boundary data whose part that is not linear on the coarse edges is added.
+
+        Returns
+        -------
+        (ny+1, nx+1) fine nodal values.
 
         Raises
         ------
         InvalidProblem
             If ``f`` is given without ``rhs_correctors``, or an array has another shape.
         SolverFailure
+            As ``assemble``.
         """
         if f is not None and not self.rhs_correctors:
             raise InvalidProblem("reconstruct(U, f) needs LOD(..., rhs_correctors=True); leave f out.")
         U = np.asarray(U, dtype=float)
-        if U.shape != self.nesting.free.shape:
-            raise InvalidProblem(f"U has shape {U.shape}; the coarse nodes are {self.nesting.free.shape}.")
+        if U.shape != self.nesting.coarse.shape:
+            raise InvalidProblem(f"U has shape {U.shape}; the coarse nodes are {self.nesting.coarse.shape}.")
         return self._reconstruct(U, self._responses(f, g)[1])
 
     def estimate(self) -> Estimate:
-        """Predicted peak memory (bytes) and seconds of ``assemble`` on one core, before running it.
+        """Predict the cost of ``assemble`` before running it.
 
-        The seconds are flops at rates measured on one core of a 2.5 GHz x86-64; expect a factor 2.
+        Returns
+        -------
+        Estimate
+            Peak memory in bytes, and seconds on one core: flops at rates measured at 2.5 GHz; expect a factor 2.
 
         Examples
         --------
@@ -222,11 +266,6 @@ class LOD:
         True
         """
         return estimate(self.nesting, self.layers, 8 if self.rhs_correctors else 4)
-
-    def _vector_sizes(self) -> tuple[int, int]:
-        """Lengths of a cell's vector and of its interior."""
-        layout = CellLayout(self.nesting.ratio)
-        return len(layout.boundary) + 4, len(layout.interior)
 
     def _assembled(self) -> Condensed:
         if self._cells is None:
@@ -243,7 +282,8 @@ class LOD:
             loads = np.concatenate([loads, condensed_loads(cells, mass_loads(nesting), nesting)], -1)
         solve_patches(self._correctors, cells, loads, affected, nesting.ratio, self.workers, progress)
         psi = corrected_hats(self._correctors, nesting)
-        self._system = FreeSystem(coarse_matrix(psi, cells, nesting, petrov), nesting.free)
+        K = coarse_matrix(psi, cells, nesting, petrov)
+        self._system = DirichletSystem(K, nesting.coarse.free, symmetric=not petrov)
         self._basis = None if petrov else fine_basis(psi, cells, nesting)
         self._cells = cells
 
@@ -251,31 +291,28 @@ class LOD:
         """Condense the ``wanted`` coarse cells (Ny, Nx)."""
         nesting = self.nesting
         a = nesting.blocks(self._a)[wanted]
-        if self.interpolation == "weighted":
-            rows, cells.weights[wanted] = weighted_projection(a)
-        else:
-            rows, cells.weights[wanted] = local_projection(nesting.ratio)[None], 1.0
-        cells.matrix[wanted], cells.extension[wanted] = condense(a, nesting.spacing, rows)
-        cells.drop_multipliers(nesting.free)
+        rows, cells.weights[wanted] = cell_projections(a, self.interpolation == "weighted")
+        cells.matrix[wanted], cells.extension[wanted] = condense(a, nesting.fine.spacing, rows)
+        cells.drop_multipliers(nesting.coarse.free)
         if self.rhs_correctors:
             loads = mass_loads(nesting)[:, CellLayout(nesting.ratio).interior]
-            self._bubbles[wanted] = bubbles(a, nesting.spacing, np.broadcast_to(loads, (len(a), *loads.shape)))
+            self._bubbles[wanted] = bubbles(a, nesting.fine.spacing, np.broadcast_to(loads, (len(a), *loads.shape)))
 
     def _online(self, loads: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """Correctors (Ny, Nx, 1, 2k+1, 2k+1, q) for condensed loads (Ny, Nx, q, 1) of the ``wanted`` cells."""
-        out = np.zeros((*self.nesting.N, 1, *self._correctors.shape[3:]))
+        """Correctors (Ny, Nx, 1, 2k+1, 2k+1, q) for condensed load vectors (Ny, Nx, q, 1) of the ``wanted`` cells."""
+        out = np.zeros((*self.nesting.coarse.cells, 1, *self._correctors.shape[3:]))
         solve_patches(out, self._assembled(), loads, wanted, self.nesting.ratio, self.workers)
         return out
 
-    def _responses(self, f: Load | None, g: Load | None) -> tuple[np.ndarray, np.ndarray | None]:
+    def _responses(self, f: Function | None, g: Function | None) -> tuple[np.ndarray, np.ndarray | None]:
         """Boundary values at the coarse nodes; fine nodal array of what f and g add to the coarse space."""
         cells, nesting = self._assembled(), self.nesting
-        boundary, rest = split_boundary(0.0 if g is None else g, nesting)
+        boundary, remainder = nesting.split_boundary(0.0 if g is None else g)
         parts = []
-        if rest.any():
-            parts.append(boundary_response(rest, cells, nesting, self._online))
+        if remainder.any():
+            parts.append(boundary_response(remainder, cells, nesting, self._online))
         if f is not None and self.rhs_correctors:
-            values = nodal_values(f, nesting.n, nesting.size)
+            values = nodal_values(f, nesting.fine.cells, nesting.fine.size)
             corners = bilinear_corners(values, nesting)
             if corners is None:
                 parts.append(load_response(values, self._a, cells, nesting, self._online))
@@ -284,17 +321,18 @@ class LOD:
                 parts.append(fine_field(gather_cells(self._correctors[:, :, 4:], corners), inner, cells, nesting))
         return boundary, sum(parts[1:], parts[0]) if parts else None
 
-    def _solve_coarse(self, f: Load, boundary: np.ndarray, response: np.ndarray | None) -> np.ndarray:
-        b = mass_apply(nodal_values(f, self.nesting.n, self.nesting.size), self.nesting.size)
+    def _solve_coarse(self, f: Function, boundary: np.ndarray, response: np.ndarray | None) -> np.ndarray:
+        coarse, fine = self.nesting.coarse, self.nesting.fine
+        b = Load.of(f, fine.cells, fine.size).vector(fine.cells)
         if response is not None:
-            b = b - stiffness_apply(self._a, response, self.nesting.spacing)
+            b = b - stiffness_apply(self._a, response, fine.spacing)
         if self.variant == "galerkin":
-            F = (self.basis.T @ b.ravel()).reshape(self.nesting.free.shape)
+            F = (self.basis.T @ b.ravel()).reshape(coarse.shape)
         else:
-            F = restrict(b, self.nesting.N)
+            F = restrict(b, coarse.cells)
         return self._system.solve(F, boundary)
 
     def _reconstruct(self, U: np.ndarray, response: np.ndarray | None) -> np.ndarray:
         self._assembled()
-        u = (self.basis @ U.ravel()).reshape(self._a.shape[0] + 1, self._a.shape[1] + 1)
+        u = (self.basis @ U.ravel()).reshape(self.nesting.fine.shape)
         return u if response is None else u + response

@@ -20,11 +20,17 @@ log = logging.getLogger(__name__)
 
 
 def solve_rows(tasks: Iterable[RowTask], workers: int | None) -> Iterator[np.ndarray]:
-    """Results of :func:`ngs_nhcsr.solvers.patches.solve_row` in the order of ``tasks``.
+    """Solve rows of patches, in this process or in a pool.
 
     Parameters
     ----------
-    workers : processes; None or 1 to stay in this one.
+    tasks : rows of patches.
+    workers : number of processes; ``None`` or 1 to stay in this one.
+
+    Yields
+    ------
+    np.ndarray
+        Correctors of a row as of :func:`~ngs_nhcsr.solvers.lod.patches.solve_row`, in the order of ``tasks``.
 
     Raises
     ------
@@ -55,20 +61,23 @@ def solve_patches(
     workers: int | None = None,
     progress: bool = False,
 ) -> None:
-    """Solve the patches of the ``wanted`` cells into ``out``; the other entries stay.
+    """Compute the element correctors of some cells on their patches, in place.
 
     Parameters
     ----------
-    out : (Ny, Nx, p, 2k+1, 2k+1, q) correctors by the cell in the middle.
-    loads : (Ny, Nx, q, p) condensed loads.
-    wanted : (Ny, Nx) boolean.
+    out : (Ny, Nx, p, 2k+1, 2k+1, q) cell vectors of the correctors by the cell in the middle of the patch; entries of
+        cells that are not wanted stay as they are.
+    cells : condensed coarse cells.
+    loads : (Ny, Nx, q, p) condensed load vectors.
+    wanted : (Ny, Nx) mask of the cells whose correctors are computed.
     r : fine cells per coarse cell (ry, rx).
-    workers : as for :func:`solve_rows`.
+    workers : number of processes; ``None`` or 1 to stay in this one.
     progress : show a bar over the rows.
 
     Raises
     ------
     SolverFailure
+        If a patch cannot be solved, or a worker process dies.
     """
     k = out.shape[3] // 2
     rows = [y for y in range(len(wanted)) if wanted[y].any()]

@@ -2,10 +2,10 @@
 
 The patches of one row of coarse cells share their vertical strips (one cell wide, as high as the patch): a
 strip is condensed to its left and right side and the multipliers there, once for all patches that contain it.
-A patch is then a chain of strips, solved by :func:`ngs_nhcsr.solvers.saddle.solve_saddle`.
+A patch is then a chain of strips, solved by :func:`~ngs_nhcsr.solvers.lod.saddle.solve_saddle`.
 
-Vectors of a cell are ordered as in :mod:`ngs_nhcsr.solvers.substructuring.condensation`: q = boundary nodes, then four
-multipliers.
+The vector of a cell has q entries: its boundary nodes in the order of ``condensation.CellLayout``, then four
+multipliers, one for each corner.
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..substructuring.condensation import CellLayout
 from .saddle import backward, cholesky, forward, solve_saddle
 
 
 @dataclass(frozen=True)
 class StripLayout:
-    """Numbering of a strip of ``cells`` coarse cells above each other.
+    """Numbers of the unknowns of a strip; see :func:`strip_layout`.
 
     Attributes
     ----------
-    places : (cells, q) strip number of every entry of every cell's vector.
-    inner : numbers of the edges between the cells, which the strip eliminates.
-    outer : left side, right side (without end nodes), multipliers left, multipliers right.
-    side : nodes per side.
-    size : numbers in all; those neither inner nor outer lie on the patch boundary and are zero.
+    places : (m, q) number in the strip of every entry of every cell's vector.
+    inner : numbers of the inner nodes of the edges between the cells, which the strip eliminates.
+    outer : left side and right side (without their end nodes), multipliers left, multipliers right. What is neither
+        inner nor outer lies on the patch's boundary and is zero.
+    side : nodes of each side in ``outer``.
+    size : count of all numbers.
     """
 
     places: np.ndarray
@@ -40,39 +42,69 @@ class StripLayout:
 
 
 @lru_cache(maxsize=64)
-def strip_layout(cells: int, r: tuple[int, int]) -> StripLayout:
-    """Layout of a strip of ``cells`` coarse cells with ``r`` = (ry, rx) fine cells each.
+def strip_layout(m: int, r: tuple[int, int]) -> StripLayout:
+    """Number the unknowns of a strip of m coarse cells above each other.
+
+    First the nodes of the left side (n = m ry + 1, upwards), then those of the right side, then the m + 1 edges from
+    bottom to top (e = rx − 1 inner nodes each, rightwards), then the multipliers of the corners on the left and on the
+    right, upwards::
+
+          n−1 ●─ 2n+me … ─● 2n−1        2n+(m+1)e+m  ×        × 2n+(m+1)e+2m+1
+              │  cell m−1 │
+              ●───────────●                          ×        ×
+              │    ...    │
+           ry ●─ 2n+e … ──● n+ry        2n+(m+1)e+1  ×        ×
+              │  cell 0   │
+            0 ●─ 2n … ────● n           2n+(m+1)e    ×        × 2n+(m+1)e+m+1
+
+    Parameters
+    ----------
+    m : cells of the strip.
+    r : fine cells per coarse cell (ry, rx).
+
+    Returns
+    -------
+    StripLayout
 
     Examples
     --------
-    >>> strip_layout(3, (4, 4)).side, len(strip_layout(3, (4, 4)).inner)
-    (11, 6)
+    >>> layout = strip_layout(2, (2, 2))
+    >>> layout.places[0].tolist()  # bottom, top, left, right, four corners, four multipliers
+    [10, 11, 1, 6, 0, 5, 2, 7, 13, 16, 14, 17]
+    >>> layout.inner.tolist(), layout.side, layout.size
+    ([11], 3, 19)
     """
-    line, edge = cells * r[0] + 1, r[1] - 1
-    edges = 2 * line
-    left = edges + (cells + 1) * edge
-    right = left + cells + 1
-    places = []
-    for j in range(cells):
-        rows = j * r[0] + np.arange(r[0] + 1)
-        bottom = edges + j * edge + np.arange(edge)
-        multipliers = [left + j, right + j, left + j + 1, right + j + 1]
-        vertices = [rows[0], line + rows[0], rows[-1], line + rows[-1]]
-        between = [bottom, bottom + edge, rows[1:-1], line + rows[1:-1]]
-        places.append(np.concatenate([*between, vertices, multipliers]))
-    sides = np.concatenate([np.arange(1, line - 1), line + np.arange(1, line - 1)])
+    (ry, rx), boundary = r, CellLayout(r).boundary
+    n, e = m * ry + 1, rx - 1
+    first = 2 * n + (m + 1) * e
+    nodes = np.full((n, rx + 1), -1)  # nodes inside the cells have no number
+    nodes[:, 0], nodes[:, -1] = np.arange(n), np.arange(n, 2 * n)
+    nodes[::ry, 1:-1] = np.arange(2 * n, first).reshape(m + 1, e)
+    multipliers = np.arange(first, first + 2 * (m + 1)).reshape(2, m + 1).T
+    places = [
+        np.concatenate([nodes[j * ry : (j + 1) * ry + 1].ravel()[boundary], multipliers[j : j + 2].ravel()])
+        for j in range(m)
+    ]
     return StripLayout(
         np.stack(places),
-        np.arange(edges + edge, left - edge),
-        np.concatenate([sides, np.arange(left, right + cells + 1)]),
-        line - 2,
-        right + cells + 1,
+        nodes[ry:-1:ry, 1:-1].ravel(),
+        np.concatenate([nodes[1:-1, 0], nodes[1:-1, -1], multipliers.T.ravel()]),
+        n - 2,
+        first + 2 * (m + 1),
     )
 
 
 @dataclass(frozen=True)
 class Strip:
-    """A condensed strip: ``matrix``, ``load`` of the outer; inner = ``inner_load`` − ``inner`` · outer."""
+    """A strip after static condensation to its o outer unknowns; the i inner ones are inner_load − inner · outer.
+
+    Attributes
+    ----------
+    matrix : (o, o) Schur complement.
+    load : (o, p) condensed load vectors.
+    inner : (i, o) map from the outer unknowns to minus the inner ones.
+    inner_load : (i, p) the inner unknowns for outer ones zero.
+    """
 
     matrix: np.ndarray
     load: np.ndarray
@@ -81,13 +113,23 @@ class Strip:
 
 
 def condense_strip(cells: np.ndarray, load: np.ndarray, loaded: int, r: tuple[int, int]) -> Strip:
-    """Condense one strip.
+    """Eliminate the edges between the cells of a strip.
 
     Parameters
     ----------
-    cells : (m, q, q) condensed matrices from bottom to top.
-    load : (q, p) condensed loads of the cell number ``loaded``, where the strip is the middle of a patch.
+    cells : (m, q, q) condensed matrices of the cells from bottom to top.
+    load : (q, p) condensed load vectors of one cell; they count where the strip is the middle of a patch.
+    loaded : number of that cell in the strip.
     r : fine cells per coarse cell (ry, rx).
+
+    Returns
+    -------
+    Strip
+
+    Raises
+    ------
+    SolverFailure
+        If the matrix of the edges is not positive definite in double precision.
     """
     layout = strip_layout(len(cells), r)
     full = np.zeros((layout.size, layout.size + load.shape[1]))
@@ -133,17 +175,23 @@ def _chain(strips: Sequence[Strip], centre: int, side: int) -> tuple:
 
 
 def solve_patch(strips: Sequence[Strip], centre: int, m: int, r: tuple[int, int]) -> np.ndarray:
-    """Corrector on one patch: cell vectors (p, m, number of strips, q).
+    """Compute p element correctors on one patch.
 
     Parameters
     ----------
-    strips : from left to right; only number ``centre`` has loads that count.
+    strips : the patch's strips from left to right.
+    centre : number of the strip whose load vectors count.
     m : cells per strip.
     r : fine cells per coarse cell (ry, rx).
+
+    Returns
+    -------
+    (p, m, number of strips, q) vectors of the patch's cells.
 
     Raises
     ------
     SolverFailure
+        If the patch's matrix is not positive definite in double precision.
     """
     layout, p = strip_layout(m, r), strips[0].load.shape[1]
     x, multipliers = solve_saddle(*_chain(strips, centre, layout.side))
@@ -163,16 +211,16 @@ def solve_patch(strips: Sequence[Strip], centre: int, m: int, r: tuple[int, int]
 
 @dataclass(frozen=True)
 class RowTask:
-    """Patches of one row of coarse cells; picklable, for a process pool.
+    """Patches around one row of coarse cells; picklable, for a process pool.
 
     Attributes
     ----------
-    columns : coarse columns of the cells whose correctors are wanted.
-    cells : (m, Nx, q, q) condensed matrices of the rows in the patches.
-    loads : (Nx, q, p) condensed loads of the middle row.
+    columns : columns of the cells whose correctors are wanted, ascending.
+    cells : (m, Nx, q, q) condensed matrices of the m rows in the patches.
+    loads : (Nx, q, p) condensed load vectors of the middle row.
     middle : number of the middle row among the m.
-    layers : k.
-    r : fine cells per coarse cell.
+    layers : k, coarse layers around the cell in the middle.
+    r : fine cells per coarse cell (ry, rx).
     """
 
     columns: tuple[int, ...]
@@ -184,11 +232,20 @@ class RowTask:
 
 
 def solve_row(task: RowTask) -> np.ndarray:
-    """Correctors of a row, (columns, p, 2k+1, 2k+1, q); cells outside of the domain are zero.
+    """Compute the element correctors of a row of coarse cells.
+
+    Parameters
+    ----------
+    task : the row.
+
+    Returns
+    -------
+    (columns, p, 2k+1, 2k+1, q) vectors of the patches' cells; those of cells outside the domain are zero.
 
     Raises
     ------
     SolverFailure
+        If a patch cannot be solved.
     """
     m, Nx, q = task.cells.shape[:3]
     k, p = task.layers, task.loads.shape[2]

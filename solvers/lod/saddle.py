@@ -20,7 +20,15 @@ potrf, trtrs = get_lapack_funcs(("potrf", "trtrs"), dtype=np.float64)
 
 
 def cholesky(D: np.ndarray) -> np.ndarray:
-    """Lower Cholesky factor (Fortran order; above the diagonal is rubbish) of a symmetric matrix.
+    """Factorise a symmetric positive definite matrix.
+
+    Parameters
+    ----------
+    D : (m, m) matrix.
+
+    Returns
+    -------
+    (m, m) lower Cholesky factor in Fortran order; entries above the diagonal are undefined.
 
     Raises
     ------
@@ -37,17 +45,17 @@ def cholesky(D: np.ndarray) -> np.ndarray:
 
 
 def forward(L: np.ndarray, B: np.ndarray) -> np.ndarray:
-    """``L^-1 B`` for a factor of :func:`cholesky`."""
+    """Solve L X = B for a factor L (m, m) of :func:`cholesky` and right-hand sides B (m, k): X (m, k)."""
     return trtrs(L, B, lower=1)[0]
 
 
 def backward(L: np.ndarray, B: np.ndarray) -> np.ndarray:
-    """``L^-T B`` for a factor of :func:`cholesky`."""
+    """Solve Lᵀ X = B for a factor L (m, m) of :func:`cholesky` and right-hand sides B (m, k): X (m, k)."""
     return trtrs(L, B, lower=1, trans=1)[0]
 
 
 def solve_spd(K: np.ndarray, B: np.ndarray) -> np.ndarray:
-    """Solution of a small dense SPD system with right-hand sides (n, k)."""
+    """Solve K X = B for a small dense symmetric positive definite K (m, m) and right-hand sides B (m, k): X (m, k)."""
     L = cholesky(K)
     return backward(L, forward(L, B))
 
@@ -59,24 +67,25 @@ def solve_saddle(
     H: np.ndarray,
     c: np.ndarray,
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    r"""Solve the saddle point system of this module.
+    r"""Solve the saddle point system of this module for p right-hand sides.
 
     Parameters
     ----------
-    diagonals : the blocks K_ii (m, m).
-    couplings : the blocks K_{i,i+1}.
-    right : the blocks (G^T, b)_i of shape (m, constraints + p).
-    H : (constraints, constraints), negative semidefinite.
-    c : (constraints, p).
+    diagonals : the blocks K_ii, each (m, m).
+    couplings : the blocks K_{i,i+1}, each (m, m), one less than there are diagonal blocks.
+    right : the blocks (G^T, b)_i, each (m, constraints + p).
+    H : (constraints, constraints) negative semidefinite matrix.
+    c : (constraints, p) right-hand sides of the constraints.
 
     Returns
     -------
-    The blocks of x, each (m, p), and the multipliers (constraints, p). Constraints whose row is zero get the
-    multiplier 0.
+    x : the blocks of the solution, each (m, p).
+    multipliers : (constraints, p). Constraints whose row is zero get the multiplier 0.
 
     Raises
     ------
     SolverFailure
+        If K or the Schur complement is not positive definite in double precision.
 
     Examples
     --------

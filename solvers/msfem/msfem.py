@@ -13,14 +13,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...errors import GridMismatch, InvalidProblem
-from ..coarse import FreeSystem
-from ..fine import Load, nodal_values
-from ..lod.boundary import split_boundary
-from ..lod.loads import cell_loads
-from ..nesting import Cells, Nesting, cell_pair
-from ..q1 import mass_apply, stiffness
+from ..direct import DirichletSystem
+from ..load import Function, Load, nodal_values
+from ..nesting import Nesting
+from ..q1 import stiffness
+from ..space import Cells
 from ..transfer import restrict
-from ..windows import CORNERS, bilinear_hats, stiffness_apply
+from ..windows import bilinear_hats, corner_nodes, stiffness_apply
 from .local import cell_functions, element_matrices, harmonic_lift
 
 log = logging.getLogger(__name__)
@@ -29,12 +28,15 @@ VARIANTS = ("galerkin", "petrov-galerkin", "averaged")
 
 
 class MsFEM:
-    """MsFEM for −div(a∇u) = f, u = g on the boundary; everything but the data is computed at construction.
+    """MsFEM for −div(a∇u) = f on a rectangle, u = g on the boundary.
+
+    The basis, its matrix and the local problems are computed at construction; the factor of the matrix is kept.
 
     Parameters
     ----------
-    A : (my, mx) coefficient cell values; the raster divides ``n``.
-    N, n : coarse and fine cells, a number or (ny, nx); ``n`` a multiple of ``N``.
+    A : (my, mx) positive cell values of the coefficient, row 0 at the lowest y; the raster divides ``n``.
+    N : coarse cells, a number or (Ny, Nx).
+    n : fine cells, a number or (ny, nx); a multiple of ``N``.
     oversampling : margin of the local problems in coarse cells, 0 (linear boundary data) or more; a whole
         number of fine cells.
     variant : "galerkin" (element by element, non-conforming if oversampled), "petrov-galerkin" (bilinear test
@@ -44,14 +46,20 @@ class MsFEM:
 
     Attributes
     ----------
-    basis : sparse (fine nodes, coarse nodes), conforming: averaged at nodes shared by coarse cells. Boundary
-        nodes included; all columns add up to 1.
-    K : sparse (coarse nodes, coarse nodes) matrix of the variant, nodes row-major.
-    nesting : the grids; ``nesting.free`` are the coarse nodes off the boundary.
+    basis : sparse (fine nodes, coarse nodes), nodes row-major; conforming: averaged at nodes shared by coarse cells.
+        Boundary nodes included; all columns add up to 1.
+    nesting : coarse and fine space.
 
     Raises
     ------
-    GridMismatch, InvalidProblem, NotCoercive, SolverFailure
+    GridMismatch
+        If n, N and the raster are not nested, or the margin is no whole number of fine cells.
+    InvalidProblem
+        If ``variant`` or ``oversampling`` is none of these, or A is not finite.
+    NotCoercive
+        If A is not positive.
+    SolverFailure
+        If a local problem cannot be solved, or oversampled functions are dependent at the corners of their cell.
 
     Examples
     --------
@@ -71,93 +79,124 @@ class MsFEM:
     ):
         if variant not in VARIANTS:
             raise InvalidProblem(f"variant must be one of {', '.join(VARIANTS)}, not {variant!r}.")
-        self.nesting = Nesting(cell_pair(N, "N"), cell_pair(n, "n"), size)
+        self.nesting = Nesting.of(N, n, size)
         self.oversampling, self.variant = oversampling, variant
-        self._a = a = self.nesting.fine_coefficient(A)
+        self._a = self.nesting.fine_coefficient(A)
         margin = _margin(oversampling, self.nesting.ratio)
-        Ny, Nx = self.nesting.N
-        cells = [(y, x) for y in range(Ny) for x in range(Nx)]
+        cells = list(np.ndindex(*self.nesting.coarse.cells))
         # Functions on each cell; (Ny Nx, 4, ry+1, rx+1), not yet averaged.
-        self._functions = np.stack([cell_functions(a, self.nesting, cell, margin) for cell in cells])
-        self._corners = _corner_nodes(self.nesting)
+        self._functions = np.stack([cell_functions(self._a, self.nesting, cell, margin) for cell in cells])
+        self._corners = corner_nodes(self.nesting.coarse.cells)
         self.basis = self._average()
-        self._system = FreeSystem(self._matrix(a), self.nesting.free)
+        symmetric = variant != "petrov-galerkin"
+        self._system = DirichletSystem(self._matrix(), self.nesting.coarse.free, symmetric=symmetric)
         log.info("MsFEM basis of %d cells with oversampling %g", len(cells), oversampling)
 
     @property
     def K(self) -> sp.csr_matrix:
-        """Matrix of the variant, sparse (coarse nodes, coarse nodes)."""
+        """Stiffness matrix of the variant over all coarse nodes, row-major, sparse (coarse nodes, coarse nodes)."""
         return self._system.K
 
-    def solve(self, f: Load = 1.0, g: Load = 0.0) -> np.ndarray:
-        """Fine nodal array (ny+1, nx+1), conforming.
+    def solve(self, f: Function = 1.0, g: Function = 0.0) -> np.ndarray:
+        """Compute the MsFEM solution on the fine mesh, with the conforming basis.
 
         Parameters
         ----------
-        f : number, callable f(x, y), or fine nodal values.
+        f : number, callable f(x, y) of arrays, or fine nodal values.
         g : boundary data, likewise; of nodal values those on the boundary count. What is not linear on the coarse
             edges enters by its a-harmonic extension to the coarse cells at the boundary.
+
+        Returns
+        -------
+        (ny+1, nx+1) fine nodal values.
 
         Raises
         ------
         InvalidProblem
+            If nodal values have another shape.
+        SolverFailure
+            If the extension of the boundary data cannot be computed.
         """
         boundary, lift = self._boundary(g)
         u = self.reconstruct(self._solve_coarse(f, boundary, lift))
         return u if lift is None else u + lift
 
-    def solve_coarse(self, f: Load = 1.0, g: Load = 0.0) -> np.ndarray:
-        """Coarse nodal array U (Ny+1, Nx+1), the coefficients of the basis; arguments as of ``solve``."""
+    def solve_coarse(self, f: Function = 1.0, g: Function = 0.0) -> np.ndarray:
+        """Compute the coefficients U of the basis.
+
+        Parameters
+        ----------
+        f : load, as for ``solve``.
+        g : boundary data, as for ``solve``.
+
+        Returns
+        -------
+        (Ny+1, Nx+1)
+
+        Raises
+        ------
+        InvalidProblem, SolverFailure
+            As ``solve``.
+        """
         return self._solve_coarse(f, *self._boundary(g))
 
     def reconstruct(self, U: np.ndarray) -> np.ndarray:
-        """Fine nodal array (ny+1, nx+1) of coefficients ``U`` (Ny+1, Nx+1)."""
-        ny, nx = self.nesting.n
-        return (self.basis @ np.asarray(U, dtype=float).ravel()).reshape(ny + 1, nx + 1)
+        """Evaluate a function of the multiscale space at the fine nodes.
 
-    def _boundary(self, g: Load) -> tuple[np.ndarray, np.ndarray | None]:
+        Parameters
+        ----------
+        U : (Ny+1, Nx+1) coefficients of the basis, boundary nodes included.
+
+        Returns
+        -------
+        (ny+1, nx+1) fine nodal values.
+        """
+        return (self.basis @ np.asarray(U, dtype=float).ravel()).reshape(self.nesting.fine.shape)
+
+    def _boundary(self, g: Function) -> tuple[np.ndarray, np.ndarray | None]:
         """Boundary values at the coarse nodes, and the extension (ny+1, nx+1) of what they leave over."""
-        coarse, rest = split_boundary(g, self.nesting)
-        return coarse, harmonic_lift(rest, self._a, self.nesting) if rest.any() else None
+        coarse, remainder = self.nesting.split_boundary(g)
+        return coarse, harmonic_lift(remainder, self._a, self.nesting) if remainder.any() else None
 
-    def _solve_coarse(self, f: Load, boundary: np.ndarray, lift: np.ndarray | None) -> np.ndarray:
-        values = nodal_values(f, self.nesting.n, self.nesting.size)
+    def _solve_coarse(self, f: Function, boundary: np.ndarray, lift: np.ndarray | None) -> np.ndarray:
+        values = nodal_values(f, self.nesting.fine.cells, self.nesting.fine.size)
         return self._system.solve(self._load(values, lift), boundary)
 
     def _load(self, f: np.ndarray, lift: np.ndarray | None) -> np.ndarray:
-        shape, h = self.nesting.free.shape, self.nesting.spacing
+        """Coarse load vector (Ny+1, Nx+1) of nodal values f, minus that of the lifted boundary data."""
+        nesting = self.nesting
+        coarse, fine = nesting.coarse, nesting.fine
         if self.variant == "galerkin":  # the functions jump between cells, so the load is a sum over cells
-            fields = self.nesting.node_blocks(f)
-            loads = cell_loads(fields, self.nesting).reshape(len(self._functions), -1)
+            loads = nesting.cell_loads(nesting.node_blocks(f)).reshape(len(self._functions), -1)
             if lift is not None:
-                flux = stiffness_apply(self.nesting.blocks(self._a), self.nesting.node_blocks(lift), h)
+                flux = stiffness_apply(nesting.blocks(self._a), nesting.node_blocks(lift), fine.spacing)
                 loads -= flux.reshape(loads.shape)
             local = np.einsum("tqn,tn->tq", self._functions.reshape(*self._functions.shape[:2], -1), loads)
-            return np.bincount(self._corners.ravel(), local.ravel(), minlength=self.nesting.free.size).reshape(shape)
-        b = mass_apply(f, self.nesting.size)
+            return np.bincount(self._corners.ravel(), local.ravel(), minlength=coarse.free.size).reshape(coarse.shape)
+        b = Load(f, fine.size).vector(fine.cells)
         if lift is not None:
-            b -= stiffness_apply(self._a, lift, h)
-        return (
-            restrict(b, self.nesting.N)
-            if self.variant == "petrov-galerkin"
-            else (self.basis.T @ b.ravel()).reshape(shape)
-        )
+            b -= stiffness_apply(self._a, lift, fine.spacing)
+        if self.variant == "petrov-galerkin":
+            return restrict(b, coarse.cells)
+        return (self.basis.T @ b.ravel()).reshape(coarse.shape)
 
-    def _matrix(self, a: np.ndarray) -> sp.csr_matrix:
+    def _matrix(self) -> sp.csr_matrix:
+        """Stiffness matrix of the variant over all coarse nodes."""
+        nesting, fine = self.nesting, self.nesting.fine
         if self.variant == "averaged":
-            return sp.csr_matrix(self.basis.T @ (stiffness(a, self.nesting.n, self.nesting.size) @ self.basis))
+            return sp.csr_matrix(self.basis.T @ (stiffness(self._a, fine.cells, fine.size) @ self.basis))
         trial = self._functions
-        test = bilinear_hats(self.nesting.ratio)[None] if self.variant == "petrov-galerkin" else trial
-        blocks = self.nesting.blocks(a).reshape(-1, *self.nesting.ratio)
-        values = element_matrices(trial, test, blocks, self.nesting.spacing)
+        test = bilinear_hats(nesting.ratio)[None] if self.variant == "petrov-galerkin" else trial
+        blocks = nesting.blocks(self._a).reshape(-1, *nesting.ratio)
+        values = element_matrices(trial, test, blocks, fine.spacing)
         rows, cols = np.repeat(self._corners, 4, 1), np.tile(self._corners, (1, 4))
-        size = self.nesting.free.size
+        size = nesting.coarse.free.size
         return sp.csr_matrix((values.ravel(), (rows.ravel(), cols.ravel())), shape=(size, size))
 
     def _average(self) -> sp.csc_matrix:
         """Conforming basis: at nodes of several cells the mean over these cells."""
-        (ny, nx), size = self.nesting.n, self.nesting.free.size
-        nodes = np.arange((ny + 1) * (nx + 1)).reshape(ny + 1, nx + 1)
+        size, shape = self.nesting.coarse.free.size, self.nesting.fine.shape
+        nodes = np.arange(shape[0] * shape[1]).reshape(shape)
         rows = self.nesting.node_blocks(nodes).reshape(len(self._functions), 1, -1)
         share = 1 / np.bincount(rows.ravel(), minlength=nodes.size)
         values = self._functions.reshape(*self._functions.shape[:2], -1) * share[rows]
@@ -179,10 +218,3 @@ def _margin(oversampling: float, ratio: tuple[int, int]) -> tuple[int, int]:
             f"per coarse cell; use a multiple of 1/{int(np.gcd(*ratio))}."
         )
     return round(exact[0]), round(exact[1])
-
-
-def _corner_nodes(nesting: Nesting) -> np.ndarray:
-    """Flat coarse nodes of the corners of every coarse cell, (Ny Nx, 4)."""
-    Ny, Nx = nesting.N
-    nodes = np.arange((Ny + 1) * (Nx + 1)).reshape(Ny + 1, Nx + 1)
-    return np.stack([nodes[i : i + Ny, j : j + Nx].ravel() for i, j in CORNERS], 1)

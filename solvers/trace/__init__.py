@@ -1,8 +1,19 @@
-r"""The PDE's own solution on pixel media: trace spaces with corner functions.
+"""The PDE's own solution on pixel media: trace spaces with corner functions.
 
 On media with constant cells, meshes converge slowly: where four cells meet, the solution is like a small power of the
 distance. Here the solution is represented by its trace on the cells' edges, with these powers among the functions of
 an edge; inside a cell it is exact.
+
+The package owns everything between a raster and the PDE's own solution:
+
+- ``cell`` with ``candidates``, ``corner``, ``hp``, ``assembly``, ``reduction``, ``edges``, ``cell_cache``: the
+  reference cell, an element after static condensation.
+- ``layout``, ``loads``, ``boundary``, ``problem``, ``start``, ``solve``: the discrete problem of one medium.
+- ``schwarz`` with ``cg``, ``estimate``; ``compiled``, ``kernels``, ``vertices``, ``vertex_kernels``, ``coarse``,
+  ``coarse_kernels``, ``blocks``, ``smoothing``, ``workers`` in numba; ``twin``, ``coarse_twin`` in torch: its iterative
+  solution.
+- ``function``, ``field``, ``particular``, ``dual``, ``bounds``, ``effective``, ``storage``: solutions, equilibrated
+  fluxes, guaranteed bounds.
 
 Examples
 --------

@@ -1,5 +1,7 @@
 """Assemble the Schur complement of all candidate traces of a cell from boundary integrals.
 
+Owns the integrals of the set-up of a reference cell: energies and moments of the candidates' harmonic extensions.
+
 The harmonic extension of a candidate phi = s^gamma - s is a corner function w minus the extension of the trace
 q = w - phi, which is smooth edge by edge. With Green's formula, and w = 0, q = -phi for polynomial candidates,
 
@@ -26,12 +28,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class BoundaryRule:
-    """Boundary integrals of all candidates against samples v at the Gauss points of the four edges.
+    """Boundary integrals of all N candidates against samples v (4P,) at the P Gauss points of each of the four edges.
 
     Attributes
     ----------
-    smooth : (N, 4P) smooth part of the outward flux of w. singular : (N, 4P) weights of ``oint v`` with its singular
-    part. flux : (N, 4P) weights of ``oint dn(w) v``. trace : (N, 4P) weights of ``oint phi v``.
+    smooth : (N, 4P) smooth part of the outward flux dn(w) of the corner functions, sampled.
+    singular : (N, 4P) weights of the integral of v times the singular part of dn(w).
+    flux : (N, 4P) weights of ``oint dn(w) v``.
+    trace : (N, 4P) weights of ``oint phi v``.
     """
 
     smooth: Array
@@ -41,7 +45,16 @@ class BoundaryRule:
 
 
 def boundary_rule(candidates: Candidates) -> BoundaryRule:
-    """Set up the weights of all boundary integrals of smooth functions against fluxes and traces."""
+    """Set up the boundary integrals of smooth functions against fluxes and traces of the candidates.
+
+    Parameters
+    ----------
+    candidates : the N candidate traces of a cell.
+
+    Returns
+    -------
+    Samples and weights at the Gauss points of the four edges.
+    """
     s, w = gauss()
     trace = candidates.polynomials(s) * w
     smooth, singular = np.zeros_like(trace), np.zeros_like(trace)
@@ -63,7 +76,23 @@ def boundary_rule(candidates: Candidates) -> BoundaryRule:
 
 
 def powers_integral(exponent: Array, gammas: Array, same_end: bool) -> Array:
-    """Integrate s^(exponent-1) times s^gamma - s (same end) or (1-s)^gamma - (1-s) over [0, 1]: (A, G)."""
+    """Integrate a power times the powers among the candidates of the same edge, in closed form.
+
+    Parameters
+    ----------
+    exponent : (A,) numbers e > 0; the power is s^(e-1).
+    gammas : (G,) exponents of the candidates.
+    same_end : candidates s^gamma - s if true, else (1-s)^gamma - (1-s).
+
+    Returns
+    -------
+    (A, G) integrals over [0, 1].
+
+    Examples
+    --------
+    >>> powers_integral(np.array([1.0]), np.array([2.0]), same_end=True).round(6).tolist()  # 1/3 - 1/2
+    [[-0.166667]]
+    """
     a = exponent[:, None]
     if same_end:
         return 1 / (a + gammas) - 1 / (a + 1)
@@ -91,6 +120,11 @@ def _singular_against_powers(candidates: Candidates) -> Array:
 
 def assemble(candidates: Candidates, extension: Extension) -> tuple[Array, Array]:
     """Assemble the Schur complement and the moments of all candidates of a cell.
+
+    Parameters
+    ----------
+    candidates : the N candidate traces of the cell.
+    extension : harmonic extension of smooth data into a cell of the same aspect.
 
     Returns
     -------

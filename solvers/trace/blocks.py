@@ -1,5 +1,8 @@
 """Compiled block-tridiagonal solution of nine-point operators: inverses of the Schur complements, from both ends.
 
+Owns the direct solution on the coarsest grid of the coarse problem; operators and fields with ring as in
+``coarse_kernels``. One block is one row of n nodes.
+
 The rows of nodes are eliminated from the first and from the last towards a middle row (a twisted factorisation), so the
 two halves can be set up side by side. Inverses are computed in float64 and kept in float32.
 """
@@ -14,7 +17,7 @@ from .coarse_kernels import OPTIONS
 
 @njit(**OPTIONS)
 def invert(A):
-    """Invert a positive definite matrix in place by Gauss-Jordan elimination without pivoting."""
+    """Invert a positive definite matrix A (n, n) in place by Gauss-Jordan elimination without pivoting."""
     n = A.shape[0]
     row = np.empty(n)
     for k in range(n):
@@ -83,10 +86,19 @@ def _subtract_from_row(S, j, Y):
 
 
 @njit(**OPTIONS)
-def eliminate(S, G, middle, step):
-    """Eliminate rows from one end up to ``middle``; fill their inverses G (rows, n, ld) and return what is left of it.
+def eliminate(S: np.ndarray, G: np.ndarray, middle: int, step: int) -> np.ndarray:
+    """Eliminate rows from one end up to the middle row.
 
-    S (5, rows+2, n+2) with ring; ``step`` 1 from the first row, -1 from the last.
+    Parameters
+    ----------
+    S : (5, rows+2, n+2) float64 operator with ring.
+    G : (rows, n, n) float32, where the inverses of the eliminated rows' Schur complements are written.
+    middle : number of the row that is kept.
+    step : 1 from the first row, -1 from the last.
+
+    Returns
+    -------
+    (n, n) what the elimination subtracts from the block of the middle row.
     """
     rows, n = S.shape[1] - 2, S.shape[2] - 2
     Y = np.zeros((n, n))
@@ -108,8 +120,17 @@ def eliminate(S, G, middle, step):
 
 
 @njit(**OPTIONS)
-def finish(S, G, middle, first, second):
-    """Fill the inverse of the middle row's Schur complement."""
+def finish(S: np.ndarray, G: np.ndarray, middle: int, first: np.ndarray, second: np.ndarray) -> None:
+    """Fill in the inverse of the middle row's Schur complement.
+
+    Parameters
+    ----------
+    S : (5, rows+2, n+2) float64 operator with ring.
+    G : (rows, n, n) float32 inverses, changed at ``middle``.
+    middle : number of the row.
+    first : (n, n) result of :func:`eliminate` from the first row.
+    second : (n, n) result from the last row.
+    """
     Y = first + second
     _subtract_from_row(S, middle + 1, Y)
     invert(Y)
@@ -149,8 +170,18 @@ def _reduce_row(S, j, step, x, v):
 
 
 @njit(**OPTIONS)
-def solve(S, G, middle, b, x, V):
-    """Solve S x = b; b, x (rows+2, n+2) with ring, V (rows, n) work space for the reduced right-hand sides."""
+def solve(S: np.ndarray, G: np.ndarray, middle: int, b: np.ndarray, x: np.ndarray, V: np.ndarray) -> None:
+    """Solve S x = b.
+
+    Parameters
+    ----------
+    S : (5, rows+2, n+2) float32 operator with ring.
+    G : (rows, n, n) float32 inverses of all Schur complements.
+    middle : number of the row that was eliminated last.
+    b : (rows+2, n+2) right-hand side with ring.
+    x : (rows+2, n+2) solution with ring, written.
+    V : (rows, n) work space for the reduced right-hand sides.
+    """
     rows, n = S.shape[1] - 2, S.shape[2] - 2
     y = np.empty(n, b.dtype)
     for step in (1, -1):

@@ -1,10 +1,13 @@
 r"""Boundary data of the trace space: Dirichlet values on edges and vertices, fluxes through natural sides.
 
+Owns how Dirichlet and flux data are read (:func:`boundary_data`), their lift into the domain, and the energy of what
+the trace space does not hold of them.
+
 On every boundary edge the data are split into the linear part between the edge's ends, which the space has, and a
-rest b that vanishes there. Extended harmonically into the cell next to the edge, with zero on its three other edges,
-:math:`b = \sum_k b_k \sin k\pi s` has the energy :math:`\sum_k \tfrac{k\pi}{2}\coth(k\pi\alpha)\,b_k^2`, where α is
-the depth of that cell over the length of the edge. The edge functions that are nearest in this inner product are
-taken; the energy of what they leave bounds, times a, the change of the solution by the same data left out.
+remainder b that vanishes there. Extended harmonically into the cell next to the edge, with zero on its three other
+edges, :math:`b = \sum_k b_k \sin k\pi s` has the energy :math:`\sum_k \tfrac{k\pi}{2}\coth(k\pi\alpha)\,b_k^2`, where α
+is the depth of that cell over the length of the edge. b is replaced by the edge functions that are nearest in this
+inner product; the energy of the difference bounds, times a, the change of the solution by the same data left out.
 """
 
 from __future__ import annotations
@@ -78,8 +81,15 @@ def boundary_data(
     g : a number; a callable g(x, y) of arrays; nodal values on a grid that refines the raster, of which those on the
         boundary count; or one entry per side, as a mapping or in the order bottom, right, top, left: a number, a
         callable, or nodal values from left to right or from bottom to top.
-    natural : sides with a natural condition.
+    natural : sides with a natural condition, not all four.
     flux : natural side -> a du/dn, a number (default 0).
+    cell : reference cell of the raster.
+    a : (my, mx) coefficient.
+    size : (Ly, Lx) side lengths.
+
+    Returns
+    -------
+    The data as unknowns of the trace space.
 
     Raises
     ------
@@ -115,6 +125,19 @@ def extend(v: TraceVector, known: Collection[str]) -> None:
     functions are reproduced, so that a lift of the data is not much rougher than the solution.
 
     Reference: W. J. Gordon and C. A. Hall, Numer. Math. 21 (1973) 109-129.
+
+    Parameters
+    ----------
+    v : vector whose ``corners`` (my+1, mx+1) are set; its edges stay as they are.
+    known : sides whose vertices have their values, among "bottom", "right", "top", "left".
+
+    Examples
+    --------
+    >>> v = TraceVector.zeros((2, 2), 0)
+    >>> v.corners[:, 2] = 1.0
+    >>> extend(v, ["left", "right"])
+    >>> v.corners[1].tolist()
+    [0.0, 0.5, 1.0]
     """
     known = set(known)
     while known and len(known) < 4:
@@ -134,7 +157,17 @@ def extend(v: TraceVector, known: Collection[str]) -> None:
 
 
 def edge_line(v: TraceVector, side: str) -> tuple[Array, Array]:
-    """Return views of the edge coefficients (m, p) and the vertex values (m+1,) on a side of the domain."""
+    """Return views of the edge coefficients (m, p) and the vertex values (m+1,) on a side of the domain.
+
+    Parameters
+    ----------
+    v : trace vector without batch.
+    side : "bottom", "right", "top" or "left"; m is the number of cells along it.
+
+    Returns
+    -------
+    (m, p) coefficients and (m+1,) values, from left to right or from bottom to top; writing to them changes ``v``.
+    """
     if side in ("bottom", "top"):
         row = 0 if side == "bottom" else -1
         return v.level[row], v.corners[row]
@@ -148,7 +181,18 @@ def axis_of(side: str) -> int:
 
 
 def flux_moments(data: BoundaryData, cell: TraceCell, size: tuple[float, float]) -> TraceVector:
-    """Return the moments of the flux data with the trace functions."""
+    """Return the moments of the flux data with the trace functions.
+
+    Parameters
+    ----------
+    data : boundary data with fluxes a du/dn.
+    cell : reference cell of the raster.
+    size : (Ly, Lx) side lengths.
+
+    Returns
+    -------
+    A trace vector, zero away from natural sides.
+    """
     b = TraceVector.zeros(data.lift.cells, cell.modes)
     for side, value in data.flux.items():
         edges, vertices = edge_line(b, side)
@@ -161,6 +205,7 @@ def flux_moments(data: BoundaryData, cell: TraceCell, size: tuple[float, float])
 
 
 def _fluxes(flux: Mapping[str, float] | None, boundary: Boundary) -> dict[str, float]:
+    """Check the fluxes and return those that are not zero."""
     values = {side: float(value) for side, value in (flux or {}).items()}
     for side, value in values.items():
         if side not in boundary.natural:
@@ -191,6 +236,7 @@ def _side_of(g: Data, side: str, shape: tuple[int, int]) -> Any:
 
 
 def _per_side(g: Data, fixed: list[str], shape: tuple[int, int]) -> dict[str, Any]:
+    """Return what is given on each Dirichlet side."""
     if isinstance(g, Mapping) and set(g) - set(SIDES):
         raise InvalidProblem(f"g has entries {sorted(set(g) - set(SIDES))}; the sides are {', '.join(SIDES)}.")
     return {side: _side_of(g, side, shape) for side in fixed}
@@ -244,10 +290,10 @@ def _write(lift: TraceVector, roots: Array, side: str, values: Array, cell: Trac
     edges, vertices = edge_line(lift, side)
     vertices[:-1], vertices[1:] = values[:, 0], values[:, -1]
     points = np.linspace(0, 1, values.shape[1]) if uniform else lobatto(DEGREE)
-    rest = values - values[:, :1] * (1 - points) - values[:, -1:] * points
-    if np.abs(rest).max() <= 4e-16 * np.abs(values).max():
+    remainder = values - values[:, :1] * (1 - points) - values[:, -1:] * points
+    if np.abs(remainder).max() <= 4e-16 * np.abs(values).max():
         return
     fit = EdgeFit.of(cell, axis_of(side), points if not uniform else values.shape[1] - 1)
-    edges[:] = fit.coefficients(rest[:, 1:-1])
+    edges[:] = fit.coefficients(remainder[:, 1:-1])
     cells = {"bottom": roots[0], "top": roots[-1], "left": roots[:, 0], "right": roots[:, -1]}[side]
-    cells += np.sqrt(fit.left_out(rest[:, 1:-1]))
+    cells += np.sqrt(fit.remainder_energies(remainder[:, 1:-1]))

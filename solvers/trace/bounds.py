@@ -1,5 +1,7 @@
 r"""Guaranteed bounds from a field and a flux: the hypercircle of Prager and Synge.
 
+Owns every guaranteed number about the PDE's solution: :class:`Bounds` and the flux of a pressure drop.
+
 For v with the Dirichlet data of u and q with divergence -f and the given flow through natural sides,
 
 .. math:: |||u - v|||^2 + \int |q - a\nabla u|^2/a = \int |q - a\nabla v|^2/a .
@@ -8,6 +10,8 @@ The right side is integrated cell by cell. In a cell q and :math:`a\nabla v` are
 extensions, so it is a quadratic form in their coefficients. The load's oscillation and Dirichlet data outside the
 trace space add their own terms by the triangle inequality. Rounding and the accuracy of the reference cell (1e-9 and
 better) are not part of the bounds.
+
+Reference: W. Prager and J. L. Synge, Quart. Appl. Math. 5 (1947) 241-269.
 """
 
 from __future__ import annotations
@@ -32,16 +36,17 @@ ROUND_OFF = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
-    r"""Guaranteed bounds of one field.
+    r"""Guaranteed bounds of one field against the PDE's solution u.
 
     Attributes
     ----------
-    error : upper bound of the energy norm of the error.
-    relative_error : of that over the energy norm of the solution; inf if nothing is known about it.
+    error : upper bound of the energy norm of the field's error.
+    relative_error : upper bound of that over the energy norm of u; inf if nothing is known about it.
     energy : lower and upper bound of :math:`\int a|\nabla u|^2`.
     indicator : (my, mx) contributions of the cells; the root of the sum of their squares is the error bound without
         oscillation and boundary terms.
-    oscillation, boundary : what the load's oscillation and Dirichlet data outside the trace space add to ``error``.
+    oscillation : what the load's part outside the linear polynomials adds to ``error``.
+    boundary : what Dirichlet data outside the trace space add to ``error``.
     """
 
     error: float
@@ -53,7 +58,17 @@ class Bounds:
 
 
 def bounds_of(field: TraceField, flux: DualFlux) -> Bounds:
-    """Return the bounds that a field and a flux for the same problem and load give."""
+    """Return the bounds that a field and a flux give.
+
+    Parameters
+    ----------
+    field : field with the Dirichlet data of the problem.
+    flux : flux for the same problem and load.
+
+    Returns
+    -------
+    Bounds of the field's error and of the solution's energy.
+    """
     problem = field.problem
     indicator = np.sqrt(np.maximum(cell_gaps(field, flux), 0.0))
     gap = float(np.linalg.norm(indicator))
@@ -73,7 +88,7 @@ def bounds_of(field: TraceField, flux: DualFlux) -> Bounds:
 
 
 def cell_gaps(field: TraceField, flux: DualFlux) -> Array:
-    r"""Return :math:`\int_K |q - a\nabla v|^2/a` of every cell (my, mx)."""
+    r"""Return :math:`\int_K |q - a\nabla v|^2/a` of every cell (my, mx), v the field, q the flux, of one problem."""
     problem, cell = field.problem, field.cell
     f = field.source.coefficients
     mixed = np.einsum("mji,mn,nji->ji", f, cell.particular, field.interior, optimize=True) * field.sides[1] ** 2
@@ -96,8 +111,13 @@ def energy_bounds(field: TraceField, gap: float, extra: float) -> tuple[float, f
 
     Parameters
     ----------
-    gap : bound of the error for the projected data.
-    extra : bound of what the projections change.
+    field : the field v.
+    gap : bound of the energy norm of u - v, u for the projected data.
+    extra : bound of what the projections of load and Dirichlet data change, in the energy norm.
+
+    Returns
+    -------
+    (lower, upper).
     """
     problem, energy = field.problem, field.energy
     if problem.data.homogeneous:
@@ -113,12 +133,27 @@ def energy_bounds(field: TraceField, gap: float, extra: float) -> tuple[float, f
 
 
 def without_load(field: TraceField) -> bool:
-    """Whether neither a load nor a flux acts."""
-    return not (field.source.coefficients.any() or field.source.rest.any() or field.problem.data.flux)
+    """Return whether neither a load nor a flux acts."""
+    return not (field.source.coefficients.any() or field.source.remainder.any() or field.problem.data.flux)
 
 
 def drop_flux_bounds(field: TraceField, side: str) -> tuple[float, float]:
-    """Bound the flux through a side for a pressure drop: see :meth:`TraceField.side_flux_bounds`."""
+    """Bound the flux through a side for a pressure drop.
+
+    Parameters
+    ----------
+    field : solution without load between two opposite Dirichlet sides.
+    side : one of these sides.
+
+    Returns
+    -------
+    (lower, upper): the energy bounds over the drop.
+
+    Raises
+    ------
+    InvalidProblem
+        If there is a load or a flux, or the Dirichlet data are not two constants on opposite sides.
+    """
     levels = field.problem.data.levels
     opposite = {"left": "right", "right": "left", "bottom": "top", "top": "bottom"}
     if side not in levels or set(levels) != {side, opposite.get(side)} or not without_load(field):

@@ -1,5 +1,7 @@
 """Choose the exponents of the corner functions from the values of the medium.
 
+Owns what a medium asks of its reference cell: exponents, number of functions per edge, number of bubbles.
+
 Where cells with values a and b meet in a vertex, the solution is a sum of r^gamma times a function of the angle. For
 two values with contrast c the exponents are known in closed form; for any values they are spread over the range that
 the contrast allows. See Kellogg, "On the Poisson equation with intersecting interfaces" (1974).
@@ -23,7 +25,15 @@ _STEPS_PER_DECADE = 4
 
 
 def crossing_exponent(contrast: float) -> float:
-    """Return gamma_0 = (4/pi) atan(contrast^-1/2), the smallest exponent where four cells alternate.
+    """Return gamma_0 = (4/pi) atan(contrast^-1/2), the smallest exponent where four cells alternate (Kellogg 1974).
+
+    Parameters
+    ----------
+    contrast : ratio of the larger to the smaller value, at least 1.
+
+    Returns
+    -------
+    The exponent, in (0, 1]: near the vertex the solution is like r^gamma_0.
 
     Examples
     --------
@@ -44,7 +54,16 @@ def two_value_exponents(contrast: float, below: float) -> tuple[float, ...]:
     Parameters
     ----------
     contrast : ratio of the larger to the smaller value, above 1.
-    below : only exponents smaller than this.
+    below : only exponents smaller than this, at most 6.
+
+    Returns
+    -------
+    Exponents above 0, ascending, rounded to 12 digits.
+
+    Examples
+    --------
+    >>> [round(g, 3) for g in two_value_exponents(100.0, 2.0)]
+    [0.127, 0.674, 1.326, 1.873]
     """
     alternating = crossing_exponent(contrast)
     single = 2 / math.pi * math.acos((contrast - 1) / (2 * (contrast + 1)))
@@ -53,18 +72,58 @@ def two_value_exponents(contrast: float, below: float) -> tuple[float, ...]:
 
 
 def any_value_exponents(contrast: float) -> tuple[float, ...]:
-    """Spread nine exponents over [gamma_0(contrast), 0.98] and seven over [1.1, 2.9]."""
+    """Spread nine exponents over [gamma_0(contrast), 0.98] and seven over [1.1, 2.9].
+
+    Parameters
+    ----------
+    contrast : ratio of the largest to the smallest value, above 1.
+
+    Returns
+    -------
+    Sixteen exponents, ascending, rounded to 12 digits.
+    """
     low = np.linspace(min(crossing_exponent(contrast), 0.9), 0.98, 9)
     return tuple(float(g) for g in np.round(np.concatenate([low, np.linspace(1.1, 2.9, 7)]), 12))
 
 
 def default_modes(A: ArrayLike) -> int:
-    """Return the number of functions per edge: 6 for media with at most two values, else 8."""
+    """Return the number of functions per edge: 6 for media with at most two values, else 8.
+
+    Parameters
+    ----------
+    A : coefficient, any shape, positive and finite.
+
+    Returns
+    -------
+    The number p.
+
+    Raises
+    ------
+    NotCoercive
+        If a value is not positive.
+    InvalidProblem
+        If a value is not finite or there is none.
+
+    Examples
+    --------
+    >>> default_modes([1.0, 5.0]), default_modes([1.0, 5.0, 25.0])
+    (6, 8)
+    """
     return _TWO_VALUES_MODES if len(_values(A)) <= 2 else _ANY_VALUES_MODES
 
 
 def default_bubbles(exponents: tuple[float, ...], modes: int) -> int:
-    """Return the number of polynomial bubbles among the candidates of one edge: 4 with the larger set, else 2."""
+    """Return the number of polynomial bubbles among the candidates of one edge.
+
+    Parameters
+    ----------
+    exponents : exponents of the powers among the candidates.
+    modes : functions per edge that will be kept.
+
+    Returns
+    -------
+    4 with the larger set of exponents (some above 3, at least 10 modes), else 2.
+    """
     return 4 if modes >= _RICH_SET and any(g > 3 for g in exponents) else 2
 
 

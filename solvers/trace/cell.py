@@ -1,7 +1,8 @@
 """The reference cell of the trace space: harmonic extensions of a few functions per edge, integrated exactly.
 
-`trace_cell` reduces the candidate traces of corner.py to the few that carry most of their energy, and keeps the result
-in memory and in the user's cache folder. See `TraceCell` for what a solver needs from it.
+Owns :class:`TraceCell`, an element of the trace space after static condensation (its stiffness matrix is the Schur
+complement on the cell's boundary), and :func:`trace_cell`, which reduces the candidate traces of corner.py to the few
+that carry most of their energy and keeps the result in memory and in the user's cache folder.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InvalidProblem
-from . import store
+from . import cell_cache
 from .assembly import assemble
 from .candidates import default_bubbles
 from .corner import Candidates, CornerFunctions
@@ -35,18 +36,31 @@ class TraceCell:
     """Trace functions of a cell of width 1 and height `aspect`, and integrals of their harmonic extensions.
 
     The n = 4p + 4 degrees of freedom are ``[bottom p | top p | left p | right p | corners (0,0), (0,1), (1,0), (1,1)]``
-    with corners (iy, ix). The functions of an edge vanish at its ends, are parametrised by s in [0, 1] from left to
-    right or from bottom to top, and are either even or odd about s = 1/2. A corner function is linear on its two
-    edges. H phi_k is the harmonic extension of trace function k into the cell; psi_m, m = 0, 1, 2, solves
-    -laplace psi_m = g_m with g = 1, xi, eta and zero boundary values. Local coordinates (xi, eta) are in [0, 1]^2.
+    with corners (iy, ix): the order of ``substructuring.condensation.CellLayout``, p functions for an edge's nodes::
+
+            4p+2 ──── top: p … 2p-1 ───── 4p+3
+              │                             │
+        left: 2p … 3p-1           right: 3p … 4p-1
+              │                             │
+             4p ──── bottom: 0 … p-1 ───── 4p+1
+
+    The functions of an edge vanish at its ends, are parametrised by s in [0, 1] from left to right or from bottom to
+    top, and are even or odd about s = 1/2. A corner function is 1 at its corner and linear on the two edges there.
+    H phi_k is the harmonic extension of trace function k into the cell; psi_m, m = 0, 1, 2, solves -laplace psi_m = g_m
+    with g = 1, xi, eta and zero boundary values. Local coordinates (xi, eta) are in [0, 1]^2.
 
     Attributes
     ----------
-    modes : number p of functions per edge. aspect : height / width.
-    stiffness : (n, n), integrals of grad(H phi_k) . grad(H phi_l): the Schur complement of the cell.
-    moments : (3, n), integrals of g_m H phi_k over the cell. particular : (3, 3), grad psi_i . grad psi_j.
-    edge_moments : (2, 3, p), integrals of s^q phi_k(s) over [0, 1], q = 0, 1, 2; first index as `axis`.
-    exponents, bubbles : the candidates. basis : (2, E, p) candidates to functions of an edge, by axis.
+    modes : number p of functions per edge.
+    aspect : height / width.
+    stiffness : (n, n) integrals of grad(H phi_k) . grad(H phi_l): the Schur complement of the cell for coefficient 1.
+    moments : (3, n) integrals of g_m H phi_k over the cell.
+    particular : (3, 3) integrals of grad psi_i . grad psi_j, which are those of g_i psi_j.
+    edge_moments : (2, 3, p) integrals of s^q phi_k(s) over [0, 1], q = 0, 1, 2; first index 0 for horizontal, 1 for
+        vertical edges.
+    exponents : exponents gamma of the corner functions among the candidates, ascending.
+    bubbles : number of polynomial candidates per edge.
+    basis : (2, E, p) the functions of an edge as combinations of its E candidates; first index as in edge_moments.
     asymmetry : largest difference of the Schur complement of the candidates to its transpose before symmetrising,
         relative to its largest entry: the accuracy of the boundary integrals.
     """
@@ -64,16 +78,40 @@ class TraceCell:
 
     @property
     def size(self) -> int:
-        """Number n of degrees of freedom."""
+        """Number n = 4p + 4 of degrees of freedom."""
         return 4 * self.modes + 4
 
     def edge_values(self, s: ArrayLike, axis: int) -> Array:
-        """Evaluate the functions of a horizontal (axis 0) or vertical (axis 1) edge at s in [0, 1]: (len(s), p)."""
+        """Evaluate the p functions of an edge.
+
+        Parameters
+        ----------
+        s : (P,) points in [0, 1] along the edge, or one number.
+        axis : 0 for a horizontal edge, 1 for a vertical one.
+
+        Returns
+        -------
+        (P, p) values.
+        """
         t = np.atleast_1d(np.asarray(s, dtype=float))
         return edge_candidates(t, self._gammas, self.bubbles).T @ self.basis[axis]
 
     def values(self, points: ArrayLike) -> Array:
-        """Evaluate all H phi_k, then the three psi, at local points (P, 2): (P, n + 3)."""
+        """Evaluate all H phi_k, then the three psi.
+
+        Parameters
+        ----------
+        points : (P, 2) local coordinates (xi, eta) in [0, 1]^2.
+
+        Returns
+        -------
+        (P, n + 3) values.
+
+        Raises
+        ------
+        InvalidProblem
+            If the array has another shape or a point lies outside the cell.
+        """
         P = self._points(points)
         out = np.zeros((len(P), self.size + 3))
         for _, columns, C, functions, X, Y, _ in self._corners(P):
@@ -81,9 +119,22 @@ class TraceCell:
         return out + self._smooth_part(P)[0]
 
     def gradients(self, points: ArrayLike) -> Array:
-        """Evaluate the gradients of `values` in physical coordinates (width 1, height `aspect`): (P, 2, n + 3).
+        """Evaluate the gradients of `values` in physical coordinates (width 1, height `aspect`).
 
         They are unbounded in the corners of the cell if an exponent is below 1; there the result is huge but finite.
+
+        Parameters
+        ----------
+        points : (P, 2) local coordinates (xi, eta) in [0, 1]^2.
+
+        Returns
+        -------
+        (P, 2, n + 3) derivatives d/dx, then d/dy.
+
+        Raises
+        ------
+        InvalidProblem
+            If the array has another shape or a point lies outside the cell.
         """
         P = self._points(points)
         out = np.zeros((len(P), 2, self.size + 3))
@@ -135,17 +186,19 @@ class TraceCell:
         return np.concatenate([-self._extension.extend(reduced), self._extension.particular])
 
     def _points(self, points: ArrayLike) -> Array:
+        """Return local points as an array (P, 2) after checks."""
         P = np.asarray(points, dtype=float)
         if P.ndim != 2 or P.shape[1] != 2 or not ((P >= 0) & (P <= 1)).all():
             raise InvalidProblem(f"points must be (P, 2) local coordinates in [0, 1], got an array {P.shape}")
         return P
 
     def _power_rows(self, axis: int, flip: bool) -> Array:
+        """Return the rows (G, p) of the basis that belong to the powers from one end of an edge."""
         G = len(self.exponents)
         return self.basis[axis, G * flip : G * flip + G]
 
     def _corners(self, P: Array) -> list[tuple[int, slice, Array, CornerFunctions, Array, Array, tuple[int, int]]]:
-        """List axis, degrees of freedom, basis, corner functions, their coordinates and signs for all eight corners."""
+        """List axis, degrees of freedom, basis, corner functions, coordinates and signs for both ends of every edge."""
         out = []
         for edge in range(4):
             axis, p = edge // 2, self.modes
@@ -224,11 +277,16 @@ def trace_cell(exponents: tuple[float, ...], modes: int, aspect: float = 1.0, bu
 
     Parameters
     ----------
-    exponents : exponents gamma > 0 of the corner functions, see `candidates.exponents_for`.
-    modes : number of functions per edge that are kept.
+    exponents : exponents gamma of the corner functions, in (0, 8], see `candidates.exponents_for`.
+    modes : number of functions per edge that are kept, 1 … 24.
     aspect : height / width of the cell, between 1/16 and 16.
     bubbles : number of polynomial candidates per edge (default 2, or 4 with the larger set of exponents). If there
         are fewer independent candidates than modes, more are added.
+
+    Returns
+    -------
+    The cell, with the exponents rounded to 12 digits; those next to 1 or to an even integer are left out, since their
+    traces are zero or polynomials.
 
     Raises
     ------
@@ -258,12 +316,13 @@ def trace_cell(exponents: tuple[float, ...], modes: int, aspect: float = 1.0, bu
 
 @lru_cache(maxsize=32)
 def _cached(exponents: tuple[float, ...], modes: int, aspect: float, bubbles: int) -> TraceCell:
+    """Return the cell of checked arguments, whose text is the key in the cache folder."""
     key = f"{exponents} {modes} {aspect} {bubbles}"
-    stored = store.load(key)
+    stored = cell_cache.load(key)
     if stored is not None:
         return _from_arrays(stored)
     cell = _build(exponents, modes, aspect, bubbles)
-    store.save(key, _to_arrays(cell))
+    cell_cache.save(key, _to_arrays(cell))
     return cell
 
 

@@ -1,4 +1,7 @@
-"""Preconditioned conjugate gradients for a batch of problems, stopped by an estimate of the energy error."""
+"""Preconditioned conjugate gradients for a batch of problems, stopped by an estimate of the energy error.
+
+Owns the iteration; vectors, products and preconditioner belong to an :class:`Operations`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from .layout import TraceVector
 class Operations(Protocol):
     """Vectors x (solution), r (residual), q (direction), z (preconditioned residual), and what is done to them.
 
-    Scalars are numpy arrays, one number per problem of the batch.
+    A is the matrix, B the preconditioner. Scalars are numpy arrays (B,), one number per problem of the batch.
     """
 
     def apply(self, x: TraceVector) -> TraceVector:
@@ -26,11 +29,11 @@ class Operations(Protocol):
         ...
 
     def residual_product(self) -> np.ndarray:
-        """Set z = B r and return r·z."""
+        """Set z = B r and return r·z, one number per problem."""
         ...
 
     def direction(self, beta: np.ndarray) -> np.ndarray:
-        """Set q = z + beta q and return q·Aq."""
+        """Set q = z + beta q and return q·Aq, one number per problem."""
         ...
 
     def advance(self, alpha: np.ndarray) -> None:
@@ -38,12 +41,12 @@ class Operations(Protocol):
         ...
 
     def work(self) -> np.ndarray:
-        """Return b·x; called only if there was a start."""
+        """Return b·x, one number per problem; called only if there was a start."""
         ...
 
     @property
     def x(self) -> TraceVector:
-        """The solution; it shares no memory with the iteration."""
+        """Solution; it shares no memory with the iteration."""
         ...
 
 
@@ -68,6 +71,7 @@ def iterate(
     ----------
     ops : after ``begin``.
     tolerance : of the relative energy error.
+    max_steps : largest number of steps.
     started : whether the start was not zero.
     energy : squared energy norm the error is relative to; None: the solution's.
 

@@ -1,10 +1,9 @@
 """The coarse problem of the Schwarz method: Q1 on the cells, with the harmonic (bilinear) vertex functions.
 
-A V-cycle with two Chebyshev steps before and after, black-box interpolation (J. Dendy, *Black box multigrid*, 1982) to
-half the grid, and there an exact solution. Contrast does its harm below half the pixel grid, where no smoother mends
-it; so nothing is approximated there. Only rasters with a short side above twice ``MAX_BLOCK`` cells are coarsened
-further: the exact solution would take longer than all else.
-This is the compiled version; ``coarse_twin`` does the same in torch.
+Owns the compiled V-cycle: two Chebyshev steps before and after, black-box interpolation (J. Dendy, *Black box
+multigrid*, 1982) to half the grid, and there a direct solution. Contrast does its harm below half the pixel grid, where
+no smoother mends it; so nothing is approximated there. Only rasters with a short side above twice ``MAX_BLOCK`` cells
+are coarsened further: the direct solution would take longer than all else. ``coarse_twin`` does the same in torch.
 """
 
 from __future__ import annotations
@@ -41,18 +40,22 @@ class _Level:
 
 
 def _mask(cells: tuple[int, int], boundary: Boundary) -> np.ndarray:
+    """Return 1 at free and 0 at fixed vertices of my x mx cells, (my+1, mx+1) float32."""
     j0, j1, i0, i1 = boundary.ranges(cells)
     mask = np.zeros((cells[0] + 1, cells[1] + 1), np.float32)
     mask[j0:j1, i0:i1] = 1
     return mask
 
 
-class ExactSolution:
+class DirectSolver:
     """Direct solution of a nine-point operator with ring, block by block along its long side.
+
+    Set up in three parts, so that both halves may be eliminated side by side: :meth:`eliminate` twice, then
+    :meth:`join`.
 
     Parameters
     ----------
-    S : (5, ny+3, nx+3) operator, fixed nodes with identity rows.
+    S : (5, ny+3, nx+3) operator as in ``coarse_kernels``, fixed nodes with identity rows.
     """
 
     def __init__(self, S: np.ndarray):
@@ -62,23 +65,37 @@ class ExactSolution:
         rows, n = S.shape[1] - 2, S.shape[2] - 2
         self.middle = rows // 2
         self.G = np.empty((rows, n, n), np.float32)
-        self.S64: np.ndarray | None = S
+        self.S64 = S
         self.S = S.astype(np.float32)
         self.b, self.x = np.zeros((2, rows + 2, n + 2), np.float32)
         self.work = np.empty((rows, n), np.float32)
-        self.left: list[np.ndarray] = []
 
     def eliminate(self, step: int) -> np.ndarray:
-        """Eliminate the rows of one half (step 1 or -1), independent of the other; return what :meth:`join` needs."""
+        """Eliminate the rows of one half, independent of the other.
+
+        Parameters
+        ----------
+        step : 1 for the first half, -1 for the last.
+
+        Returns
+        -------
+        The half's contribution to the Schur complement of the middle row, which :meth:`join` needs.
+        """
         return blocks.eliminate(self.S64, self.G, self.middle, step)
 
     def join(self, first: np.ndarray, second: np.ndarray) -> None:
-        """Finish the set-up with the results of both halves."""
+        """Finish the set-up.
+
+        Parameters
+        ----------
+        first : (n, n) what :meth:`eliminate` returned for step 1.
+        second : (n, n) what it returned for step -1.
+        """
         blocks.finish(self.S64, self.G, self.middle, first, second)
-        self.S64 = None
+        del self.S64  # only the set-up needs double precision
 
     def solve(self, b: np.ndarray, x: np.ndarray) -> None:
-        """Set x to the solution for b, (ny+3, nx+3) with ring."""
+        """Set x to the solution for b, both (ny+3, nx+3) float32 with ring."""
         if self.transposed:
             self.b[:] = b.T
             blocks.solve(self.S, self.G, self.middle, self.b, self.x, self.work)
@@ -88,12 +105,13 @@ class ExactSolution:
 
 
 class CoarseSolver:
-    """Set up in float64, cycle in float32.
+    """V-cycle for the vertex functions: set up in float64, cycle in float32.
 
     Parameters
     ----------
     a : (my, mx) coefficients.
     element : (4, 4) matrix of the vertex functions of a cell with a = 1.
+    boundary : which vertices are free; not periodic.
     workers : for the set-up.
     """
 
@@ -116,12 +134,13 @@ class CoarseSolver:
         if self.singular:  # one vertex is held; the moments of constants vanish
             _hold_first(S)
             self.masks[-1][0, 0] = 0
-        self.exact = ExactSolution(S)
+        self.exact = DirectSolver(S)
         halves = workers.together([partial(self.exact.eliminate, step) for step in (1, -1)])
         self.exact.join(*halves)
         self.b, self.x = np.zeros((2, *S.shape[1:]), np.float32)
 
     def _level(self, S: np.ndarray, weights: tuple[np.ndarray, ...], bound: float) -> _Level:
+        """Build a grid of the cycle in float32."""
         D = np.zeros(S.shape[1:], np.float32)
         D[1:-1, 1:-1] = self.masks[-1] / S[0, 1:-1, 1:-1]
         b, x, r, d = (np.zeros(S.shape[1:], np.float32) for _ in range(4))
@@ -130,11 +149,20 @@ class CoarseSolver:
 
     @property
     def right_side(self) -> np.ndarray:
-        """Where the moments go before :meth:`cycle`: (my+3, mx+3) float32 with ring."""
+        """Where the moments are written before :meth:`cycle`: (my+3, mx+3) float32 with ring."""
         return self.levels[0].b
 
     def cycle(self, depth: int = 0) -> np.ndarray:
-        """Return an approximate solution for :attr:`right_side`, (my+3, mx+3) float32 with ring."""
+        """Return an approximate solution for :attr:`right_side` by one V-cycle.
+
+        Parameters
+        ----------
+        depth : level to begin on; 0 is the raster.
+
+        Returns
+        -------
+        (my+3, mx+3) float32 with ring, work space of this object: overwritten by the next cycle.
+        """
         level = self.levels[depth]
         last = depth + 1 == len(self.levels)
         b = self.b if last else self.levels[depth + 1].b
@@ -153,6 +181,6 @@ class CoarseSolver:
 
 
 def _hold_first(S: np.ndarray) -> None:
-    """Give node (0, 0) an identity row, in place."""
+    """Give node (0, 0) an identity row, in place: constants are then not in the kernel."""
     S[0, 1, 1] = 1
     S[1, 1, 1] = S[2, 1, 1] = S[3, 1, 1] = 0

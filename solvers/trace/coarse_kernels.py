@@ -1,8 +1,11 @@
-"""Compiled parts of the coarse problem: black-box coarsening, Chebyshev smoothing, block-tridiagonal solution.
+"""Compiled parts of the coarse problem: black-box coarsening, Chebyshev smoothing, transfers.
 
-Nodal arrays carry one ring of zeros: node (j, i) is at [j+1, i+1]. A symmetric nine-point operator is stored as
-(5, ...): couplings of a node with itself, east, north, north-east, and (index 4) of its east with its north neighbour.
-Coarse nodes have the indices (jc, ic).
+Owns the storage of nine-point operators and nodal fields with a ring, and the interpolation weights.
+
+Nodal arrays (ny+3, nx+3) carry one ring of zeros: node (j, i) is at [j+1, i+1]. A symmetric nine-point operator S is
+stored as (5, ny+3, nx+3): couplings of a node with itself, east, north, north-east, and (index 4) of its east with its
+north neighbour. Coarse nodes have the indices (jc, ic). Interpolation weights ``Wx (Ny+1, Nx)``, ``Wy (Ny, Nx+1)``,
+``Wc (Ny, Nx, 4)`` are those of :func:`weights`, for Ny x Nx patches of 2 x 2 cells.
 
 All functions release Python's lock and run on one thread.
 """
@@ -20,7 +23,7 @@ OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"r
 
 @njit(**OPTIONS)
 def pixel_elements(a, element):
-    """Return element matrices (ny, nx, 4, 4) of cells with coefficients a (ny, nx)."""
+    """Return element matrices (ny, nx, 4, 4) of cells with coefficients a (ny, nx), ``element`` (4, 4) for a = 1."""
     ny, nx = a.shape
     K = np.empty((ny, nx, 4, 4))
     for j in range(ny):
@@ -72,16 +75,21 @@ def _inner_weights(S, Wx, Wy, j, i, jc, ic, w):
 
 
 @njit(**OPTIONS)
-def weights(S):
+def weights(S: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return black-box interpolation weights from the nodes with even numbers (and the last) of a grid.
+
+    With an odd number of cells the last patch is one cell wide: its middle is its right end. See J. Dendy, *Black box
+    multigrid*, J. Comput. Phys. 48 (1982).
+
+    Parameters
+    ----------
+    S : (5, ny+3, nx+3) operator.
 
     Returns
     -------
-    Wx (Ny+1, Nx) : weight of the left end at the middle of horizontal edges.
-    Wy (Ny, Nx+1) : weight of the lower end at the middle of vertical edges.
-    Wc (Ny, Nx, 4) : weights of the corners at the middle of a patch.
-
-    With an odd number of cells the last patch is one cell wide: its middle is its right end.
+    Wx : (Ny+1, Nx) weight of the left end at the middle of horizontal edges.
+    Wy : (Ny, Nx+1) weight of the lower end at the middle of vertical edges.
+    Wc : (Ny, Nx, 4) weights of the corners at the middle of a patch.
     """
     ny, nx = S.shape[1] - 3, S.shape[2] - 3
     Ny, Nx = (ny + 1) // 2, (nx + 1) // 2
@@ -116,8 +124,20 @@ def weights(S):
 
 
 @njit(**OPTIONS)
-def galerkin(K, Wx, Wy, Wc):
-    """Return the element matrices of the patches, the sum over their cells of P^T K P: (Ny, Nx, 4, 4)."""
+def galerkin(K: np.ndarray, Wx: np.ndarray, Wy: np.ndarray, Wc: np.ndarray) -> np.ndarray:
+    """Return the element matrices of the patches, the sum over their cells of P^T K P.
+
+    Parameters
+    ----------
+    K : (ny, nx, 4, 4) element matrices.
+    Wx : (Ny+1, Nx) interpolation weights along x.
+    Wy : (Ny, Nx+1) interpolation weights along y.
+    Wc : (Ny, Nx, 4) interpolation weights inside.
+
+    Returns
+    -------
+    (Ny, Nx, 4, 4) matrices.
+    """
     ny, nx = K.shape[:2]
     Ny, Nx = Wc.shape[:2]
     coarse = np.zeros((Ny, Nx, 4, 4))
@@ -156,7 +176,7 @@ def galerkin(K, Wx, Wy, Wc):
 
 @njit(**OPTIONS)
 def fix(S, j0, j1, i0, i1):
-    """Give the nodes outside rows [j0, j1) and columns [i0, i1) an identity row, in place."""
+    """Give the nodes outside rows [j0, j1) and columns [i0, i1) of S (5, ny+3, nx+3) an identity row, in place."""
     ny, nx = S.shape[1] - 3, S.shape[2] - 3
     for j in range(ny + 1):
         for i in range(nx + 1):
@@ -172,7 +192,7 @@ def fix(S, j0, j1, i0, i1):
 
 @njit(**OPTIONS)
 def residual(S, b, x, r):
-    """Set r = b - S x."""
+    """Set r = b - S x, for S (5, ny+3, nx+3) and fields (ny+3, nx+3); the ring stays as it is."""
     for j in range(1, x.shape[0] - 1):
         for i in range(1, x.shape[1] - 1):
             r[j, i] = b[j, i] - (
@@ -185,8 +205,29 @@ def residual(S, b, x, r):
 
 
 @njit(**OPTIONS)
-def smooth(S, D, b, x, r, d, bound, from_zero):
-    """Two Chebyshev steps for S x = b with the inverse diagonal D (zero at fixed nodes); r and d are work space."""
+def smooth(
+    S: np.ndarray,
+    D: np.ndarray,
+    b: np.ndarray,
+    x: np.ndarray,
+    r: np.ndarray,
+    d: np.ndarray,
+    bound: float | np.float32,
+    from_zero: bool,
+) -> None:
+    """Take two Chebyshev steps for S x = b, in place.
+
+    Parameters
+    ----------
+    S : (5, ny+3, nx+3) operator.
+    D : (ny+3, nx+3) inverse diagonal, zero at fixed nodes.
+    b : (ny+3, nx+3) moments.
+    x : (ny+3, nx+3) iterate, overwritten.
+    r : (ny+3, nx+3) work space.
+    d : (ny+3, nx+3) work space.
+    bound : upper bound of the spectrum of D S; the steps damp [bound / WINDOW, bound].
+    from_zero : whether x counts as zero before.
+    """
     one = D[0, 0] * 0 + 1
     theta, delta = 0.5 * (bound + bound / WINDOW), 0.5 * (bound - bound / WINDOW)
     ratio = delta / theta
@@ -214,8 +255,20 @@ def smooth(S, D, b, x, r, d, bound, from_zero):
 
 
 @njit(**OPTIONS)
-def restrict(r, Wx, Wy, Wc, free, coarse):
-    """Set ``coarse`` to the transpose of the interpolation times r, zero where ``free`` (coarse nodes) is zero."""
+def restrict(
+    r: np.ndarray, Wx: np.ndarray, Wy: np.ndarray, Wc: np.ndarray, free: np.ndarray, coarse: np.ndarray
+) -> None:
+    """Set ``coarse`` to the transpose of the interpolation times r.
+
+    Parameters
+    ----------
+    r : (ny+3, nx+3) fine moments.
+    Wx : (Ny+1, Nx) interpolation weights along x.
+    Wy : (Ny, Nx+1) interpolation weights along y.
+    Wc : (Ny, Nx, 4) interpolation weights inside.
+    free : (Ny+1, Nx+1) coarse nodes, zero where they are fixed.
+    coarse : (Ny+3, Nx+3) coarse moments, written.
+    """
     ny, nx = r.shape[0] - 3, r.shape[1] - 3
     Ny, Nx = Wc.shape[:2]
     for jc in range(Ny + 1):
@@ -245,8 +298,17 @@ def restrict(r, Wx, Wy, Wc, free, coarse):
 
 
 @njit(**OPTIONS)
-def prolong(x, Wx, Wy, Wc, coarse):
-    """Add the interpolation of ``coarse`` to x."""
+def prolong(x: np.ndarray, Wx: np.ndarray, Wy: np.ndarray, Wc: np.ndarray, coarse: np.ndarray) -> None:
+    """Add the interpolation of ``coarse`` to x.
+
+    Parameters
+    ----------
+    x : (ny+3, nx+3) fine values, changed in place.
+    Wx : (Ny+1, Nx) interpolation weights along x.
+    Wy : (Ny, Nx+1) interpolation weights along y.
+    Wc : (Ny, Nx, 4) interpolation weights inside.
+    coarse : (Ny+3, Nx+3) coarse values.
+    """
     ny, nx = x.shape[0] - 3, x.shape[1] - 3
     Ny, Nx = Wc.shape[:2]
     for jc in range(Ny + 1):

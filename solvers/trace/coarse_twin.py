@@ -1,7 +1,7 @@
 """The coarse problem of the Schwarz method in torch: the same V-cycle as ``coarse``, batched, on any device.
 
-A periodic raster is one ring; black-box coarsening is written for rasters with an edge, so there the Q1 problem is
-factorised as it is (scipy, on the CPU).
+Owns black-box interpolation as a tensor and the coarse problem of periodic rasters. These are one ring; black-box
+coarsening is written for rasters with an edge, so there the Q1 problem is factorised as it is (scipy, on the CPU).
 """
 
 from __future__ import annotations
@@ -33,8 +33,13 @@ def _stencil(K: Tensor) -> Stencil:
 class Interpolation:
     """Black-box interpolation from the nodes with even numbers (and the last); see ``coarse_kernels.weights``.
 
+    Parameters
+    ----------
+    S : operator on (B, ny+1, nx+1) nodes.
+
     Attributes
     ----------
+    fine : (ny, nx) cells of the fine grid; the coarse one has Ny = ceil(ny / 2) and Nx = ceil(nx / 2).
     P : (B, Ny, Nx, 9, 4) values at the 3 x 3 nodes of every patch of functions that are 1 at one of its corners. Where
         the last patch is one cell wide, its middle nodes repeat its right ones.
     """
@@ -100,7 +105,7 @@ class Interpolation:
         return torch.stack([torch.stack(w, -1) if w else middle for w in nodes], -2)
 
     def coarsen(self, K: Tensor) -> Tensor:
-        """Return the Galerkin element matrices of the patches (B, Ny, Nx, 4, 4)."""
+        """Return the Galerkin element matrices (B, Ny, Nx, 4, 4) of the patches from the cells' (B, ny, nx, 4, 4)."""
         ny, nx = self.fine
         K = F.pad(K, (0, 0, 0, 0, 0, nx % 2, 0, ny % 2))
         total = torch.zeros((), dtype=K.dtype, device=K.device)
@@ -124,7 +129,7 @@ class Interpolation:
         return out[:, : ny + 1, : nx + 1]
 
     def restrict(self, r: Tensor) -> Tensor:
-        """Apply the transpose of :meth:`prolong`."""
+        """Apply the transpose of :meth:`prolong`: moments (B, ny+1, nx+1) to (B, Ny+1, Nx+1)."""
         ny, nx = self.fine
         Ny, Nx = self.P.shape[1:3]
         r = F.pad(r, (0, nx % 2, 0, ny % 2))
@@ -143,12 +148,13 @@ class Interpolation:
 
 
 class CoarseProblem:
-    """Two grids: Chebyshev smoothing on the cells, exact solution on half the grid.
+    """Two grids: Chebyshev smoothing on the cells, direct solution on half the grid.
 
     Parameters
     ----------
     a : (B, my, mx) coefficients.
     element : (4, 4) matrix of the vertex functions of a cell with a = 1.
+    boundary : which vertices are free; not periodic.
     """
 
     def __init__(self, a: Tensor, element: np.ndarray, boundary: Boundary):
@@ -182,17 +188,24 @@ class CoarseProblem:
         return x + rho * ratio * d + 2 * rho / delta * self.inverse * r
 
     def solve(self, r: Tensor) -> Tensor:
-        """Return an approximate solution for moments (B, my+1, mx+1): one V-cycle."""
+        """Return an approximate solution (B, my+1, mx+1) for moments r (B, my+1, mx+1): one V-cycle."""
         b = r * self.free
         x = self._smooth(b, None)
-        rest = (b - self.stencil.apply(x)) * self.free
-        x = x + self.interpolation.prolong(self.exact.solve(self.interpolation.restrict(rest))) * self.free
+        r = (b - self.stencil.apply(x)) * self.free
+        x = x + self.interpolation.prolong(self.exact.solve(self.interpolation.restrict(r))) * self.free
         x = self._smooth(b, x) * self.free
         return x - x.mean((-2, -1), keepdim=True) if self.singular else x
 
 
 class PeriodicCoarse:
-    """The Q1 problem of a periodic raster, factorised as it is."""
+    """The Q1 problem of a periodic raster, factorised as it is, one vertex held.
+
+    Parameters
+    ----------
+    a : (B, my, mx) coefficients.
+    element : (4, 4) matrix of the vertex functions of a cell with a = 1.
+    boundary : periodic.
+    """
 
     def __init__(self, a: Tensor, element: np.ndarray, boundary: Boundary):
         self.free = np.flatnonzero(boundary.free((a.shape[-2], a.shape[-1]), 0).corners)
@@ -201,7 +214,7 @@ class PeriodicCoarse:
         self.factors = [sla.splu(A) if kept.size else None for A in matrices]
 
     def solve(self, r: Tensor) -> Tensor:
-        """Return the solution with mean zero for moments (B, my+1, mx+1)."""
+        """Return the solution (B, my+1, mx+1) with mean zero for moments r (B, my+1, mx+1) whose sum is zero."""
         flat = r.reshape(r.shape[0], -1).cpu().numpy()
         x = np.zeros_like(flat)
         for k, factor in enumerate(self.factors):

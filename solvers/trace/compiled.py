@@ -1,5 +1,8 @@
 """The Schwarz solver's operations in compiled kernels (numba): CPU, one coefficient at a time.
 
+Owns the state of the iteration in the kernels' order of axes, ``H (my+1, p, mx)``, ``V (my, p, mx+1)``,
+``C (my+1, mx+1)``, and the set-up of the local problems.
+
 Solution, residual and products with the matrix are float64. The preconditioner works in float32 on the residual divided
 by the largest entry of the load, and directions are float32: that costs no steps and halves their memory traffic, and
 since solution and residual move along the same rounded direction they stay consistent.
@@ -15,7 +18,7 @@ import numpy as np
 from . import kernels, vertex_kernels
 from .coarse import CoarseSolver
 from .layout import Boundary, TraceVector
-from .vertices import around, identity_rows, padded, vertex_inverses, vertex_kinds, vertex_parts
+from .vertices import cells_at_vertices, fixed_or_missing, vertex_inverses, vertex_kinds, vertex_parts, with_ring
 from .workers import Workers
 
 log = logging.getLogger(__name__)
@@ -27,7 +30,7 @@ Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _parts(flat: np.ndarray, cells: tuple[int, int], modes: int) -> Parts:
-    """Return the parts H (my+1, p, mx), V (my, p, mx+1), C (my+1, mx+1) of a flat vector."""
+    """Return views H (my+1, p, mx), V (my, p, mx+1), C (my+1, mx+1) of a flat vector."""
     my, mx = cells
     first, second = (my + 1) * modes * mx, (my + 1) * modes * mx + my * modes * (mx + 1)
     return (
@@ -44,18 +47,26 @@ def _vector(cells: tuple[int, int], modes: int, dtype: type) -> tuple[np.ndarray
     return flat, _parts(flat, cells, modes)
 
 
-def _load(x: TraceVector, to: Parts) -> None:
+def _to_kernel_order(x: TraceVector, to: Parts) -> None:
     """Copy a trace vector into the kernels' order of axes."""
     to[0][:], to[1][:], to[2][:] = x.level.transpose(0, 2, 1), x.upright.transpose(0, 2, 1), x.corners
 
 
-def _unload(x: Parts) -> TraceVector:
-    """Copy from the kernels' order of axes."""
+def _from_kernel_order(x: Parts) -> TraceVector:
+    """Copy from the kernels' order of axes to a trace vector."""
     return TraceVector(x[0].transpose(0, 2, 1).copy(), x[1].transpose(0, 2, 1).copy(), x[2].copy())
 
 
-class KindSolver:
-    """Local problems of few kinds of vertices: one small matrix product per kind and block of rows."""
+class PerKindSolver:
+    """Local problems of few kinds of vertices: one small matrix product per kind and block of rows.
+
+    Parameters
+    ----------
+    kind : (my+1, mx+1) number of every vertex's kind.
+    values : (kinds, 4) coefficients of the cells SW, SE, NW, NE around a vertex of each kind.
+    parts : (4, m, m) what these cells contribute for a = 1, see :func:`vertex_parts`.
+    boundary : which unknowns are free.
+    """
 
     def __init__(self, kind: np.ndarray, values: np.ndarray, parts: np.ndarray, boundary: Boundary):
         self.B = vertex_inverses(values, parts, boundary).astype(np.float32)
@@ -96,17 +107,36 @@ class KindSolver:
         return np.stack(places).astype(np.uint64)
 
     def tasks(self, s: np.ndarray, Z: np.ndarray, workers: Workers) -> list[partial]:
-        """Return calls that solve for the flat residual s into Z."""
+        """Return calls that solve all local problems, for ``Workers.together``.
+
+        Parameters
+        ----------
+        s : flat float32 residual in the kernels' order of axes.
+        Z : (my+1, m, mx+1) float32, where the local solutions are written.
+        workers : for whose threads the work is split.
+
+        Returns
+        -------
+        Calls without arguments that may run side by side.
+        """
         arguments = (self.B, self.places, self.segments, self.strides, s, Z.reshape(-1))
         return [partial(kernels.solve_kinds, *arguments, *r) for r in workers.ranges(len(self.segments))]
 
 
-class EachSolver:
-    """Local problems where every vertex has its own matrix: factorised side by side in lanes."""
+class PerVertexSolver:
+    """Local problems where every vertex has its own matrix: factorised side by side in lanes.
+
+    Parameters
+    ----------
+    a : (my, mx) coefficients.
+    parts : (4, m, m) what the cells SW, SE, NW, NE contribute for a = 1, see :func:`vertex_parts`.
+    boundary : which unknowns are free.
+    workers : factorise the matrices.
+    """
 
     def __init__(self, a: np.ndarray, parts: np.ndarray, boundary: Boundary, workers: Workers):
-        ringed = padded(a, boundary)
-        fixed = identity_rows(around(ringed) > 0, boundary, 1).reshape(-1, 5)
+        ringed = with_ring(a, boundary)
+        fixed = fixed_or_missing(cells_at_vertices(ringed) > 0, boundary, 1).reshape(-1, 5)
         self.codes = (fixed @ (1 << np.arange(5))).astype(np.int64)
         m = parts.shape[1]
         rows, columns = np.tril_indices(m)
@@ -116,7 +146,18 @@ class EachSolver:
         workers.map(vertex_kernels.factorise_vertices, workers.ranges(blocks), ringed, packed, self.codes, self.B)
 
     def tasks(self, s: np.ndarray, Z: np.ndarray, workers: Workers) -> list[partial]:
-        """Return calls that solve for the flat residual s into Z."""
+        """Return calls that solve all local problems, for ``Workers.together``.
+
+        Parameters
+        ----------
+        s : flat float32 residual in the kernels' order of axes.
+        Z : (my+1, m, mx+1) float32, where the local solutions are written.
+        workers : for whose threads the work is split.
+
+        Returns
+        -------
+        Calls without arguments that may run side by side.
+        """
         cells, modes = (Z.shape[0] - 1, Z.shape[2] - 1), (Z.shape[1] - 1) // 4
         arguments = (self.B, self.codes, _parts(s, cells, modes), Z)
         return [partial(vertex_kernels.solve_vertices, *arguments, *r) for r in workers.ranges(len(self.B))]
@@ -128,8 +169,9 @@ class CompiledOperations:
     Parameters
     ----------
     a : (my, mx) coefficients, numpy float64.
-    stiffness : (n, n) cell matrix.
+    stiffness : (n, n) cell matrix, symmetric.
     modes : functions per edge.
+    boundary : which unknowns are free; not periodic.
     threads : the kernels work on that many threads.
     """
 
@@ -147,13 +189,14 @@ class CompiledOperations:
         kinds = vertex_kinds(self.a, boundary)
         self.coarse = CoarseSolver(self.a, stiffness[-4:, -4:], boundary, self.workers)
         self.local = (
-            EachSolver(self.a, parts, boundary, self.workers)
+            PerVertexSolver(self.a, parts, boundary, self.workers)
             if kinds is None
-            else KindSolver(kinds.kind, kinds.values, parts, boundary)
+            else PerKindSolver(kinds.kind, kinds.values, parts, boundary)
         )
         self._allocate()
 
     def _allocate(self) -> None:
+        """Allocate the iteration's vectors and the work space of the kernels."""
         (my, mx), p = self.cells, self.modes
         _, self._x = _vector(self.cells, p, np.float64)
         _, self.r = _vector(self.cells, p, np.float64)
@@ -191,16 +234,16 @@ class CompiledOperations:
     def apply(self, x: TraceVector) -> TraceVector:
         """Return A x with zeros at fixed unknowns."""
         _, y = _vector(self.cells, self.modes, np.float64)
-        _load(x, y)
+        _to_kernel_order(x, y)
         self._multiply(y)
         for to, v in zip(y, self._moments(), strict=True):
             np.multiply(v, self.unit, out=to)
         self._clear_fixed(y)
-        return _unload(y)
+        return _from_kernel_order(y)
 
     def begin(self, b: TraceVector, start: TraceVector | None) -> None:
         """Set x to the start (None: zero) and r to b - A x."""
-        _load(b, self.r)
+        _to_kernel_order(b, self.r)
         self._clear_fixed(self.r)
         self.b = None
         self.q_flat[:] = 0
@@ -208,7 +251,7 @@ class CompiledOperations:
             v[:] = 0
         if start is not None:
             self.b = tuple(v.copy() for v in self.r)
-            _load(start, self._x)
+            _to_kernel_order(start, self._x)
             self._clear_fixed(self._x)
             self._multiply(self._x)
             for r, v in zip(self.r, self._moments(), strict=True):
@@ -220,7 +263,7 @@ class CompiledOperations:
             np.multiply(r, self.scale, out=s, casting="same_kind")
 
     def residual_product(self) -> np.ndarray:
-        """Set z = B r and return r·z, in the units of the problem."""
+        """Set z = B r and return r·z (1,), in the units of the problem."""
         right = self.coarse.right_side
         right[1:-1, 1:-1] = self.s[2]
         coarse, *_ = self.workers.together([self.coarse.cycle, *self.local.tasks(self.s_flat, self.Z, self.workers)])
@@ -228,7 +271,7 @@ class CompiledOperations:
         return np.array([sum(parts) / self.scale / self.scale / self.unit])
 
     def direction(self, beta: np.ndarray) -> np.ndarray:
-        """Set q = z + beta q and return q·Aq; z and q are in units of 1 / (scale unit)."""
+        """Set q = z + beta q and return q·Aq (1,); z and q are in units of 1 / (scale unit)."""
         self.workers.map(kernels.new_direction, self.pieces, self.q_flat, self.z_flat, float(beta[0]))
         return np.array([self._multiply(self.q) / self.scale / self.scale / self.unit])
 
@@ -242,12 +285,22 @@ class CompiledOperations:
         )  # fmt: skip
 
     def work(self) -> np.ndarray:
-        """Return b·x; only after a start."""
+        """Return b·x.
+
+        Returns
+        -------
+        (1,) the product.
+
+        Raises
+        ------
+        RuntimeError
+            If the iteration began without a start: b is not kept then.
+        """
         if self.b is None:
             raise RuntimeError("b is kept for solves with a start only.")
         return np.array([sum(float(np.vdot(v, w)) for v, w in zip(self.b, self._x, strict=True))])
 
     @property
     def x(self) -> TraceVector:
-        """The solution, a copy."""
-        return _unload(self._x)
+        """Solution, a copy."""
+        return _from_kernel_order(self._x)

@@ -1,5 +1,8 @@
 """Corner functions: harmonic in a cell, a pure power on one edge, smooth on the far ones; the candidate traces.
 
+Owns the closed formulas of the singular functions, their traces and fluxes, and the order of a cell's candidates
+(:class:`Candidates`).
+
 At a corner with local coordinates X along the function's own edge and Y inwards, zeta = Y + iX, the function
 ``Im(zeta^gamma) / sin(gamma pi/2)`` is harmonic, has the trace s^gamma on its own edge (Y = 0), zero on the other edge
 of the corner, and smooth traces on the two far edges. These become huge where gamma is close to an even integer 2m or
@@ -7,6 +10,16 @@ the cell is long, and digits are lost. So powers of zeta^2 + t, t > 1, whose ima
 edges, are subtracted until only a difference of order m + 1 in t is left, which is bounded in both cases:
 
     w = Im sum_j (-1)^j binomial(m+1, j) (zeta^2 + t_j)^(gamma/2) / sin(gamma pi/2),   t_j = 4j,  m = round(gamma/2).
+
+Seen from the function's corner, the edges of the cell have *roles*: "own" carries the power, "side" is the other edge
+at the corner, "opposite" faces the own edge, "end" is at its far end. Each is parametrised by s in [0, 1] away from the
+corner::
+
+              opposite
+           ┌────────────┐
+      side │            │ end
+           └────────────┘
+      corner    own
 """
 
 from __future__ import annotations
@@ -30,7 +43,7 @@ _SHIFT = 4.0
 
 @lru_cache(maxsize=4)
 def gauss(points: int = GAUSS_POINTS) -> tuple[Array, Array]:
-    """Return the Gauss-Legendre points and weights of [0, 1]."""
+    """Return the Gauss-Legendre points and weights of [0, 1], (points,) each."""
     x, w = legendre.leggauss(points)
     return (x + 1) / 2, w / 2
 
@@ -43,9 +56,24 @@ def _legendre_coefficients(points: int) -> Array:
 
 
 def power_weights(alpha: Array, points: int = GAUSS_POINTS) -> Array:
-    """Weights (G, points) with ``weights @ f(s) = integral of s^alpha f`` over [0, 1] for polynomials f.
+    """Return the weights of quadratures with the factor s^alpha, exact for polynomials of degree below ``points``.
 
     The moments of the Legendre polynomials against s^alpha are prod_{j<n} (alpha - j) / prod_{j<=n} (alpha + 1 + j).
+
+    Parameters
+    ----------
+    alpha : (G,) exponents above -1.
+    points : number of Gauss points, see :func:`gauss`.
+
+    Returns
+    -------
+    (G, points) with ``weights @ f(s) = integral of s^alpha f`` over [0, 1].
+
+    Examples
+    --------
+    >>> s, _ = gauss()
+    >>> round(float(power_weights(np.array([-0.5]))[0] @ s**2), 12)  # the integral of s^1.5
+    0.4
     """
     n = np.arange(points - 1)
     factors = (alpha[:, None] - n) / (alpha[:, None] + n + 2)
@@ -55,11 +83,12 @@ def power_weights(alpha: Array, points: int = GAUSS_POINTS) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class CornerFunctions:
-    """The functions w of one corner, one for every exponent, in coordinates of a cell (0, 1) x (0, height).
+    """The functions w of one corner, one for every exponent, in coordinates (X, Y) of a cell (0, 1) x (0, height).
 
     Attributes
     ----------
-    gammas : (G,) exponents, none an even integer. height : length of the cell across the functions' edge.
+    gammas : (G,) exponents above 0, none an even integer.
+    height : length of the cell across the functions' own edge, which has length 1.
     """
 
     gammas: Array
@@ -93,22 +122,61 @@ class CornerFunctions:
         return out
 
     def values(self, X: Array, Y: Array) -> Array:
-        """Evaluate w at points (P,) of the cell: (G, P)."""
+        """Evaluate w at points of the cell.
+
+        Parameters
+        ----------
+        X : (P,) coordinates along the own edge.
+        Y : (P,) coordinates across it.
+
+        Returns
+        -------
+        (G, P) values.
+        """
         return np.asarray(self._differences(X, Y, derivative=False).imag, dtype=float)
 
     def gradients(self, X: Array, Y: Array) -> tuple[Array, Array]:
-        """Evaluate dw/dX and dw/dY, (G, P) each; huge but finite in the corner if gamma < 1."""
+        """Evaluate dw/dX and dw/dY.
+
+        Parameters
+        ----------
+        X : (P,) coordinates along the own edge.
+        Y : (P,) coordinates across it.
+
+        Returns
+        -------
+        (G, P) each; huge but finite in the corner if gamma < 1.
+        """
         slope = self._differences(X, Y, derivative=True)
         return np.asarray(slope.real, dtype=float), np.asarray(slope.imag, dtype=float)
 
     def singular_flux(self, role: str) -> Array:
-        """Coefficients c (G,) of the singular part ``c s^(gamma-1)`` of the outward flux per unit of s."""
+        """Return the singular part ``c s^(gamma-1)`` of the outward flux of w per unit of s.
+
+        Parameters
+        ----------
+        role : "own" or "side", the edges at the corner; on the others the flux is smooth.
+
+        Returns
+        -------
+        (G,) the factors c.
+        """
         if role == "own":
             return self.gammas * np.cos(np.pi / 2 * self.gammas) / self._sine
         return -self.gammas * self.height**self.gammas / self._sine
 
     def smooth_flux(self, role: str, s: Array) -> Array:
-        """Evaluate the outward flux per unit of s less its singular part: (G, P)."""
+        """Evaluate the outward flux of w per unit of s less its singular part.
+
+        Parameters
+        ----------
+        role : "own", "side", "opposite" or "end".
+        s : (P,) points in [0, 1].
+
+        Returns
+        -------
+        (G, P) values.
+        """
         h, one = self.height, np.ones_like(s)
         if role == "opposite":
             return self.gradients(s, h * one)[1]
@@ -124,17 +192,36 @@ class CornerFunctions:
         return (flux if role == "own" else h * flux) / self._sine[:, None]
 
     def far_trace(self, s: Array) -> tuple[Array, Array]:
-        """Evaluate w on the opposite edge and on the edge at the far end of the own edge: (G, P) each."""
+        """Evaluate w on the two edges that do not meet the corner.
+
+        Parameters
+        ----------
+        s : (P,) points in [0, 1].
+
+        Returns
+        -------
+        (G, P) values on the opposite edge; (G, P) on the edge at the far end of the own edge.
+        """
         one = np.ones_like(s)
         return self.values(s, self.height * one), self.values(one, self.height * s)
 
 
 def placement(edge: int, flip: bool) -> dict[str, tuple[int, bool]]:
-    """Map the roles of a corner function's edges to edges of the cell, each with "runs the other way".
+    """Map the roles of a corner function's edges to edges of the cell.
 
     Parameters
     ----------
-    edge : the function's own edge. flip : the corner is at the end s = 1 of it, not at its start.
+    edge : the function's own edge: BOTTOM, TOP, LEFT or RIGHT.
+    flip : the corner is at the end s = 1 of it, not at its start.
+
+    Returns
+    -------
+    role -> (edge of the cell, whether s runs against that edge's own direction).
+
+    Examples
+    --------
+    >>> placement(BOTTOM, True)["side"] == (RIGHT, False), placement(TOP, False)["side"] == (LEFT, True)
+    (True, True)
     """
     near, far = (LEFT, RIGHT) if edge in (BOTTOM, TOP) else (BOTTOM, TOP)
     if flip:
@@ -144,7 +231,7 @@ def placement(edge: int, flip: bool) -> dict[str, tuple[int, bool]]:
 
 
 def bubbles(s: Array, count: int) -> Array:
-    """Evaluate the polynomial traces s (1-s) P_k(2s-1), k < count: (count, P)."""
+    """Evaluate the polynomial traces s (1-s) P_k(2s-1), k < count, at points s (P,) of [0, 1]: (count, P)."""
     return s * (1 - s) * legendre.legvander(2 * s - 1, max(count - 1, 0))[:, :count].T
 
 
@@ -152,11 +239,14 @@ def bubbles(s: Array, count: int) -> Array:
 class Candidates:
     """All candidate traces of a cell: four times (powers from the start, from the end, bubbles), then four corners.
 
-    One edge has E = 2G + bubbles candidates, the cell N = 4E + 4.
+    The powers are s^gamma - s and (1-s)^gamma - (1-s). One edge has E = 2G + bubbles candidates, the cell N = 4E + 4;
+    edges in the order bottom, top, left, right, corners as in :class:`~ngs_nhcsr.solvers.trace.cell.TraceCell`.
 
     Attributes
     ----------
-    gammas : (G,) exponents. bubbles : polynomial traces per edge. aspect : height of the cell of width 1.
+    gammas : (G,) exponents.
+    bubbles : number of polynomial traces per edge.
+    aspect : height of the cell of width 1.
     """
 
     gammas: Array
@@ -165,21 +255,40 @@ class Candidates:
 
     @property
     def per_edge(self) -> int:
-        """Candidates of one edge."""
+        """Number E of candidates of one edge."""
         return 2 * len(self.gammas) + self.bubbles
 
     def corner_functions(self, axis: int) -> CornerFunctions:
-        """Corner functions of the horizontal (axis 0) or vertical (axis 1) edges."""
+        """Return the corner functions of one kind of edges.
+
+        Parameters
+        ----------
+        axis : 0 for horizontal edges, 1 for vertical ones.
+
+        Returns
+        -------
+        Functions in lengths of such an edge.
+        """
         return CornerFunctions(self.gammas, self.aspect if axis == 0 else 1 / self.aspect)
 
     def powers(self, edge: int, flip: bool) -> slice:
-        """Indices of the powers of an edge that start at s = 0, or at s = 1 (flip)."""
+        """Return where the G powers from one end of an edge are among the N candidates.
+
+        Parameters
+        ----------
+        edge : BOTTOM, TOP, LEFT or RIGHT.
+        flip : whether they start at s = 1, not at s = 0.
+
+        Returns
+        -------
+        Slice of the candidates.
+        """
         G = len(self.gammas)
         first = edge * self.per_edge + G * flip
         return slice(first, first + G)
 
     def polynomials(self, s: Array) -> Array:
-        """Evaluate the polynomial traces (bubbles and corners; zero for powers) on the four edges: (N, 4, P)."""
+        """Evaluate the polynomial traces (bubbles, corners; zero for powers) on the four edges at s (P,): (N, 4, P)."""
         E = self.per_edge
         out = np.zeros((4 * E + 4, 4, len(s)))
         for e in range(4):
@@ -191,7 +300,16 @@ class Candidates:
         return out
 
     def smooth_traces(self, s: Array) -> Array:
-        """Evaluate q = w - phi on the four edges at points s that are symmetric about 1/2: (N, 4, P)."""
+        """Evaluate q = w - phi, the smooth difference of corner function and candidate; q = -phi for polynomials.
+
+        Parameters
+        ----------
+        s : (P,) points in [0, 1], symmetric about 1/2: reversing their order is s -> 1 - s.
+
+        Returns
+        -------
+        (N, 4, P) values on the four edges.
+        """
         q = -self.polynomials(s)
         for axis in range(2):
             opposite, end = self.corner_functions(axis).far_trace(s)
@@ -204,6 +322,15 @@ class Candidates:
 
 
 def placements(axis: int) -> list[tuple[int, bool, dict[str, tuple[int, bool]]]]:
-    """List edge, flip and `placement` of the four corners of horizontal (axis 0) or vertical (axis 1) edges."""
+    """List the four placements of a corner function on the horizontal (axis 0) or vertical (axis 1) edges.
+
+    Parameters
+    ----------
+    axis : 0 for horizontal edges, 1 for vertical ones.
+
+    Returns
+    -------
+    Edge, flip and :func:`placement` of each.
+    """
     edges = (BOTTOM, TOP) if axis == 0 else (LEFT, RIGHT)
     return [(e, f, placement(e, f)) for e in edges for f in (False, True)]

@@ -1,5 +1,8 @@
 r"""The dual problem: the best flux with divergence -f, from a stream function in the same trace space.
 
+Owns equilibrated fluxes: the set-up that serves any number of loads (:class:`DualProblem`) and the result
+(:class:`DualFlux`).
+
 :math:`q = q_0 + \operatorname{rot}\psi`, rot ψ = (dψ/dy, -dψ/dx), minimises
 :math:`\tfrac12\int |q|^2/a - \int_{\Gamma_D} g\,q\cdot n` among all fluxes with divergence -f and the given flow
 through natural sides. ψ is natural where u is given and given where u is natural; the coefficient is 1/a and the
@@ -23,12 +26,20 @@ import numpy as np
 
 from ...errors import InvalidProblem
 from .boundary import axis_of, edge_line, extend
-from .cell import TraceCell
 from .edges import circulation
 from .function import TraceFunction, quadratic, without_constants
 from .layout import SIDES, TraceVector, gather, scatter
 from .loads import CellLoad
-from .particular import GRAM, MEANS, evaluate, on_edges, particular_flux, rotation_load, through_vertical
+from .particular import (
+    GRAM,
+    MEANS,
+    evaluate,
+    outflow_moments,
+    particular_flux,
+    rotation_load,
+    rotation_moments,
+    through_vertical,
+)
 from .problem import TraceProblem, apply_cells, balanced, solve_lifted
 from .schwarz import SolveInfo, TraceSolver
 
@@ -36,8 +47,6 @@ Array = np.ndarray
 
 #: Sides in counterclockwise order: whether that runs along the coordinate.
 FORWARD = {"bottom": True, "right": True, "top": False, "left": False}
-#: Moments of 1, s, s^2 with the linear functions 1 - s and s of an edge.
-LINEAR = np.array([[1 / 2, 1 / 6, 1 / 12], [1 / 2, 1 / 3, 1 / 4]])
 
 
 class DualProblem:
@@ -45,7 +54,15 @@ class DualProblem:
 
     Parameters
     ----------
-    problem : the primal problem.
+    problem : the primal problem, with at least one Dirichlet side.
+
+    Attributes
+    ----------
+    weight : (my, mx) the coefficient 1/a.
+    natural : natural sides of the stream function, the Dirichlet sides of u.
+    circulation : (n, n) integrals of gradients against rotated gradients, see :func:`circulation`.
+    lift : the stream function's values on the natural sides of u, continued into the domain.
+    second_component : 1 on the second connected part of those sides, zero if there is one part only.
     """
 
     def __init__(self, problem: TraceProblem):
@@ -56,11 +73,11 @@ class DualProblem:
         units = np.eye(12).reshape(2, 6, 1, 12)
         self._rotation = rotation_moments(units, problem.cell, problem.sides)[0]
         self._outflow = outflow_moments(units, problem.cell, problem.sides)[0]
-        self.lift, self.second = _prescribed(problem)
+        self.lift, self.second_component = _prescribed(problem)
 
     @cached_property
     def solver(self) -> TraceSolver:
-        """The iterative solver with coefficient 1/a."""
+        """The iterative solver with coefficient 1/a, set up on first use."""
         cell = self.problem.cell
         return TraceSolver(self.weight, cell.stiffness, cell.modes, natural=self.natural)
 
@@ -68,7 +85,7 @@ class DualProblem:
     def _loop(self) -> TraceVector:
         """Best stream function that is 1 on the second connected part of the natural sides and 0 on the first."""
         zero = TraceVector.zeros(self.problem.a.shape, self.problem.cell.modes)
-        return solve_lifted(self.solver, self.weight, zero, self.second, 1e-8)[0]
+        return solve_lifted(self.solver, self.weight, zero, self.second_component, 1e-8)[0]
 
     def rotation_moments(self, q0: Array) -> Array:
         r"""Return :math:`\int_K q_0\cdot\operatorname{rot} H\varphi_k` (my, mx, n) of polynomials (2, 6, my, mx)."""
@@ -83,9 +100,19 @@ class DualProblem:
 
         Parameters
         ----------
+        load : linear on every cell.
         tolerance : of the algebraic error in the norm of q, relative to the root of ``energy``; any flux returned is
             admissible, whatever the tolerance.
         energy : square of the norm of q, as well as it is known; None: the norm of the particular flux.
+
+        Returns
+        -------
+        The flux.
+
+        Raises
+        ------
+        SolverFailure
+            If the iteration does not reach its tolerance.
         """
         problem = self.problem
         q0 = particular_flux(load.coefficients, problem.a, problem.sides, problem.data.boundary.natural)
@@ -99,7 +126,7 @@ class DualProblem:
             largest = float(np.sum(self.weight * area * np.einsum("kmji,mn,knji->ji", q0, GRAM, q0, optimize=True)))
             tolerance *= min(1.0, math.sqrt(energy / largest)) if largest > 0 else 1.0
         psi, info = solve_lifted(self.solver, self.weight, b, self.lift, max(tolerance, 1e-10))
-        if self.second.corners.any():
+        if self.second_component.corners.any():
             loop = self._loop
             applied = apply_cells(self.weight, self.solver.stiffness, loop)
             psi = psi.combine((b.dot(loop) - applied.dot(psi)) / applied.dot(loop), loop)
@@ -125,13 +152,18 @@ class DualFlux:
     info: SolveInfo
 
     def band(self, rows: slice) -> DualFlux:
-        """Return the flux on some rows of cells; shares memory."""
+        """Return the flux on the rows of cells of the slice ``rows``; shares memory."""
         return replace(self, stream=self.stream.band(rows), particular=self.particular[:, :, rows])
 
     def local(self) -> tuple[Array, Array]:
-        """Return ψ (my, mx, n) and q0 in every cell less the mean of q0, which goes to ψ as a linear function.
+        """Return the flux cell by cell, the mean of q0 moved to ψ as a linear function.
 
         q0 adds up over the domain and ψ takes that away again; so nothing large is left to cancel in the cell.
+
+        Returns
+        -------
+        (my, mx, n) coefficients of ψ less its value at the cell's first vertex; (2, 6, my, mx) polynomials of mean
+        zero.
         """
         (hy, hx), q0 = self.problem.sides, self.particular.copy()
         mean = np.einsum("m,kmji->kji", MEANS, q0)
@@ -159,7 +191,21 @@ class DualFlux:
         return float(np.sum(self.squares() / self.problem.a))
 
     def at(self, points: Array) -> Array:
-        """Return q (P, 2) at points (P, 2) given as (x, y); not at vertices of the raster."""
+        """Return the flux at points.
+
+        Parameters
+        ----------
+        points : (P, 2) coordinates (x, y) in the domain, not at vertices of the raster.
+
+        Returns
+        -------
+        (P, 2) components (x, y) of q.
+
+        Raises
+        ------
+        InvalidProblem
+            If a point is outside the domain or at a vertex of the raster.
+        """
         dx, dy = self.stream.gradient(points).T
         cells, places = self.stream._locate(points)
         qx, qy = evaluate(self.particular[:, :, cells[0], cells[1]], places)
@@ -198,7 +244,21 @@ class DualFlux:
         return Fx, Fy
 
     def through(self, side: str) -> float:
-        """Return the total flow out of the domain through a side."""
+        """Return the total flow out of the domain through a side.
+
+        Parameters
+        ----------
+        side : "bottom", "right", "top" or "left".
+
+        Returns
+        -------
+        The integral of q·n over the side.
+
+        Raises
+        ------
+        InvalidProblem
+            If there is no such side.
+        """
         if side not in SIDES:
             raise InvalidProblem(f"side {side!r} is unknown; choose among {SIDES}.")
         Fx, Fy = self.fluxes(self.problem.a.shape)
@@ -206,34 +266,8 @@ class DualFlux:
         return float(lines[side].sum())
 
 
-def rotation_moments(q0: Array, cell: TraceCell, sides: tuple[float, float]) -> Array:
-    """Return what :meth:`DualProblem.rotation_moments` does, by Green's formula."""
-    hy, hx = sides
-    bottom, top, _, _ = on_edges(q0[0])
-    _, _, left, right = on_edges(q0[1])
-    out = edge_moments(cell, (-hx * bottom, hx * top, hy * left, -hy * right))
-    return out - np.moveaxis(rotation_load(q0, sides), 0, -1) @ cell.moments
-
-
-def outflow_moments(q0: Array, cell: TraceCell, sides: tuple[float, float]) -> Array:
-    """Return what :meth:`DualProblem.outflow_moments` does."""
-    hy, hx = sides
-    bottom, top, _, _ = on_edges(q0[1])
-    _, _, left, right = on_edges(q0[0])
-    return edge_moments(cell, (-hx * bottom, hx * top, -hy * left, hy * right))
-
-
-def edge_moments(cell: TraceCell, polynomials: tuple[Array, Array, Array, Array]) -> Array:
-    """Integrate polynomials (my, mx, 3) of s on bottom, top, left, right against the trace functions: (my, mx, n)."""
-    bottom, top, left, right = polynomials
-    level, upright = cell.edge_moments
-    b, t, lft, r = (v @ LINEAR.T for v in polynomials)
-    corners = [b[..., 0] + lft[..., 0], b[..., 1] + r[..., 0], t[..., 0] + lft[..., 1], t[..., 1] + r[..., 1]]
-    return np.concatenate([bottom @ level, top @ level, left @ upright, right @ upright, np.stack(corners, -1)], -1)
-
-
 def _lines(q_x: Array, ry: int, rx: int) -> Array:
-    """Integrals (ry*my, rx*mx+1) of polynomials (6, my, mx) over the vertical edges of the refined grid."""
+    """Integrate polynomials (6, my, mx) over vertical edges of the refined grid, lengths in cells: (ry*my, rx*mx+1)."""
     my, mx = q_x.shape[1:]
     low, high = np.arange(ry)[:, None, None] / ry, np.arange(1, ry + 1)[:, None, None] / ry
     out = np.empty((my, ry, mx * rx + 1))

@@ -1,8 +1,12 @@
 r"""Fit data on an edge by the edge functions, in the energy of the harmonic extension into one cell.
 
+Owns the projection of edge data to the trace space (:class:`EdgeFit`), used for Dirichlet data and for start values,
+and the integrals of rotated gradients (:func:`circulation`), used by the dual problem.
+
 With :math:`b = \sum_k b_k\sin k\pi s` on one edge and zero on the three others the energy in the cell is
-:math:`\sum_k \tfrac{k\pi}{2}\coth(k\pi\alpha)\,b_k^2`. Products of edge functions with each other are entries of the
-cell's stiffness matrix; those with smooth data converge fast in k and are summed.
+:math:`\sum_k \tfrac{k\pi}{2}\coth(k\pi\alpha)\,b_k^2`, α the depth of the cell over the length of the edge. Products of
+edge functions with each other are entries of the cell's stiffness matrix; those with smooth data converge fast in k and
+are summed.
 """
 
 from __future__ import annotations
@@ -22,12 +26,20 @@ Array = np.ndarray
 TERMS = 1024
 #: Panels that resolve the sines, Gauss points on each, and panels graded towards an end of the edge.
 PANELS, POINTS, GRADED = 512, 8, 18
-#: Points that tell even from odd functions.
+#: Points at which even and odd functions differ.
 _PAIR = np.array([0.07, 0.19, 0.31])
 
 
 def lobatto(degree: int) -> Array:
-    """Return the Gauss-Lobatto points of the unit interval, ends included, ascending.
+    """Return the Gauss-Lobatto points (degree + 1,) of the unit interval, ends included, ascending.
+
+    Parameters
+    ----------
+    degree : of the polynomials that the points determine, at least 1.
+
+    Returns
+    -------
+    (degree + 1,) points.
 
     Examples
     --------
@@ -40,14 +52,16 @@ def lobatto(degree: int) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class EdgeFit:
-    """Best approximation of data that vanish at the ends of an edge.
+    """Best approximation, in energy, of data that vanish at the ends of an edge, by the p edge functions.
+
+    Data are given by q values at inner points of the edge: of a polynomial, or of a piecewise linear function.
 
     Attributes
     ----------
-    projection : (p, q) from inner data values to coefficients of the edge functions.
+    projection : (p, q) inner data values to coefficients of the edge functions.
     products : (q, q) energy inner products of the data's nodal basis.
     cross : (p, q) energy inner products of edge functions and nodal basis.
-    stiffness : (p, p) those of the edge functions.
+    stiffness : (p, p) energy inner products of the edge functions.
     """
 
     projection: Array
@@ -57,11 +71,18 @@ class EdgeFit:
 
     @classmethod
     def of(cls, cell: TraceCell, axis: int, nodes: Array | int) -> EdgeFit:
-        """Set up for horizontal (axis 0) or vertical (axis 1) edges.
+        """Set up the fit on horizontal or on vertical edges.
 
         Parameters
         ----------
-        nodes : points of polynomial data, ends included; or the number of equal intervals of piecewise linear data.
+        cell : reference cell with the edge functions.
+        axis : 0 for horizontal edges, 1 for vertical ones.
+        nodes : (q + 2,) points in [0, 1] of polynomial data, ends included; or the number q + 1 of equal intervals of
+            piecewise linear data.
+
+        Returns
+        -------
+        The fit; it serves any number of edges.
         """
         k = np.arange(1, TERMS + 1)
         weight = k * np.pi / 2 / np.tanh(k * np.pi * (cell.aspect if axis == 0 else 1 / cell.aspect))
@@ -81,8 +102,8 @@ class EdgeFit:
         """Return the coefficients (m, p) of the edge functions nearest to data with inner values (m, q)."""
         return inner @ self.projection.T
 
-    def left_out(self, inner: Array) -> Array:
-        """Return the energies (m,) of what the edge functions leave out."""
+    def remainder_energies(self, inner: Array) -> Array:
+        """Return the energies (m,), for coefficient 1, of data with inner values (m, q) less their best fit."""
         c = self.coefficients(inner)
         square = np.einsum("mq,mq->m", inner @ self.products, inner) - np.einsum("mp,mp->m", c @ self.stiffness, c)
         return np.maximum(square, 0.0)
@@ -121,10 +142,30 @@ def _lagrange(nodes: Array, points: Array) -> Array:
 
 
 def circulation(cell: TraceCell) -> Array:
-    r"""Return C (n, n) with :math:`C_{kl} = \int_K \nabla H\varphi_k\cdot\operatorname{rot} H\varphi_l`.
+    r"""Integrate gradients against rotated gradients of the trace functions.
 
-    By Green's formula it is :math:`\oint\varphi_k\,d\varphi_l` around the cell, rot v = (dv/dy, -dv/dx); it is
-    antisymmetric and does not depend on lengths.
+    The entries are :math:`C_{kl} = \int_K \nabla H\varphi_k\cdot\operatorname{rot} H\varphi_l`, rot v = (dv/dy,
+    -dv/dx), or :math:`\oint\varphi_k\,d\varphi_l` around the cell by Green's formula. C is antisymmetric; lengths
+    cancel.
+
+    Parameters
+    ----------
+    cell : reference cell with n degrees of freedom.
+
+    Returns
+    -------
+    (n, n) the matrix C.
+
+    Examples
+    --------
+    The functions x and y, the latter rotated: (1, 0) · (1, 0) over the unit square.
+
+    >>> from ngs_nhcsr.solvers.trace.cell import trace_cell
+    >>> cell = trace_cell((), 1)
+    >>> x, y = np.zeros((2, cell.size))
+    >>> x[-4:], y[-4:] = [0, 1, 0, 1], [0, 0, 1, 1]
+    >>> round(float(x @ circulation(cell) @ y), 12)
+    1.0
     """
     p = cell.modes
     C = np.zeros((4 * p + 4, 4 * p + 4))

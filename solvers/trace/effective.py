@@ -1,5 +1,8 @@
 r"""Effective conductivity of a pixel medium, enclosed between the primal and the dual problem.
 
+Owns homogenised tensors with guaranteed bounds (:func:`effective_conductivity`), for three kinds of boundary
+conditions.
+
 For a mean gradient e the energy of any admissible field bounds :math:`e\cdot\sigma e` from above and any admissible
 flux q gives :math:`e\cdot\sigma e \ge 2\,e\cdot\langle q\rangle - \langle|q|^2/a\rangle`. Both fields depend
 linearly on e, so the bounds hold in the sense of symmetric matrices.
@@ -41,7 +44,8 @@ class Conductivity:
     Attributes
     ----------
     tensor : (2, 2) in the order (x, y): the mean of the bounds, more accurate than each.
-    lower, upper : (2, 2): tensor - lower and upper - tensor are positive semidefinite.
+    lower : (2, 2) lower bound: tensor - lower is positive semidefinite.
+    upper : (2, 2) upper bound: upper - tensor is positive semidefinite.
     boundary : "periodic", "linear" or "sealed"; the last has a diagonal tensor.
     modes : functions per edge.
     """
@@ -54,7 +58,19 @@ class Conductivity:
 
     @classmethod
     def between(cls, lower: Array, upper: Array, boundary: str, modes: int) -> Conductivity:
-        """Build from the bounds."""
+        """Build from the bounds, whose symmetric parts are taken.
+
+        Parameters
+        ----------
+        lower : (2, 2) lower bound.
+        upper : (2, 2) upper bound.
+        boundary : kind of boundary condition.
+        modes : functions per edge.
+
+        Returns
+        -------
+        The tensor half way between them, with both.
+        """
         lower, upper = (lower + lower.T) / 2, (upper + upper.T) / 2
         return cls((lower + upper) / 2, lower, upper, boundary, modes)
 
@@ -71,15 +87,24 @@ def effective_conductivity(
     Parameters
     ----------
     A : (my, mx) positive cell values, row 0 at the lowest y.
-    size : (Ly, Lx).
+    size : (Ly, Lx) side lengths.
     boundary : "periodic": mean flux for periodic fields with a mean gradient; "linear": for the boundary values x and
         y; "sealed": pressure drop between two opposite sides, the other two without flux.
     modes : functions per edge; None: 6 for media with two values, else 8.
     tolerance : relative algebraic error in the energy norm. The bounds hold whatever it is.
 
+    Returns
+    -------
+    The tensor with its bounds.
+
     Raises
     ------
-    NotCoercive, InvalidProblem, SolverFailure
+    NotCoercive
+        If a coefficient is not positive, or the contrast is above 1e7.
+    InvalidProblem
+        If an argument is wrong.
+    SolverFailure
+        If an iteration does not reach its tolerance.
 
     Examples
     --------

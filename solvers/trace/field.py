@@ -1,4 +1,8 @@
-r"""The PDE's own solution on a pixel medium: what can be asked of it."""
+"""The PDE's own solution on a pixel medium, and everything that can be asked of it.
+
+Owns :class:`TraceField`, which :func:`solve_pde` returns: energies, means and flows of the field itself, and guaranteed
+bounds from the dual problem.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +47,18 @@ class TraceInfo:
 
     @classmethod
     def of(cls, modes: int, info: SolveInfo, seconds: float) -> TraceInfo:
-        """Build from the solver's information."""
+        """Build from what the solver reports.
+
+        Parameters
+        ----------
+        modes : functions per edge.
+        info : steps and algebraic error.
+        seconds : wall time of set-up and solve.
+
+        Returns
+        -------
+        The record.
+        """
         return cls(modes, info.steps, info.relative_error, seconds)
 
 
@@ -57,15 +72,17 @@ class TraceField(TraceFunction):
     Attributes
     ----------
     problem : medium and boundary conditions.
-    source : the load, linear on every cell, and the norms of what that leaves out.
+    source : the load, linear on every cell, and the norms of what the projection dropped.
     info : modes, steps, algebraic error, seconds.
 
     Examples
     --------
     >>> from ngs_nhcsr.solvers.trace import solve_pde
     >>> u = solve_pde(np.ones((4, 4)), modes=6, tolerance=1e-8)
-    >>> u.nodes(8).shape, round(float(u.at(np.array([[0.5, 0.5]]))[0], ), 4), round(u.energy, 5)
+    >>> u.nodes(8).shape, round(float(u.at(np.array([[0.5, 0.5]]))[0]), 4), round(u.energy, 5)
     ((9, 9), 0.0737, 0.03514)
+    >>> round(u.mean(), 5), round(u.mean((0.25, 0.25, 0.75, 0.75)), 4), round(u.side_flux("left"), 4)
+    (0.03514, 0.0634, -0.25)
     """
 
     problem: TraceProblem
@@ -83,6 +100,10 @@ class TraceField(TraceFunction):
         Parameters
         ----------
         region : (x0, y0, x1, y1) with sides on lines of the raster; None: the domain.
+
+        Returns
+        -------
+        The integral over the region divided by its area.
 
         Raises
         ------
@@ -123,10 +144,18 @@ class TraceField(TraceFunction):
         Dirichlet sides meet, reactions do not say which of them the flux at their vertex belongs to, and it comes
         from the dual problem: :attr:`flux`. In both cases fluxes and load are in balance.
 
+        Parameters
+        ----------
+        side : "bottom", "right", "top" or "left".
+
+        Returns
+        -------
+        The integral over the side.
+
         Raises
         ------
         InvalidProblem
-            If the side is not "bottom", "right", "top" or "left".
+            If there is no such side.
         """
         if side not in SIDES:
             raise InvalidProblem(f"side {side!r} is unknown; choose among {SIDES}.")
@@ -149,11 +178,18 @@ class TraceField(TraceFunction):
         Parameters
         ----------
         f : as in :func:`solve_pde`.
-        tolerance : relative algebraic error; None: as in :func:`solve_pde`.
+        tolerance : relative algebraic error in the energy norm; None: as in :func:`solve_pde`.
+
+        Returns
+        -------
+        The field of that load.
 
         Raises
         ------
-        InvalidProblem, SolverFailure
+        InvalidProblem
+            If the load or the tolerance is wrong.
+        SolverFailure
+            If the iteration does not reach its tolerance.
         """
         from .solve import solve_load
 
@@ -174,7 +210,7 @@ class TraceField(TraceFunction):
 
     @property
     def error_bound(self) -> float:
-        r"""Guaranteed upper bound of :math:`(\int a|\nabla(u - u_h)|^2)^{1/2}`, u the solution of the equation."""
+        r"""Guaranteed upper bound of :math:`(\int a|\nabla(u - v)|^2)^{1/2}`, v this field and u the PDE's solution."""
         return self.bounds.error
 
     @property
@@ -184,7 +220,7 @@ class TraceField(TraceFunction):
 
     @property
     def energy_bounds(self) -> tuple[float, float]:
-        r"""Guaranteed lower and upper bound of :math:`\int a|\nabla u|^2` of the solution of the equation.
+        r"""Guaranteed lower and upper bound of :math:`\int a|\nabla u|^2`, u the PDE's solution.
 
         With zero boundary data this is the work f(u) of the load.
         """
@@ -192,6 +228,10 @@ class TraceField(TraceFunction):
 
     def side_flux_bounds(self, side: str) -> tuple[float, float]:
         """Bound the flux through a side for a pressure drop between two opposite Dirichlet sides, without load.
+
+        Parameters
+        ----------
+        side : the Dirichlet side, "bottom", "right", "top" or "left".
 
         Returns
         -------
@@ -207,7 +247,12 @@ class TraceField(TraceFunction):
         return drop_flux_bounds(self, side)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the field and its problem to an .npz file, which :meth:`load` reads on any machine."""
+        """Write the field and its problem to an .npz file, which :meth:`load` reads on any machine.
+
+        Parameters
+        ----------
+        path : name of the file; an older one is replaced when the new one is complete.
+        """
         from .storage import save_field
 
         save_field(self, path)
@@ -216,8 +261,18 @@ class TraceField(TraceFunction):
     def load(path: str | os.PathLike[str]) -> TraceField:
         """Read a field written by :meth:`save`; nothing in the file is executed.
 
+        Parameters
+        ----------
+        path : the file.
+
+        Returns
+        -------
+        The field; its solver is set up again when needed.
+
         Raises
         ------
+        FileNotFoundError
+            If there is no such file.
         InvalidProblem
             If the file is not such a field.
         """

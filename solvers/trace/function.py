@@ -1,5 +1,7 @@
 r"""Functions of the trace space: values, gradients and integrals, from coefficients on edges and vertices.
 
+Owns the evaluation of such functions, of solutions as well as of stream functions.
+
 On every cell, of width :math:`\varepsilon`, such a function is :math:`\sum_k c_k H\varphi_k + \sum_{m=0}^2 d_m\psi_m`:
 harmonic extensions of its trace, and the particular solutions of :math:`-\Delta\psi_m = 1, \xi, \eta` (in lengths of
 :math:`\varepsilon`) that vanish on the cell's boundary. For the solution of :math:`-\nabla\cdot(a\nabla u)=f`,
@@ -32,7 +34,7 @@ class TraceFunction:
     Attributes
     ----------
     cell : the reference cell, of the raster's aspect.
-    size : (Ly, Lx).
+    size : (Ly, Lx) side lengths.
     vector : coefficients on edges and vertices.
     interior : (3, my, mx) factors of the particular solutions.
     """
@@ -53,13 +55,13 @@ class TraceFunction:
         return self.size[0] / self.shape[0], self.size[1] / self.shape[1]
 
     def bands(self) -> Iterator[slice]:
-        """Cut the rows of cells into bands of a moderate number of cells: what is computed cell by cell stays small."""
+        """Cut the rows of cells into bands of about 32 000 cells, so that what is computed cell by cell stays small."""
         my, mx = self.shape
         step = max(1, BAND // mx)
         return (slice(j, min(j + step, my)) for j in range(0, my, step))
 
     def band(self, rows: slice) -> TraceFunction:
-        """Return the function on some rows of cells; shares memory."""
+        """Return the function on the rows of cells of the slice ``rows``, a rectangle of its own; shares memory."""
         v, (first, last) = self.vector, (rows.start, rows.stop)
         part = TraceVector(v.level[first : last + 1], v.upright[rows], v.corners[first : last + 1])
         size = (self.sides[0] * (last - first), self.size[1])
@@ -74,11 +76,20 @@ class TraceFunction:
         return without_constants(gather(self.vector))
 
     def nodes(self, cells: tuple[int, int] | int) -> Array:
-        """Return nodal values (ny+1, nx+1) on a uniform grid, which need not be aligned with the raster.
+        """Return nodal values on a uniform grid, which need not be aligned with the raster.
 
         Parameters
         ----------
         cells : (ny, nx) cells of the grid, or one number for both.
+
+        Returns
+        -------
+        (ny+1, nx+1) values.
+
+        Raises
+        ------
+        InvalidProblem
+            If there is no cell along an axis.
         """
         ny, nx = (cells, cells) if isinstance(cells, (int, np.integer)) else cells
         if ny < 1 or nx < 1:
@@ -103,7 +114,15 @@ class TraceFunction:
         return out
 
     def at(self, points: Array) -> Array:
-        """Return the values (P,) at points (P, 2) given as (x, y).
+        """Return the values at points.
+
+        Parameters
+        ----------
+        points : (P, 2) coordinates (x, y) in the domain.
+
+        Returns
+        -------
+        (P,) values.
 
         Raises
         ------
@@ -118,9 +137,17 @@ class TraceFunction:
         return out
 
     def gradient(self, points: Array) -> Array:
-        """Return the gradients (P, 2) as (d/dx, d/dy) at points (P, 2) given as (x, y).
+        """Return the gradients at points.
 
         On an edge of the raster, where the normal derivative jumps with a, the cell above or to the right counts.
+
+        Parameters
+        ----------
+        points : (P, 2) coordinates (x, y) in the domain.
+
+        Returns
+        -------
+        (P, 2) derivatives (d/dx, d/dy).
 
         Raises
         ------
@@ -139,7 +166,7 @@ class TraceFunction:
         return out / self.sides[1]
 
     def integrals(self) -> Array:
-        """Return the integrals (my, mx) over the cells."""
+        """Return the integrals (my, mx) of the function over the cells."""
         weights = np.concatenate([self.cell.moments[0], self.cell.particular[:, 0]])
         parts = [self.band(rows).local() @ weights for rows in self.bands()]
         return np.concatenate(parts) * self.sides[1] ** 2
@@ -153,19 +180,19 @@ class TraceFunction:
         return inner
 
     def _coefficients(self, j: Array, i: Array) -> Array:
-        """Coefficients (P, n + 3) of cells (j, i), as :meth:`local` has them."""
+        """Return the coefficients (P, n + 3) of cells (j, i), as :meth:`local` has them."""
         v = self.vector
         edges = [v.level[j, i], v.level[j + 1, i], v.upright[j, i], v.upright[j, i + 1]]
         corners = [v.corners[j, i], v.corners[j, i + 1], v.corners[j + 1, i], v.corners[j + 1, i + 1]]
         return np.concatenate([*edges, np.stack(corners, axis=1), self.interior[:, j, i].T], axis=1)
 
     def _lattice(self, eta: Array, xi: Array) -> Array:
-        """Values (len(eta) * len(xi), n + 3) of the basis on a tensor grid of local points."""
+        """Evaluate the basis on a tensor grid of local points: (len(eta) * len(xi), n + 3)."""
         Y, X = np.meshgrid(eta, xi, indexing="ij")
         return self.cell.values(np.stack([X.ravel(), Y.ravel()], axis=1))
 
     def _unaligned(self, grid: tuple[int, int]) -> Array:
-        """Nodal values where grid and raster cut each other; local positions repeat, each is evaluated once."""
+        """Return nodal values where grid and raster cut each other; local positions repeat, each is evaluated once."""
         cell_of, place_of, places = [], [], []
         for n, m in zip(grid, self.shape, strict=True):
             k = np.arange(n + 1)
@@ -184,7 +211,7 @@ class TraceFunction:
         return out
 
     def _locate(self, points: Array) -> tuple[tuple[Array, Array], Array]:
-        """Cells (iy, ix) of points and their unit coordinates (P, 2) there."""
+        """Return the cells (iy, ix) of points and their unit coordinates (P, 2) there."""
         points = np.asarray(points, dtype=float)
         if points.ndim != 2 or points.shape[1] != 2:
             raise InvalidProblem(f"points have shape {points.shape}; give (P, 2) coordinates (x, y).")
@@ -199,16 +226,46 @@ class TraceFunction:
 
 
 def without_constants(c: Array) -> Array:
-    """Subtract the value at the first vertex of every cell from its coefficients (..., n), in place."""
+    """Subtract the value at the first vertex of every cell from its coefficients (..., n), in place; return them.
+
+    Parameters
+    ----------
+    c : (..., n) coefficients of cells; of a harmonic function, adding a constant changes the last four only.
+
+    Returns
+    -------
+    (..., n) the same array.
+
+    Examples
+    --------
+    >>> without_constants(np.array([0.5, 3.0, 4.0, 5.0, 6.0])).tolist()
+    [0.5, 0.0, 1.0, 2.0, 3.0]
+    """
     c[..., -4:] -= c[..., -4:-3].copy()  # the four vertex functions add up to one
     return c
 
 
 def quadratic(c: Array, S: Array) -> Array:
-    """Return c·Sc (...) for vectors c (..., n): one plain product, since batches of them are slow."""
+    """Return c·Sc for many vectors: one plain product, since batches of them are slow.
+
+    Parameters
+    ----------
+    c : (..., n) vectors.
+    S : (n, n) matrix.
+
+    Returns
+    -------
+    (...) numbers.
+
+    Examples
+    --------
+    >>> quadratic(np.array([[1.0, 2.0], [0.0, 1.0]]), np.diag([1.0, 3.0])).tolist()
+    [13.0, 3.0]
+    """
     flat = c.reshape(-1, c.shape[-1])
     return np.einsum("kn,kn->k", flat @ S, flat).reshape(c.shape[:-1])
 
 
 def _chunks(count: int) -> list[slice]:
+    """Cut range(count) into pieces of at most CHUNK points."""
     return [slice(k, min(k + CHUNK, count)) for k in range(0, count, CHUNK)]

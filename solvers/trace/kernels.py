@@ -1,5 +1,7 @@
 """Compiled parts of a conjugate gradient step on the trace space.
 
+Owns the innermost loops: product with the matrix, local solves by kind, updates of the iteration's vectors.
+
 Every function works on a range of rows or blocks, releases Python's lock and runs on one thread; a pool may call it for
 several ranges at a time, which write to disjoint memory.
 
@@ -20,18 +22,28 @@ from .coarse_kernels import OPTIONS
 BLOCK = 128
 #: Vertices of one matrix product.
 SEGMENT = 64
+#: Parts H, V, C of a vector.
+Triple = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @njit(**OPTIONS)
-def apply_cells(a, S, x, moments, j0, j1):
-    """Compute a S x in the rows [j0, j1) of cells; return their part of x·Ax.
+def apply_cells(a: np.ndarray, S: np.ndarray, x: Triple, moments: tuple, j0: int, j1: int) -> float:
+    """Compute a S x in some rows of cells.
 
     Parameters
     ----------
     a : (my, mx) coefficients.
-    moments : (above, below, V, C_above, C_below). What horizontal edges and vertices get from the cells above them and
-        below them is kept apart, so that rows of cells are independent. Row 0 of ``below`` and the last row of
-        ``above`` are not touched: they must be zero.
+    S : (n, n) float64 matrix of a cell with a = 1.
+    x : triple (H, V, C).
+    moments : (above, below, V, C_above, C_below), where the result is written. What horizontal edges and vertices get
+        from the cells above them and below them is kept apart, so that rows of cells are independent. Row 0 of
+        ``below`` and the last row of ``above`` are not touched: they must be zero.
+    j0 : first row of cells.
+    j1 : end of the rows.
+
+    Returns
+    -------
+    The rows' part of x·Ax.
     """
     H, V, C = x
     above, below, AV, C_above, C_below = moments
@@ -113,8 +125,35 @@ def _advance_upright(alpha, unit, scale, i0, i1, moments, q, x, r, s):
 
 
 @njit(**OPTIONS)
-def advance(alpha, unit, scale, moments, free, q, x, r, s, j0, j1):
-    """Set x += alpha unit q, r -= alpha A q (from moments), s = float32(scale r) in the rows [j0, j1) of vertices."""
+def advance(
+    alpha: float,
+    unit: float,
+    scale: float,
+    moments: tuple,
+    free: tuple[int, int, int, int],
+    q: Triple,
+    x: Triple,
+    r: Triple,
+    s: Triple,
+    j0: int,
+    j1: int,
+) -> None:
+    """Set x += alpha unit q, r -= alpha A q, s = float32(scale r) at the free unknowns of some rows.
+
+    Parameters
+    ----------
+    alpha : length of the step.
+    unit : factor of q where it changes x.
+    scale : factor of r in s.
+    moments : A q as :func:`apply_cells` left it.
+    free : free vertices (j0, j1, i0, i1).
+    q : direction, triple of float32.
+    x : solution, triple of float64.
+    r : residual, triple of float64.
+    s : scaled residual, triple of float32.
+    j0 : first row of vertices.
+    j1 : end of the rows.
+    """
     above, below, AV, C_above, C_below = moments
     J0, J1, I0, I1 = free
     qH, qV, qC = q
@@ -142,8 +181,17 @@ def new_direction(q, z, beta, i0, i1):
 
 
 @njit(**OPTIONS)
-def solve_kinds(B, places, segments, strides, s, Z, k0, k1):
-    """Solve the local problems of the segments [k0, k1): vertices of one kind each.
+def solve_kinds(
+    B: np.ndarray,
+    places: np.ndarray,
+    segments: np.ndarray,
+    strides: tuple,
+    s: np.ndarray,
+    Z: np.ndarray,
+    k0: int,
+    k1: int,
+) -> None:
+    """Solve the local problems of some segments, vertices of one kind each.
 
     Parameters
     ----------
@@ -152,7 +200,10 @@ def solve_kinds(B, places, segments, strides, s, Z, k0, k1):
         vertex, in the flat Z the first number of the vertex; unsigned, so that no index is checked for a sign.
     segments : (K, 3) first and last position in ``places`` and the kind; at most SEGMENT vertices each.
     strides : (mx, mx+1) uint64, between coefficients of horizontal and of vertical edges.
-    s, Z : flat float32, Z the local solutions (my+1, m, mx+1).
+    s : flat float32 residual.
+    Z : flat float32, the local solutions (my+1, m, mx+1), written.
+    k0 : first segment.
+    k1 : end of the segments.
     """
     m = B.shape[1]
     p = (m - 1) // 4
@@ -183,8 +234,25 @@ def solve_kinds(B, places, segments, strides, s, Z, k0, k1):
 
 
 @njit(**OPTIONS)
-def collect_vertices(Z, coarse, free, z, s, j0, j1):
-    """Set z to half the local solutions plus the coarse one (with ring), rows [j0, j1) of vertices; return z·s."""
+def collect_vertices(
+    Z: np.ndarray, coarse: np.ndarray, free: tuple[int, int, int, int], z: Triple, s: Triple, j0: int, j1: int
+) -> float:
+    """Set z to half the sum of the local solutions plus the coarse one, at the free unknowns of some rows.
+
+    Parameters
+    ----------
+    Z : (my+1, m, mx+1) float32 local solutions.
+    coarse : (my+3, mx+3) float32 coarse solution at the vertices, with a ring.
+    free : free vertices (j0, j1, i0, i1).
+    z : triple of float32, written.
+    s : scaled residual, triple of float32.
+    j0 : first row of vertices.
+    j1 : end of the rows.
+
+    Returns
+    -------
+    The rows' part of z·s.
+    """
     H, V, C = z
     sH, sV, sC = s
     my, p, mx = V.shape[0], H.shape[1], H.shape[2]

@@ -1,5 +1,8 @@
 """Where the unknowns of the trace space live: trace vectors, boundary conditions, gather and scatter, sparse matrix.
 
+Owns the arrays of unknowns on a raster (:class:`TraceVector`), which of them are free (:class:`Boundary`), and the maps
+between them and the cells' degrees of freedom.
+
 On ``my x mx`` cells every edge carries ``p`` coefficients and every vertex one. A cell sees ``n = 4p + 4`` of them, in
 the order ``[bottom p | top p | left p | right p | corners (0,0), (0,1), (1,0), (1,1)]`` (corners as (iy, ix))::
 
@@ -36,6 +39,7 @@ def _zeros(like: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _copy(v: Any) -> Any:
+    """Return a copy of an array or tensor."""
     return v.clone() if isinstance(v, torch.Tensor) else v.copy()
 
 
@@ -45,11 +49,9 @@ class TraceVector:
 
     Attributes
     ----------
-    level : (..., my+1, mx, p) on horizontal edges, row 0 at the lowest y.
+    level : (..., my+1, mx, p) on horizontal edges, row 0 at the lowest y; leading dimensions are a batch.
     upright : (..., my, mx+1, p) on vertical edges.
     corners : (..., my+1, mx+1) at vertices.
-
-    Leading dimensions are a batch.
 
     Examples
     --------
@@ -64,7 +66,19 @@ class TraceVector:
 
     @classmethod
     def zeros(cls, cells: tuple[int, int], modes: int, batch: tuple[int, ...] = (), like: Any = None) -> TraceVector:
-        """Return the zero vector on ``cells`` = (my, mx); numpy float64 unless ``like`` is another array or tensor."""
+        """Return the zero vector.
+
+        Parameters
+        ----------
+        cells : (my, mx) cells of the raster.
+        modes : functions per edge p.
+        batch : leading dimensions.
+        like : array or tensor whose type and device to take; None: numpy float64.
+
+        Returns
+        -------
+        A vector with (*batch, my+1, mx, p), (*batch, my, mx+1, p) and (*batch, my+1, mx+1) entries.
+        """
         my, mx = cells
         like = np.zeros(0) if like is None else like
         shapes = ((my + 1, mx, modes), (my, mx + 1, modes), (my + 1, mx + 1))
@@ -72,7 +86,18 @@ class TraceVector:
 
     @classmethod
     def from_flat(cls, v: Any, cells: tuple[int, int], modes: int) -> TraceVector:
-        """Split (..., N) numbers in the order of :meth:`flat`; no copy."""
+        """Split numbers in the order of :meth:`flat` into the three parts, without a copy.
+
+        Parameters
+        ----------
+        v : (..., N) array or tensor.
+        cells : (my, mx) cells of the raster.
+        modes : functions per edge p.
+
+        Returns
+        -------
+        A vector that shares memory with ``v``.
+        """
         my, mx = cells
         first, second = (my + 1) * mx * modes, (my + 1) * mx * modes + my * (mx + 1) * modes
         batch = v.shape[:-1]
@@ -97,7 +122,7 @@ class TraceVector:
         return self.level, self.upright, self.corners
 
     def flat(self) -> Any:
-        """Return all numbers in one axis (..., N): horizontal edges, vertical edges, vertices."""
+        """Return all N numbers in one axis (..., N): horizontal edges, vertical edges, vertices, each row-major."""
         batch = self.corners.shape[:-2]
         return _join([v.reshape(*batch, -1) for v in self.parts()])
 
@@ -106,7 +131,17 @@ class TraceVector:
         return TraceVector(*map(_copy, self.parts()))
 
     def combine(self, factor: Any, other: TraceVector) -> TraceVector:
-        """Return ``self + factor * other``; ``factor`` a number, or one per batch entry (B,)."""
+        """Return ``self + factor * other``, a new vector of the same shape.
+
+        Parameters
+        ----------
+        factor : a number, or (B,) one per batch entry.
+        other : vector of the same shape.
+
+        Returns
+        -------
+        The sum.
+        """
         if getattr(factor, "ndim", 0) == 0:
             return TraceVector(*(v + factor * w for v, w in zip(self.parts(), other.parts(), strict=True)))
         edge, vertex = factor.reshape(-1, 1, 1, 1), factor.reshape(-1, 1, 1)
@@ -114,11 +149,11 @@ class TraceVector:
         return TraceVector(*(v + f * w for v, w, f in pairs))
 
     def masked(self, mask: TraceVector) -> TraceVector:
-        """Return the vector with zeros where ``mask`` is zero or False."""
+        """Return the vector with zeros where ``mask``, a vector without batch, is zero or False."""
         return TraceVector(*(v * m for v, m in zip(self.parts(), mask.parts(), strict=True)))
 
     def dot(self, other: TraceVector) -> Any:
-        """Return the Euclidean inner product, one number per batch entry."""
+        """Return the Euclidean inner product with a vector of the same shape, one number per batch entry."""
         return sum(
             (v * w).reshape(*v.shape[: v.ndim - k], -1).sum(-1)
             for v, w, k in zip(self.parts(), other.parts(), (3, 3, 2), strict=True)
@@ -127,7 +162,7 @@ class TraceVector:
 
 @dataclass(frozen=True)
 class Boundary:
-    """Where the unknowns are free.
+    """Which unknowns are free: Dirichlet, natural and periodic sides.
 
     Attributes
     ----------
@@ -159,7 +194,7 @@ class Boundary:
 
     @classmethod
     def of(cls, natural: Iterable[str] = (), periodic: bool = False) -> Boundary:
-        """Build from any iterable of sides."""
+        """Build from any iterable of natural sides; arguments as the attributes."""
         return cls(frozenset(natural), periodic)
 
     @property
@@ -168,7 +203,7 @@ class Boundary:
         return self.periodic or len(self.natural) == 4
 
     def ranges(self, cells: tuple[int, int]) -> tuple[int, int, int, int]:
-        """Return (j0, j1, i0, i1): rows [j0, j1) and columns [i0, i1) of vertices that are free."""
+        """Return (j0, j1, i0, i1) for (my, mx) cells: vertices in rows [j0, j1) and columns [i0, i1) are free."""
         my, mx = cells
         if self.periodic:
             return 0, my, 0, mx
@@ -180,7 +215,17 @@ class Boundary:
         )
 
     def free(self, cells: tuple[int, int], modes: int) -> TraceVector:
-        """Return boolean masks of the unknowns; in a periodic problem the repeated ones are not free."""
+        """Return the masks of the free unknowns; in a periodic problem the repeated ones are not free.
+
+        Parameters
+        ----------
+        cells : (my, mx) cells of the raster.
+        modes : functions per edge p.
+
+        Returns
+        -------
+        A vector of booleans.
+        """
         j0, j1, i0, i1 = self.ranges(cells)
         mask = TraceVector.zeros(cells, modes, like=np.zeros(0, bool))
         mask.level[j0:j1] = True
@@ -189,7 +234,7 @@ class Boundary:
         return mask
 
     def repeat(self, x: TraceVector) -> TraceVector:
-        """Copy a function's first row and column to the last ones, in place, where the problem is periodic."""
+        """Copy a periodic function's first row and column to the last ones, in place; return ``x``."""
         if self.periodic:
             x.level[..., -1, :, :] = x.level[..., 0, :, :]
             x.upright[..., :, -1, :] = x.upright[..., :, 0, :]
@@ -198,7 +243,7 @@ class Boundary:
         return x
 
     def fold(self, b: TraceVector) -> TraceVector:
-        """Add moments of the last row and column to the first ones, in place, where the problem is periodic."""
+        """Add periodic moments of the last row and column to the first ones, in place; return ``b``."""
         if self.periodic:
             b.level[..., 0, :, :] += b.level[..., -1, :, :]
             b.upright[..., :, 0, :] += b.upright[..., :, -1, :]
@@ -210,7 +255,16 @@ class Boundary:
 
 
 def gather(x: TraceVector) -> Any:
-    """Return every cell's coefficients (..., my, mx, n) in the cell's order."""
+    """Return every cell's coefficients, in the cell's order.
+
+    Parameters
+    ----------
+    x : coefficients on my x mx cells.
+
+    Returns
+    -------
+    (..., my, mx, n) array or tensor.
+    """
     C = x.corners[..., None]
     return _join(
         [
@@ -227,7 +281,7 @@ def gather(x: TraceVector) -> Any:
 
 
 def scatter(y: Any) -> TraceVector:
-    """Sum cell moments (..., my, mx, n) into a trace vector: the transpose of :func:`gather`."""
+    """Sum cell moments ``y`` (..., my, mx, n) into a trace vector: the transpose of :func:`gather`."""
     *batch, my, mx, n = y.shape
     p = n // 4 - 1
     b = TraceVector.zeros((my, mx), p, tuple(batch), like=y)
@@ -243,9 +297,17 @@ def scatter(y: Any) -> TraceVector:
 
 
 def cell_dofs(cells: tuple[int, int], modes: int, boundary: Boundary | None = None) -> np.ndarray:
-    """Number the unknowns of every cell: (my, mx, n) positions in :meth:`TraceVector.flat`.
+    """Number the unknowns of every cell.
 
-    In a periodic ``boundary`` the repeated unknowns have the number of the first.
+    Parameters
+    ----------
+    cells : (my, mx) cells of the raster.
+    modes : functions per edge p.
+    boundary : if periodic, repeated unknowns have the number of the first; otherwise not used.
+
+    Returns
+    -------
+    (my, mx, n) positions in :meth:`TraceVector.flat`.
 
     Examples
     --------
@@ -266,7 +328,12 @@ def sparse_matrix(a: np.ndarray, stiffness: np.ndarray, modes: int, boundary: Bo
     ----------
     a : (my, mx) coefficient of every cell.
     stiffness : (n, n) matrix of a cell with a = 1.
+    modes : functions per edge p.
     boundary : joins the repeated unknowns if periodic; otherwise not used.
+
+    Returns
+    -------
+    (N, N) symmetric matrix.
     """
     dofs = cell_dofs(a.shape, modes, boundary).reshape(a.size, -1)
     n = dofs.shape[1]

@@ -1,7 +1,10 @@
-r"""Loads as one linear polynomial per cell, with the oscillation that is left out.
+r"""Loads as one linear polynomial per cell, with the oscillation that the projection drops.
+
+Owns how the trace space reads a right-hand side f (:func:`cell_load`) and what that costs
+(:meth:`CellLoad.oscillation`).
 
 The trace space solves :math:`-\nabla\cdot(a\nabla u) = \Pi f` exactly inside the cells, where :math:`\Pi f` is the
-best linear polynomial on every cell. The rest is orthogonal to constants, so by Cauchy-Schwarz and the
+best linear polynomial on every cell in L2. The remainder is orthogonal to constants, so by Cauchy-Schwarz and the
 Poincaré inequality of a rectangle with longer side h it moves the solution by at most
 
 .. math:: |||u(f) - u(\Pi f)|||^2 \le \sum_K \frac{h^2}{\pi^2 a_K}\,\|f - \Pi f\|_K^2 .
@@ -29,26 +32,30 @@ GAUSS_POINTS = 4
 
 @dataclass(frozen=True)
 class CellLoad:
-    r"""A load that is linear on every cell.
+    r"""A load that is linear on every cell, with the norms of what the projection dropped.
 
     Attributes
     ----------
     coefficients : (3, my, mx) of 1, ξ, η, the cell's unit coordinates.
-    rest : (my, mx) norms :math:`\|f - \Pi f\|_K` of what the polynomials leave out.
+    remainder : (my, mx) norms :math:`\|f - \Pi f\|_K` in L2 of what the polynomials leave out.
     """
 
     coefficients: Array
-    rest: Array
+    remainder: Array
 
     def oscillation(self, a: Array, cell: tuple[float, float]) -> float:
-        """Bound the energy norm of the part of the solution that the left out part of f makes.
+        """Bound the energy norm of the part of the solution that belongs to f less its projection.
 
         Parameters
         ----------
         a : (my, mx) coefficient.
         cell : (hy, hx) sides of a cell.
+
+        Returns
+        -------
+        The root of the sum in the module's formula.
         """
-        return max(cell) / math.pi * math.sqrt(float(np.sum(self.rest**2 / a)))
+        return max(cell) / math.pi * math.sqrt(float(np.sum(self.remainder**2 / a)))
 
 
 def cell_load(f: Load, shape: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> CellLoad:
@@ -59,8 +66,12 @@ def cell_load(f: Load, shape: tuple[int, int], size: tuple[float, float] = (1.0,
     f : a number; a callable f(x, y) of broadcastable arrays; cell values (my, mx); polynomials (3, my, mx) with the
         coefficients of 1, ξ, η on every cell; or nodal values (r*my+1, s*mx+1) of a bilinear function on a grid
         that refines the raster, projected exactly.
-    shape : (my, mx).
-    size : (Ly, Lx).
+    shape : (my, mx) cells of the raster.
+    size : (Ly, Lx) side lengths.
+
+    Returns
+    -------
+    The projection; a callable is integrated by 4 x 4 Gauss points per cell.
 
     Raises
     ------
@@ -72,7 +83,7 @@ def cell_load(f: Load, shape: tuple[int, int], size: tuple[float, float] = (1.0,
     >>> load = cell_load(lambda x, y: 1 + 4 * x, (1, 2))
     >>> np.abs(load.coefficients[:, 0]).round(12).tolist()
     [[1.0, 3.0], [2.0, 2.0], [0.0, 0.0]]
-    >>> bool(load.rest.max() < 1e-14)
+    >>> bool(load.remainder.max() < 1e-14)
     True
     """
     if callable(f):
@@ -96,6 +107,7 @@ def cell_load(f: Load, shape: tuple[int, int], size: tuple[float, float] = (1.0,
 
 
 def _from_callable(f: Callable[[Array, Array], Array], shape: tuple[int, int], size: tuple[float, float]) -> CellLoad:
+    """Project a function f(x, y), sampled at the Gauss points of all cells in one call."""
     points, weights = _gauss(GAUSS_POINTS)
     y, x = ((np.arange(m)[:, None] + points).ravel() * (length / m) for m, length in zip(shape, size, strict=True))
     values = np.asarray(f(x[None, :], y[:, None]), dtype=float)

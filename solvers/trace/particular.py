@@ -1,8 +1,10 @@
 r"""A flux in H(div) with divergence -f, by integration along the rows or columns of cells.
 
+Owns polynomial fluxes: their construction, their values and traces, their integrals against trace functions.
+
 :math:`q_0 = (-F, 0)` with :math:`F = \int f\,dx` has continuous normal components: F is continuous across vertical
 edges, and nothing crosses horizontal ones. On a cell its components are polynomials of degree 2, stored by the
-coefficients of :data:`MONOMIALS` in unit coordinates.
+coefficients of :data:`MONOMIALS` in unit coordinates: (2, 6, my, mx), components (x, y) first.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from collections.abc import Collection
 
 import numpy as np
 
+from .cell import TraceCell
+
 Array = np.ndarray
 
 #: Exponents of (ξ, η).
@@ -18,10 +22,15 @@ MONOMIALS = ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
 #: Integrals of products of monomials over the unit square, and of the monomials.
 GRAM = np.array([[1 / ((a + c + 1) * (b + d + 1)) for c, d in MONOMIALS] for a, b in MONOMIALS])
 MEANS = GRAM[0]
+#: Moments of 1, s, s^2 with the linear functions 1 - s and s of an edge.
+LINEAR = np.array([[1 / 2, 1 / 6, 1 / 12], [1 / 2, 1 / 3, 1 / 4]])
 
 
 def particular_flux(f: Array, a: Array, sides: tuple[float, float], natural: Collection[str]) -> Array:
-    r"""Return q0 (2, 6, my, mx), components (x, y), with -div q0 = f and no flow through natural sides.
+    r"""Return a flux q0 with -div q0 = f and no flow through natural sides.
+
+    Integration starts at a natural side, or where there is none at the constant that makes :math:`\int q_0^2/a` of
+    the row least: this keeps small what the stream function has to take away again.
 
     Parameters
     ----------
@@ -30,10 +39,9 @@ def particular_flux(f: Array, a: Array, sides: tuple[float, float], natural: Col
     sides : (hy, hx) of a cell.
     natural : natural sides, not all four.
 
-    Notes
-    -----
-    Integration starts at a natural side, or where there is none at the constant that makes :math:`\int q_0^2/a` of
-    the row least: this keeps small what the stream function has to take away again.
+    Returns
+    -------
+    (2, 6, my, mx) polynomials of the components (x, y).
 
     Examples
     --------
@@ -53,9 +61,18 @@ def particular_flux(f: Array, a: Array, sides: tuple[float, float], natural: Col
 
 
 def rotation_load(q: Array, sides: tuple[float, float]) -> Array:
-    """Return (3, my, mx): the factors of the particular solutions of a stream function that makes q curl-free.
+    """Return the load of the stream function ψ that makes q0 + (dψ/dy, -dψ/dx) curl-free.
 
-    With q = q0 + (dψ/dy, -dψ/dx): -Δψ = d(q0_x)/dy - d(q0_y)/dx, a linear polynomial on every cell.
+    It solves -Δψ = d(q0_x)/dy - d(q0_y)/dx, a linear polynomial on every cell.
+
+    Parameters
+    ----------
+    q : (2, 6, my, mx) polynomials q0.
+    sides : (hy, hx) of a cell.
+
+    Returns
+    -------
+    (3, my, mx) factors of the particular solutions for 1, ξ, η, as in :class:`TraceFunction`.
     """
     (x, y), (hy, hx) = q, sides
     aspect = hy / hx
@@ -72,18 +89,104 @@ def on_edges(polynomials: Array) -> tuple[Array, Array, Array, Array]:
 
 
 def evaluate(q: Array, places: Array) -> Array:
-    """Return the values (2, P) of polynomials q (2, 6, P) at local points (P, 2)."""
+    """Evaluate polynomial fluxes.
+
+    Parameters
+    ----------
+    q : (2, 6, P) polynomials, one pair per point.
+    places : (P, 2) local points (ξ, η).
+
+    Returns
+    -------
+    (2, P) components (x, y).
+    """
     xi, eta = places.T
     return np.einsum("kmp,mp->kp", q, np.stack([xi**i * eta**j for i, j in MONOMIALS]))
 
 
 def through_vertical(q_x: Array, xi: Array, low: Array, high: Array) -> Array:
-    """Integrate polynomials (6, ...) over η from ``low`` to ``high`` at ``xi``; all broadcast, lengths in cells."""
+    """Integrate polynomials over η along vertical lines; arguments broadcast, lengths are in cells.
+
+    Parameters
+    ----------
+    q_x : (6, ...) polynomials.
+    xi : place ξ of the line.
+    low : lower end η of the interval.
+    high : upper end.
+
+    Returns
+    -------
+    The integrals, of the arguments' common shape.
+
+    Examples
+    --------
+    >>> q = np.array([1.0, 0, 0, 0, 0, 6.0])  # 1 + 6 η^2
+    >>> float(through_vertical(q, np.zeros(()), np.zeros(()), np.ones(())))
+    3.0
+    """
     powers = [(high ** (k + 1) - low ** (k + 1)) / (k + 1) for k in range(3)]
     total = np.zeros(())
     for c, (i, j) in zip(q_x, MONOMIALS, strict=True):
         total = total + c * xi**i * powers[j]
     return total
+
+
+def rotation_moments(q0: Array, cell: TraceCell, sides: tuple[float, float]) -> Array:
+    """Integrate polynomial fluxes against rotated gradients of the trace functions, by Green's formula.
+
+    Parameters
+    ----------
+    q0 : (2, 6, my, mx) polynomials.
+    cell : reference cell with n degrees of freedom.
+    sides : (hy, hx) of a cell.
+
+    Returns
+    -------
+    (my, mx, n) integrals of q0 · rot H phi_k over the cells.
+    """
+    hy, hx = sides
+    bottom, top, _, _ = on_edges(q0[0])
+    _, _, left, right = on_edges(q0[1])
+    out = edge_moments(cell, (-hx * bottom, hx * top, hy * left, -hy * right))
+    return out - np.moveaxis(rotation_load(q0, sides), 0, -1) @ cell.moments
+
+
+def outflow_moments(q0: Array, cell: TraceCell, sides: tuple[float, float]) -> Array:
+    """Integrate the normal components of polynomial fluxes against the trace functions around every cell.
+
+    Parameters
+    ----------
+    q0 : (2, 6, my, mx) polynomials.
+    cell : reference cell with n degrees of freedom.
+    sides : (hy, hx) of a cell.
+
+    Returns
+    -------
+    (my, mx, n) integrals of phi_k q0 · n over the cells' boundaries.
+    """
+    hy, hx = sides
+    bottom, top, _, _ = on_edges(q0[1])
+    _, _, left, right = on_edges(q0[0])
+    return edge_moments(cell, (-hx * bottom, hx * top, -hy * left, hy * right))
+
+
+def edge_moments(cell: TraceCell, polynomials: tuple[Array, Array, Array, Array]) -> Array:
+    """Integrate polynomials on the edges of cells against the trace functions.
+
+    Parameters
+    ----------
+    cell : reference cell with n degrees of freedom.
+    polynomials : (my, mx, 3) coefficients of 1, s, s^2 on bottom, top, left and right, s in [0, 1].
+
+    Returns
+    -------
+    (my, mx, n) sums over the four edges of the integrals over s.
+    """
+    bottom, top, left, right = polynomials
+    level, upright = cell.edge_moments
+    b, t, lft, r = (v @ LINEAR.T for v in polynomials)
+    corners = [b[..., 0] + lft[..., 0], b[..., 1] + r[..., 0], t[..., 0] + lft[..., 1], t[..., 1] + r[..., 1]]
+    return np.concatenate([bottom @ level, top @ level, left @ upright, right @ upright, np.stack(corners, -1)], -1)
 
 
 def _along_rows(f: Array, a: Array, width: float, natural: set[str]) -> Array:

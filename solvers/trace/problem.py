@@ -1,5 +1,7 @@
 r"""The set-up of one medium with its boundary conditions; it serves any number of loads.
 
+Owns the discrete problem: the load vector, the lift of Dirichlet data, the solver with its set-up, the dual problem.
+
 Unknowns are the coefficients of the trace. With :math:`\varepsilon` the width of a cell and :math:`f_m` the
 coefficients of the load's linear polynomial, cell by cell,
 
@@ -35,7 +37,26 @@ REPEATS = 4
 
 
 def apply_cells(a: Array, stiffness: Array, x: TraceVector) -> TraceVector:
-    """Return A x on all unknowns, fixed ones included: reactions there."""
+    """Return A x on all unknowns, fixed ones included: the values there are reactions.
+
+    Parameters
+    ----------
+    a : (my, mx) coefficient.
+    stiffness : (n, n) matrix of a cell with a = 1.
+    x : coefficients on my x mx cells.
+
+    Returns
+    -------
+    The moments A x.
+
+    Examples
+    --------
+    >>> Q1 = np.array([[4.0, -1, -1, -2], [-1, 4, -2, -1], [-1, -2, 4, -1], [-2, -1, -1, 4]]) / 6
+    >>> x = TraceVector.zeros((1, 1), 0)
+    >>> x.corners[:, 1] = 1.0  # the function x: a du/dn = -3 at the left, 3 at the right
+    >>> apply_cells(np.array([[3.0]]), Q1, x).corners.round(12).tolist()
+    [[-1.5, 1.5], [-1.5, 1.5]]
+    """
     local = gather(x)
     flat = local.reshape(-1, local.shape[-1]) @ stiffness
     return scatter(a[..., None] * flat.reshape(local.shape))
@@ -44,8 +65,16 @@ def apply_cells(a: Array, stiffness: Array, x: TraceVector) -> TraceVector:
 def balanced(b: TraceVector, boundary: Boundary, scale: float) -> TraceVector:
     """Return moments without what the accuracy of the reference cell leaves in them.
 
-    Zero where ``b`` is a sum of terms of size ``scale`` that cancel. Where constants are free, the moments at the
-    vertices are made to add up to zero, if they do up to that accuracy.
+    Parameters
+    ----------
+    b : moments of a right-hand side.
+    boundary : says whether constants are free. If so, the moments at the vertices are made to add up to zero, where
+        they do up to that accuracy.
+    scale : size of the terms whose sum ``b`` is; where they cancel up to that accuracy, the result is zero.
+
+    Returns
+    -------
+    The moments; ``b`` itself is not changed.
     """
     largest = max(float(np.abs(v).max()) for v in b.parts())
     if largest <= CELL_ACCURACY * scale:
@@ -67,9 +96,9 @@ class TraceProblem:
     Attributes
     ----------
     a : (my, mx) positive coefficient of the cells.
-    size : (Ly, Lx).
+    size : (Ly, Lx) side lengths.
     exponents : candidate exponents of the reference cell.
-    cell : the reference cell.
+    cell : the reference cell, of the raster's aspect.
     data : boundary data.
     """
 
@@ -97,7 +126,16 @@ class TraceProblem:
         return DualProblem(self)
 
     def moments(self, load: CellLoad) -> TraceVector:
-        """Return the moments of load and flux data with the trace functions, on all unknowns."""
+        """Assemble the load vector: moments of load and flux data with the trace functions.
+
+        Parameters
+        ----------
+        load : linear on every cell.
+
+        Returns
+        -------
+        Moments on all unknowns, fixed ones included.
+        """
         f = np.moveaxis(load.coefficients, 0, -1)
         b = scatter(f @ (self.sides[1] ** 2 * self.cell.moments))
         return b.combine(1.0, flux_moments(self.data, self.cell, self.size)) if self.data.flux else b
@@ -109,8 +147,13 @@ class TraceProblem:
 
         Parameters
         ----------
-        tolerance : of the algebraic error in the energy norm, relative.
-        start : trace of a field to start from.
+        load : linear on every cell.
+        tolerance : of the algebraic error in the energy norm, relative to the solution.
+        start : trace of a field to start from; None: the lift of the Dirichlet data.
+
+        Returns
+        -------
+        The solution, and how it was found.
 
         Raises
         ------
@@ -136,7 +179,16 @@ class TraceProblem:
         return u, SolveInfo(steps, error, error <= tolerance, seconds)
 
     def interior(self, load: CellLoad) -> Array:
-        """Return the factors (3, my, mx) of the particular solutions."""
+        """Return the factors of the particular solutions in the cells.
+
+        Parameters
+        ----------
+        load : linear on every cell.
+
+        Returns
+        -------
+        (3, my, mx) factors d of the module's formula.
+        """
         return self.sides[1] ** 2 * load.coefficients / self.a
 
 
@@ -148,9 +200,25 @@ def solve_lifted(
     tolerance: float,
     start: TraceVector | None = None,
 ) -> tuple[TraceVector, SolveInfo]:
-    """Solve ``A x = b`` with the values of ``lift`` at fixed unknowns; elsewhere it is a guess.
+    """Solve ``A x = b`` with given values at fixed unknowns.
 
-    The tolerance is relative to the solution less the lift. The result shares no memory with the solver.
+    Parameters
+    ----------
+    solver : with the matrix A of the coefficient ``a``.
+    a : (my, mx) coefficient.
+    b : moments on all unknowns; those at fixed ones are ignored.
+    lift : values at fixed unknowns; at free ones any continuation.
+    tolerance : of the algebraic error in the energy norm, relative to the solution less the lift.
+    start : first iterate, with the lift in it; None: the lift.
+
+    Returns
+    -------
+    The solution, which shares no memory with the solver, and :class:`SolveInfo`.
+
+    Raises
+    ------
+    SolverFailure
+        If the tolerance is not reached.
     """
     if not any(v.any() for v in lift.parts()):
         x, info = solver.solve(b, start, tolerance=tolerance)

@@ -1,11 +1,13 @@
 """Conjugate gradients on the trace space with a two-level additive Schwarz preconditioner.
 
+Owns :class:`TraceSolver`, the iterative solver of the package: its checks, the choice of the backend (numba or torch)
+and of the number of threads.
+
 The preconditioner adds half of the exact solutions of all local problems (a vertex and the edges that meet there) and
 the solution of the Q1 problem of the vertex functions. The number of steps depends on the contrast, hardly on the
 number of cells or of functions per edge.
 
-References: exact solution of pixel media as in ``trace``; A. Toselli and O. Widlund, *Domain Decomposition Methods*,
-2005, chapters 2 and 3.
+Reference: A. Toselli and O. Widlund, *Domain Decomposition Methods*, 2005, chapters 2 and 3.
 """
 
 from __future__ import annotations
@@ -76,12 +78,19 @@ class TraceSolver:
     ----------
     a : (my, mx) positive coefficients of the cells, numpy; or a tensor (B, my, mx) or (my, mx) for the torch backend.
     stiffness : (4p+4, 4p+4) matrix of a cell with a = 1.
-    modes : functions per edge p.
+    modes : functions per edge p, 0 or more.
     natural : sides with a natural condition, among "bottom", "right", "top", "left"; the others are Dirichlet sides.
         With all four the solution is determined up to a constant: the mean over the vertices is zero then.
     periodic : opposite sides are one; solutions as with four natural sides. Torch backend only.
     backend : "numba" (compiled kernels, CPU), "torch", or "auto": numba where it applies.
     threads : of the numba backend; None: chosen by the size.
+
+    Attributes
+    ----------
+    boundary : which unknowns are free.
+    stiffness : (4p+4, 4p+4) the cell matrix that is used: symmetric, constants mapped to zero exactly.
+    backend : "numba" or "torch", the one that was chosen.
+    setup_seconds : wall time of the set-up.
 
     Raises
     ------
@@ -89,6 +98,8 @@ class TraceSolver:
         For wrong shapes or arguments.
     NotCoercive
         If a coefficient is not a positive finite number.
+    DependencyMissing
+        If the numba backend is asked for and numba is not installed.
 
     Examples
     --------
@@ -137,6 +148,7 @@ class TraceSolver:
         self.setup_seconds = time.perf_counter() - start
 
     def _check(self, a: Any) -> None:
+        """Check the coefficient's shape and values."""
         if a.ndim not in (2, 3) or (a.ndim == 3 and not self.torch) or min(a.shape) < 1:
             raise InvalidProblem(f"coefficients must be (my, mx), or a tensor (B, my, mx); got shape {tuple(a.shape)}.")
         low, high = float(a.min()), float(a.max())
@@ -144,6 +156,7 @@ class TraceSolver:
             raise NotCoercive(f"coefficients must be positive and finite; they range over {low:.3g} … {high:.3g}.")
 
     def _operations(self, a: Any, threads: int | None) -> Operations:
+        """Set up the backend and name it in ``backend``."""
         if self.backend != "torch":
             try:
                 from .compiled import CompiledOperations
@@ -163,7 +176,21 @@ class TraceSolver:
         return TorchOperations(a if a.ndim == 3 else a.unsqueeze(0), self.stiffness, self.modes, self.boundary)
 
     def apply(self, x: TraceVector) -> TraceVector:
-        """Return A x with zeros at fixed unknowns."""
+        """Return A x with zeros at fixed unknowns, of the kind of the coefficient.
+
+        Parameters
+        ----------
+        x : coefficients on the solver's raster; values at fixed unknowns count.
+
+        Returns
+        -------
+        The moments A x.
+
+        Raises
+        ------
+        InvalidProblem
+            If the vector is on another raster or not finite.
+        """
         return self._outside(self.operations.apply(self._inside(x)))
 
     def solve(
@@ -181,8 +208,9 @@ class TraceSolver:
         ----------
         b : moments minus A times a lift of the Dirichlet values; entries at fixed unknowns are ignored. In a periodic
             problem the moments of opposite sides are added.
-        start : first iterate; taken as zero at fixed unknowns.
+        start : first iterate; taken as zero at fixed unknowns. None: zero.
         tolerance : of the energy norm of the error, relative to the energy norm of the solution.
+        max_steps : largest number of conjugate gradient steps.
         energy : squared energy norm to refer to instead of the solution's, for example of the solution plus its lift.
 
         Returns

@@ -1,4 +1,7 @@
-"""Chebyshev smoothing of the coarse problem: its window and bounds on the spectrum."""
+"""Chebyshev smoothing of the coarse problem: its window and bounds on the spectrum.
+
+Owns the numbers that both backends of the smoother share.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,14 @@ WINDOW = 5.0
 def smoothing_bound(K: np.ndarray) -> float:
     """Return a bound on the eigenvalues of D^-1 A from one element matrix (its multiples assemble to A).
 
+    Parameters
+    ----------
+    K : (k, k) symmetric element matrix with a positive diagonal; D is the diagonal of A.
+
+    Returns
+    -------
+    The largest eigenvalue of the scaled element matrix.
+
     Examples
     --------
     >>> Q1 = np.array([[4.0, -1, -1, -2], [-1, 4, -2, -1], [-1, -2, 4, -1], [-2, -1, -1, 4]]) / 6
@@ -22,9 +33,23 @@ def smoothing_bound(K: np.ndarray) -> float:
 
 
 def row_sum_bound(S: np.ndarray) -> float:
-    """Return Gershgorin's bound on the eigenvalues of D^-1 A, at most 2.5, of a nine-point operator with ring.
+    """Return Gershgorin's bound on the eigenvalues of D^-1 A of a nine-point operator, cut off at 2.5.
 
-    S is (5, ny+3, nx+3): couplings of a node with itself, east, north, north-east, and of its east with its north.
+    Parameters
+    ----------
+    S : (5, ny+3, nx+3) operator with ring: couplings of a node with itself, east, north, north-east, and of its east
+        with its north neighbour.
+
+    Returns
+    -------
+    The bound, at most 2.5.
+
+    Examples
+    --------
+    >>> S = np.zeros((5, 3, 4))
+    >>> S[0, 1, 1:3], S[1, 1, 1] = 2.0, -1.0  # two nodes
+    >>> row_sum_bound(S)
+    1.5
     """
     off = np.zeros(S.shape[1:])
     for k, (dy, dx) in ((1, (0, 1)), (2, (1, 0)), (3, (1, 1))):

@@ -1,4 +1,8 @@
-r"""Solve :math:`-\nabla\cdot(a\nabla u) = f` on a pixel medium to the accuracy of the differential equation."""
+r"""Solve :math:`-\nabla\cdot(a\nabla u) = f` on a pixel medium to the accuracy of the differential equation.
+
+Owns the entry point :func:`solve_pde`: the checks of its arguments, the choice of the number of functions per edge and
+of the tolerance.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +45,7 @@ def solve_pde(
     flux: Mapping[str, float] | None = None,
     start: Array | None = None,
 ) -> TraceField:
-    r"""Solve the diffusion equation itself: no mesh below the pixels, error bounds against the equation.
+    """Solve the diffusion equation itself: no mesh below the pixels, error bounds against the equation.
 
     The field is a Galerkin solution in a space of traces on the pixels' edges that contains the singular functions
     of the vertices where pixels meet; inside the pixels it satisfies the equation exactly.
@@ -54,10 +58,10 @@ def solve_pde(
         Enters as its linear projection on every cell; what that changes is part of the error bound.
     g : Dirichlet data on the sides that are not natural: a number; a callable g(x, y); nodal values; or one of these
         per side, as a mapping ``{"left": 0.0, "right": 1.0}`` or in the order bottom, right, top, left.
-    natural : sides among "bottom", "right", "top", "left" with given a du/dn.
-    size : (Ly, Lx).
-    tolerance : relative algebraic error in the energy norm; None: 1e-3 with up to seven functions per edge, else 3e-4,
-        so that it stays below the error of the space.
+    natural : sides among "bottom", "right", "top", "left" with given a du/dn, not all four.
+    size : (Ly, Lx) side lengths.
+    tolerance : relative algebraic error in the energy norm, in (0, 1); None: 1e-3 with up to seven functions per edge,
+        else 3e-4, so that it stays below the error of the space.
     accuracy : total relative energy error wanted, guaranteed: modes are added until the bound of the dual problem is
         below it. ``modes`` must be None then.
     modes : functions per edge; None: 6 for media with two values, else 8 (relative errors about 0.2 % and less).
@@ -126,7 +130,7 @@ def solve_with(
     flux: Mapping[str, float] | None = None,
     start: Array | None = None,
 ) -> TraceField:
-    """Solve like :func:`solve_pde`; where ``accuracy`` is not reached, return the most accurate field, unwarned."""
+    """Solve like :func:`solve_pde`, with the same arguments, result and errors, but without its warning."""
     a, size = checked_medium(A), checked_size(size)
     load = cell_load(f, a.shape, size)
     if accuracy is None:
@@ -155,7 +159,26 @@ def solve_with(
 def solve_load(
     problem: TraceProblem, load: CellLoad, tolerance: float | None = None, start: Array | None = None
 ) -> TraceField:
-    """Solve one problem for one load that is linear on every cell, from nodal values ``start`` or from zero."""
+    """Solve one problem for one load.
+
+    Parameters
+    ----------
+    problem : medium and boundary data.
+    load : linear on every cell.
+    tolerance : relative algebraic error in the energy norm, in (0, 1); None: :func:`default_tolerance`.
+    start : nodal values on a grid that refines the raster; None: the lift of the Dirichlet data.
+
+    Returns
+    -------
+    The field, with the seconds of this solve.
+
+    Raises
+    ------
+    InvalidProblem
+        If the tolerance is out of range, or the start's grid does not refine the raster.
+    SolverFailure
+        If the iteration does not reach its tolerance.
+    """
     if tolerance is None:
         tolerance = default_tolerance(problem.cell.modes)
     if not 0 < tolerance < 1:
@@ -170,12 +193,31 @@ def solve_load(
 
 
 def default_tolerance(modes: int) -> float:
-    """Relative algebraic error below that of the space: the latter is 1e-3 and more with six, 1e-4 with eight modes."""
+    """Return a relative algebraic error that stays below the error of the space.
+
+    Parameters
+    ----------
+    modes : functions per edge. The space's error is 1e-3 and more with six, 1e-4 and more with eight.
+
+    Returns
+    -------
+    1e-3 below eight functions, else 3e-4.
+    """
     return 1e-3 if modes < 8 else 3e-4
 
 
 def with_data(trace: TraceVector, problem: TraceProblem) -> TraceVector:
-    """Return a trace with the Dirichlet data of a problem at the fixed unknowns."""
+    """Return a trace with the Dirichlet data of a problem at the fixed unknowns.
+
+    Parameters
+    ----------
+    trace : coefficients on the problem's raster.
+    problem : medium and boundary data.
+
+    Returns
+    -------
+    A new vector: ``trace`` where unknowns are free, the lift elsewhere.
+    """
     free = problem.data.boundary.free(problem.a.shape, problem.cell.modes)
     parts = zip(trace.parts(), problem.data.lift.parts(), free.parts(), strict=True)
     return TraceVector(*(np.where(mask, own, lift) for own, lift, mask in parts))
@@ -189,7 +231,26 @@ def trace_problem(
     natural: Iterable[str] = (),
     flux: Mapping[str, float] | None = None,
 ) -> TraceProblem:
-    """Choose the reference cell of a medium and read the boundary data."""
+    """Set up a medium with its boundary conditions: choose the reference cell and read the boundary data.
+
+    Parameters
+    ----------
+    a : (my, mx) coefficient, checked by :func:`checked_medium`.
+    size : (Ly, Lx) side lengths.
+    modes : functions per edge, at least 1.
+    g : Dirichlet data as in :func:`solve_pde`.
+    natural : sides with a natural condition.
+    flux : natural side -> a du/dn.
+
+    Returns
+    -------
+    The problem; its solver is set up on first use.
+
+    Raises
+    ------
+    InvalidProblem
+        If ``modes`` is no whole number from 1 on or boundary data are wrong.
+    """
     if not isinstance(modes, (int, np.integer)) or modes < 1:
         raise InvalidProblem(f"modes must be a whole number ≥ 1, not {modes!r}.")
     exponents = exponents_for(a, int(modes))
@@ -200,13 +261,51 @@ def trace_problem(
 def reference_cell(
     exponents: tuple[float, ...], modes: int, shape: tuple[int, int], size: tuple[float, float]
 ) -> TraceCell:
-    """Return the reference cell for a raster; its aspect is rounded so that equal rasters share it."""
+    """Return the reference cell for a raster; its aspect is rounded so that equal rasters share it.
+
+    Parameters
+    ----------
+    exponents : exponents of the candidates, see :func:`exponents_for`.
+    modes : functions per edge.
+    shape : (my, mx) cells of the raster.
+    size : (Ly, Lx) side lengths.
+
+    Returns
+    -------
+    The cell of aspect (Ly / my) / (Lx / mx).
+
+    Raises
+    ------
+    InvalidProblem
+        If the aspect or the number of modes is out of range.
+    """
     aspect = round((size[0] / shape[0]) / (size[1] / shape[1]), 12)
     return trace_cell(exponents, modes, aspect)
 
 
 def checked_medium(A: Array) -> Array:
-    """Return the coefficient as float64 (my, mx) after checks."""
+    """Return the coefficient as a contiguous float64 array after checks.
+
+    Parameters
+    ----------
+    A : (my, mx) real cell values.
+
+    Returns
+    -------
+    (my, mx) positive, finite values with a contrast of at most 1e7.
+
+    Raises
+    ------
+    InvalidProblem
+        If it is no two-dimensional array of finite real numbers.
+    NotCoercive
+        If a value is not positive or the contrast is too high.
+
+    Examples
+    --------
+    >>> checked_medium([[1, 2]]).dtype
+    dtype('float64')
+    """
     given = np.asarray(A)
     if given.dtype.kind not in "buif":
         raise InvalidProblem(f"A holds {given.dtype}; give real numbers.")
@@ -226,7 +325,21 @@ def checked_medium(A: Array) -> Array:
 
 
 def checked_size(size: tuple[float, float]) -> tuple[float, float]:
-    """Return (Ly, Lx) as positive floats after checks."""
+    """Return the side lengths as two positive floats after checks.
+
+    Parameters
+    ----------
+    size : (Ly, Lx).
+
+    Returns
+    -------
+    (Ly, Lx).
+
+    Raises
+    ------
+    InvalidProblem
+        If these are not two positive finite lengths.
+    """
     values = tuple(float(v) for v in size)
     if len(values) != 2 or not all(np.isfinite(v) and v > 0 for v in values):
         raise InvalidProblem(f"size must be two positive lengths (Ly, Lx), not {size}.")

@@ -1,4 +1,7 @@
-"""Traces of Q1 fields, to start the iteration from."""
+"""Traces of Q1 fields, to start the iteration from.
+
+Owns the map from nodal values to the trace space.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,18 @@ Array = np.ndarray
 def trace_of(values: Array, cell: TraceCell, shape: tuple[int, int]) -> TraceVector:
     """Fit the trace space to a Q1 field on every edge of the cells.
 
-    Values at the vertices are taken; of the rest of the field on an edge, which vanishes at its ends, the edge
-    functions that are nearest in the energy of its harmonic extension.
+    Values at the vertices are kept. What is left of the field on an edge less the linear function of its ends is
+    replaced by the edge functions that are nearest in the energy of its harmonic extension into one cell.
 
     Parameters
     ----------
     values : (ny+1, nx+1) nodal values on a grid that refines the raster.
     cell : reference cell with the edge functions.
     shape : (my, mx) cells of the raster.
+
+    Returns
+    -------
+    Coefficients on all edges and vertices.
 
     Raises
     ------
@@ -48,6 +55,6 @@ def _edges(lines: Array, r: int, cell: TraceCell, axis: int) -> Array:
         return np.zeros((len(lines), ends.shape[1] - 1, cell.modes))
     s = np.arange(1, r) / r
     inner = lines[:, :-1].reshape(len(lines), -1, r)[..., 1:]
-    rest = inner - ends[:, :-1, None] * (1 - s) - ends[:, 1:, None] * s
+    remainder = inner - ends[:, :-1, None] * (1 - s) - ends[:, 1:, None] * s
     fit = EdgeFit.of(cell, axis, r)
-    return fit.coefficients(rest.reshape(-1, r - 1)).reshape(*rest.shape[:2], cell.modes)
+    return fit.coefficients(remainder.reshape(-1, r - 1)).reshape(*remainder.shape[:2], cell.modes)

@@ -1,4 +1,7 @@
-"""Write fields to .npz files and read them: plain arrays, nothing pickled, the reference cell included."""
+"""Write fields to .npz files and read them: plain arrays, nothing pickled, the reference cell included.
+
+Owns the format of these files. Reference cells alone are kept by ``cell_cache``.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,13 @@ FORMAT = "ngs_nhcsr trace field 1"
 
 
 def save_field(field: TraceField, path: str | os.PathLike[str]) -> None:
-    """Write a field with its problem; an older file is replaced only when the new one is complete."""
+    """Write a field with its problem; an older file is replaced only when the new one is complete.
+
+    Parameters
+    ----------
+    field : the field to write.
+    path : the file's name; no ending is added.
+    """
     problem, data = field.problem, field.problem.data
     arrays: dict[str, Any] = {
         "format": FORMAT,
@@ -33,7 +42,7 @@ def save_field(field: TraceField, path: str | os.PathLike[str]) -> None:
         "levels": [data.levels.get(s, np.nan) for s in SIDES],
         "excess": data.excess,
         "load": field.source.coefficients,
-        "rest": field.source.rest,
+        "rest": field.source.remainder,
         **{f"info_{k}": v for k, v in dataclasses.asdict(field.info).items()},
         **{f"cell_{f.name}": getattr(field.cell, f.name) for f in dataclasses.fields(TraceCell)},
         **_vector("trace", field.vector),
@@ -48,6 +57,14 @@ def save_field(field: TraceField, path: str | os.PathLike[str]) -> None:
 
 def load_field(path: str | os.PathLike[str]) -> TraceField:
     """Read a field written by :func:`save_field`.
+
+    Parameters
+    ----------
+    path : the file.
+
+    Returns
+    -------
+    The field with its problem; solver and dual problem are set up again when needed.
 
     Raises
     ------
@@ -69,6 +86,7 @@ def load_field(path: str | os.PathLike[str]) -> TraceField:
 
 
 def _field(arrays: dict[str, np.ndarray]) -> TraceField:
+    """Rebuild a field from the arrays of a file."""
     cell = TraceCell(**{f.name: _plain(arrays[f"cell_{f.name}"], f.name) for f in dataclasses.fields(TraceCell)})
     info = TraceInfo(**{f.name: arrays[f"info_{f.name}"].item() for f in dataclasses.fields(TraceInfo)})
     data = BoundaryData(
@@ -93,8 +111,10 @@ def _plain(value: np.ndarray, name: str) -> Any:
 
 
 def _vector(name: str, v: TraceVector) -> dict[str, np.ndarray]:
+    """Return the arrays of a trace vector by name."""
     return {f"{name}_level": v.level, f"{name}_upright": v.upright, f"{name}_corners": v.corners}
 
 
 def _read_vector(name: str, arrays: dict[str, np.ndarray]) -> TraceVector:
+    """Return the trace vector whose arrays have that name."""
     return TraceVector(*(arrays[f"{name}_{part}"] for part in ("level", "upright", "corners")))

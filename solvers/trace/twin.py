@@ -1,4 +1,7 @@
-"""The Schwarz solver's operations in torch: any device, batches of coefficients, periodic problems, no compiler."""
+"""The Schwarz solver's operations in torch: any device, batches of coefficients, periodic problems, no compiler.
+
+Owns the preconditioner and the state of the iteration as tensors; ``compiled`` does the same in numba.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,18 @@ from torch import Tensor
 from ..linalg import apply_x, batched_vectors
 from .coarse_twin import CoarseProblem, PeriodicCoarse
 from .layout import Boundary, TraceVector, gather, scatter
-from .vertices import around, padded, vertex_inverses, vertex_kinds, vertex_parts
+from .vertices import cells_at_vertices, vertex_inverses, vertex_kinds, vertex_parts, with_ring
 
 
 class TorchOperations:
-    """One state of the conjugate gradient method (solution x, residual r, direction q) and its operations.
+    """One state of the conjugate gradient method and its operations; see ``cg.Operations``.
 
     Parameters
     ----------
     a : (B, my, mx) coefficients, tensor.
-    stiffness : (n, n) cell matrix.
+    stiffness : (n, n) cell matrix, symmetric.
     modes : functions per edge.
+    boundary : which unknowns are free.
     """
 
     def __init__(self, a: Tensor, stiffness: np.ndarray, modes: int, boundary: Boundary):
@@ -34,7 +38,7 @@ class TorchOperations:
         kinds = vertex_kinds(values, boundary)
         self.order: list[Tensor] | None = None
         if kinds is None:
-            inverses = vertex_inverses(around(padded(values, boundary)).reshape(-1, 4), parts, boundary)
+            inverses = vertex_inverses(cells_at_vertices(with_ring(values, boundary)).reshape(-1, 4), parts, boundary)
         else:
             inverses = vertex_inverses(kinds.values, parts, boundary)
             order = np.argsort(kinds.kind.ravel(), kind="stable")
@@ -50,7 +54,7 @@ class TorchOperations:
         return self.boundary.fold(scatter(y)).masked(self.free)
 
     def vertex_solves(self, r: TraceVector) -> TraceVector:
-        """Return half the sum of the local solutions at all vertices."""
+        """Return half the sum of the local solutions at all vertices for a residual ``r`` (B, ...), a trace vector."""
         p = self.modes
         around_vertex = self._to_vertices(r)
         flat = around_vertex.reshape(-1, 4 * p + 1)
@@ -85,13 +89,13 @@ class TorchOperations:
         return TraceVector(level, upright, y[..., 4 * p].clone()).masked(self.free)
 
     def precondition(self, r: TraceVector) -> TraceVector:
-        """Return the sum of half the local solutions and of the coarse problem's solution."""
+        """Return the sum of half the local solutions and of the coarse problem's solution for a residual ``r``."""
         z = self.vertex_solves(r)
         z.corners.add_(self.coarse.solve(r.corners))
         return self.boundary.repeat(z)
 
     def begin(self, b: TraceVector, start: TraceVector | None) -> None:
-        """Set x to the start and r to the residual."""
+        """Set x to the start (None: zero) and r to b - A x."""
         b = self.boundary.fold(b.copy()).masked(self.free)
         if start is None:
             self.x, self.r = TraceVector(*map(torch.zeros_like, b.parts())), b
@@ -101,7 +105,7 @@ class TorchOperations:
         self.b = b
 
     def residual_product(self) -> np.ndarray:
-        """Precondition the residual and return r·Br, (B,)."""
+        """Set z = B r and return r·z, (B,)."""
         self.z = self.precondition(self.r)
         return self.z.dot(self.r).cpu().numpy()
 
@@ -112,7 +116,7 @@ class TorchOperations:
         return self.q.dot(self.Aq).cpu().numpy()
 
     def advance(self, alpha: np.ndarray) -> None:
-        """Take the step x + alpha q."""
+        """Set x = x + alpha q and r = r - alpha A q, alpha (B,)."""
         step = self._scalars(alpha)
         self.x, self.r = self.x.combine(step, self.q), self.r.combine(-step, self.Aq)
 
@@ -121,4 +125,5 @@ class TorchOperations:
         return self.b.dot(self.x).cpu().numpy()
 
     def _scalars(self, values: np.ndarray) -> Tensor:
+        """Return one number per problem as a tensor."""
         return torch.as_tensor(values, dtype=self.a.dtype, device=self.a.device)

@@ -1,5 +1,7 @@
 """Compiled local problems where every vertex has its own matrix: batched factorisations in lanes of vertices.
 
+Owns the packed storage of these matrices, their factorisation and the solves.
+
 Vertices are numbered j (mx + 1) + i and packed by LANES. A packed symmetric matrix (r >= c at r (r+1)/2 + c) of all
 lanes is one (m (m+1)/2, LANES) array, so that every operation is one on LANES numbers. Matrices are factorised as
 L D L^T in float64 and kept in float32; the left and the right edge of a vertex share no cell, so that block stays zero.
@@ -85,14 +87,17 @@ def _factorise(A, m, column, scaled):
 
 
 @njit(**OPTIONS)
-def factorise_vertices(a, parts, codes, B, b0, b1):
-    """Fill the factors B (blocks, packed, LANES) float32 of the blocks [b0, b1).
+def factorise_vertices(a: np.ndarray, parts: np.ndarray, codes: np.ndarray, B: np.ndarray, b0: int, b1: int) -> None:
+    """Factorise the matrices of some blocks of LANES vertices.
 
     Parameters
     ----------
     a : (my+2, mx+2) coefficients with a ring of zeros.
     parts : (4, packed) what the cells SW, SE, NW, NE contribute.
-    codes : (vertices,) bits of the fixed or missing unknowns of every vertex.
+    codes : (vertices,) bits of the fixed or missing unknowns of every vertex: left, right, lower, upper edge, vertex.
+    B : (blocks, packed, LANES) float32 factors, written.
+    b0 : first block.
+    b1 : end of the blocks.
     """
     packed = parts.shape[1]
     m = int(((8 * packed + 1) ** 0.5 - 1) / 2 + 0.5)
@@ -155,8 +160,18 @@ def _around_vertices(s, j, i0, count, X, first):
 
 
 @njit(**OPTIONS)
-def solve_vertices(B, codes, s, Z, b0, b1):
-    """Solve the local problems of the blocks [b0, b1): Z (my+1, m, mx+1) float32, zero for fixed unknowns."""
+def solve_vertices(B: np.ndarray, codes: np.ndarray, s: tuple, Z: np.ndarray, b0: int, b1: int) -> None:
+    """Solve the local problems of some blocks of LANES vertices.
+
+    Parameters
+    ----------
+    B : (blocks, packed, LANES) float32 factors.
+    codes : (vertices,) bits of the fixed or missing unknowns of every vertex.
+    s : residual, triple ``H, V, C`` of float32 in the kernels' order of axes.
+    Z : (my+1, m, mx+1) float32 solutions, written; zero for fixed unknowns.
+    b0 : first block.
+    b1 : end of the blocks.
+    """
     columns, m = Z.shape[2], Z.shape[1]
     vertices = Z.shape[0] * columns
     p = (m - 1) // 4

@@ -1,7 +1,10 @@
 """The local problems of the Schwarz method: at every vertex its unknown and those of the edges that meet there.
 
-The order of the ``m = 4p + 1`` unknowns around a vertex is ``[left edge | right edge | lower edge | upper edge |
-vertex]``. The matrix is a combination of four fixed ones, one per cell around the vertex, with the cells' coefficients:
+Owns the order of the unknowns around a vertex, their matrices, and the sorting of vertices by the coefficients around
+them.
+
+The ``m = 4p + 1`` unknowns around a vertex are ``[left edge | right edge | lower edge | upper edge | vertex]``. The
+matrix is a combination of four fixed ones, one per cell around the vertex, with the cells' coefficients:
 ``sum_k a_k T_k``, cells in the order south-west, south-east, north-west, north-east. Cells outside the domain have
 coefficient 0; unknowns that are fixed or missing get an identity row.
 """
@@ -21,7 +24,17 @@ MAX_KINDS = 0.125
 
 
 def vertex_parts(stiffness: np.ndarray, modes: int) -> np.ndarray:
-    """Return the four matrices (4, m, m) that the cells SW, SE, NW, NE around a vertex contribute for a = 1."""
+    """Return the four matrices that the cells SW, SE, NW, NE around a vertex contribute for a = 1.
+
+    Parameters
+    ----------
+    stiffness : (n, n) matrix of a cell with a = 1.
+    modes : functions per edge p.
+
+    Returns
+    -------
+    (4, m, m) matrices in the order of the unknowns around a vertex, m = 4p + 1.
+    """
     p, m = modes, 4 * modes + 1
     bottom, top, left, right = (np.arange(k * p, (k + 1) * p) for k in range(4))
     to_left, to_right, below, above = bottom, top, left, right  # the same numbers, in the order around a vertex
@@ -40,23 +53,49 @@ def vertex_parts(stiffness: np.ndarray, modes: int) -> np.ndarray:
     return parts
 
 
-def padded(a: np.ndarray, boundary: Boundary) -> np.ndarray:
-    """Surround cell values (..., my, mx) by one ring: zeros, or the values across if periodic."""
+def with_ring(a: np.ndarray, boundary: Boundary) -> np.ndarray:
+    """Surround cell values (..., my, mx) by one ring of zeros, or of the values across if periodic.
+
+    Parameters
+    ----------
+    a : (..., my, mx) cell values.
+    boundary : says whether opposite sides are one.
+
+    Returns
+    -------
+    (..., my+2, mx+2) values.
+    """
     mode = "wrap" if boundary.periodic else "constant"
     return np.pad(a, [(0, 0)] * (a.ndim - 2) + [(1, 1), (1, 1)], mode=mode)
 
 
-def around(a: np.ndarray) -> np.ndarray:
-    """Return the four values around every vertex, (..., my, mx) with ring -> (..., my-1, mx-1, 4)."""
+def cells_at_vertices(a: np.ndarray) -> np.ndarray:
+    """Return the values of the four cells around every vertex.
+
+    Parameters
+    ----------
+    a : (..., my+2, mx+2) cell values with ring.
+
+    Returns
+    -------
+    (..., my+1, mx+1, 4) values of the cells SW, SE, NW, NE.
+
+    Examples
+    --------
+    >>> cells_at_vertices(np.arange(9).reshape(3, 3))[0, 0].tolist()
+    [0, 1, 3, 4]
+    """
     return np.stack([a[..., :-1, :-1], a[..., :-1, 1:], a[..., 1:, :-1], a[..., 1:, 1:]], -1)
 
 
-def identity_rows(present: np.ndarray, boundary: Boundary, modes: int) -> np.ndarray:
-    """Return which unknowns around a vertex are fixed or missing, told from which of the four cells exist.
+def fixed_or_missing(present: np.ndarray, boundary: Boundary, modes: int) -> np.ndarray:
+    """Find the unknowns around a vertex that are fixed or missing, from which of the four cells exist.
 
     Parameters
     ----------
     present : (..., 4) boolean, the cells SW, SE, NW, NE around a vertex that lie in the domain.
+    boundary : says which sides are natural.
+    modes : functions per edge p.
 
     Returns
     -------
@@ -85,9 +124,16 @@ class VertexKinds:
 
 
 def vertex_kinds(a: np.ndarray, boundary: Boundary) -> VertexKinds | None:
-    """Sort the vertices of cell values (..., my, mx) by the values around; None where that does not pay.
+    """Sort the vertices by the coefficients of the cells around; two values make at most 16 kinds inside.
 
-    Two values make at most 16 kinds inside, and a few more at the sides.
+    Parameters
+    ----------
+    a : (..., my, mx) coefficients.
+    boundary : says whether opposite sides are one.
+
+    Returns
+    -------
+    The kinds; None where there are too many for this to pay.
 
     Examples
     --------
@@ -106,7 +152,7 @@ def vertex_kinds(a: np.ndarray, boundary: Boundary) -> VertexKinds | None:
     for k, v in enumerate(values):
         digit[a == v] = k + 1
     base = values.size + 1
-    code = around(padded(digit, boundary)) @ (base ** np.arange(4))
+    code = cells_at_vertices(with_ring(digit, boundary)) @ (base ** np.arange(4))
     found = np.flatnonzero(np.bincount(code.ravel(), minlength=base**4))
     if found.size > 32 and found.size > MAX_KINDS * code.size:
         return None
@@ -117,13 +163,21 @@ def vertex_kinds(a: np.ndarray, boundary: Boundary) -> VertexKinds | None:
 
 
 def vertex_inverses(values: np.ndarray, parts: np.ndarray, boundary: Boundary) -> np.ndarray:
-    """Invert the matrices of vertices with the given coefficients: (K, 4) -> (K, m, m).
+    """Invert the matrices of vertices with the given coefficients.
 
-    Rows and columns of unknowns that are fixed or missing are zero in the result, so they need no mask.
+    Parameters
+    ----------
+    values : (K, 4) coefficients of the cells SW, SE, NW, NE, 0 outside the domain.
+    parts : (4, m, m) what these cells contribute for a = 1.
+    boundary : says which sides are natural.
+
+    Returns
+    -------
+    (K, m, m) inverses. Rows and columns of unknowns that are fixed or missing are zero, so they need no mask.
     """
     m = parts.shape[1]
     B = (values @ parts.reshape(4, -1)).reshape(-1, m, m)
-    out = identity_rows(values > 0, boundary, (m - 1) // 4)
+    out = fixed_or_missing(values > 0, boundary, (m - 1) // 4)
     B[out[:, :, None] | out[:, None, :]] = 0
     rows, columns = np.nonzero(out)
     B[rows, columns, columns] = 1

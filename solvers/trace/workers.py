@@ -1,4 +1,7 @@
-"""A pool of threads for compiled kernels that release Python's lock: nothing spins, nothing survives in a fork."""
+"""A pool of threads for compiled kernels that release Python's lock: nothing spins, nothing survives in a fork.
+
+Owns the threads of the compiled solver and how work is split among them.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,15 @@ def cores() -> int:
 
 def split(count: int, parts: int) -> list[tuple[int, int]]:
     """Split range(count) into at most ``parts`` ranges of nearly the same length.
+
+    Parameters
+    ----------
+    count : length of the range.
+    parts : largest number of ranges.
+
+    Returns
+    -------
+    (begin, end) of every range; one empty range for count 0.
 
     Examples
     --------
@@ -54,11 +66,34 @@ class Workers:
             finalize(self, helper.end)
 
     def ranges(self, count: int) -> list[tuple[int, int]]:
-        """Split range(count) for the threads: one range, or two per thread so that they end together."""
+        """Split range(count) for the threads.
+
+        Parameters
+        ----------
+        count : length of the range.
+
+        Returns
+        -------
+        One range, or two per thread, so that they end together.
+        """
         return split(count, 1 if not self._helpers else 2 * self.threads)
 
     def together(self, tasks: list[Callable[[], Any]]) -> list[Any]:
-        """Call all tasks, started in order, and return their results; an exception of a task is raised."""
+        """Call all tasks, started in order, and return their results in order.
+
+        Parameters
+        ----------
+        tasks : calls without arguments that may run side by side.
+
+        Returns
+        -------
+        One result per task.
+
+        Raises
+        ------
+        BaseException
+            Whatever a task raised; the first of several.
+        """
         if not self._helpers or len(tasks) == 1:
             return [task() for task in tasks]
         job = _Job(tasks)
@@ -72,7 +107,18 @@ class Workers:
         return job.results
 
     def map(self, kernel: Callable[..., Any], ranges: list[tuple[int, int]], *arguments: Any) -> list[Any]:
-        """Call ``kernel(*arguments, i0, i1)`` for every range and return the results in order."""
+        """Call a kernel for several ranges side by side.
+
+        Parameters
+        ----------
+        kernel : called as ``kernel(*arguments, i0, i1)``.
+        ranges : (i0, i1) of every call.
+        *arguments : the same for all calls.
+
+        Returns
+        -------
+        The results in the order of ``ranges``.
+        """
         return self.together([partial(kernel, *arguments, *r) for r in ranges])
 
 
@@ -124,8 +170,8 @@ class _Helper:
 
     def __init__(self) -> None:
         self._job: _Job | None = None
-        self._go = Lock()
-        self._go.acquire()
+        self._wake = Lock()
+        self._wake.acquire()
         self._ended = False
         Thread(target=self._run, name="ngs_nhcsr", daemon=True).start()
 
@@ -133,17 +179,18 @@ class _Helper:
         """Wake the thread for a job; one that it has not begun is forgotten."""
         self._job = job
         with suppress(RuntimeError):  # still awake: it will look for a job again
-            self._go.release()
+            self._wake.release()
 
     def end(self) -> None:
         """End the thread."""
         self._ended = True
         with suppress(RuntimeError):
-            self._go.release()
+            self._wake.release()
 
     def _run(self) -> None:
+        """Do jobs until the end."""
         while True:
-            self._go.acquire()
+            self._wake.acquire()
             if self._ended:
                 return
             job, self._job = self._job, None

@@ -22,7 +22,7 @@ from ngsolve import IfPos, VoxelCoefficient, exp, sin, x, y
 from safetensors.torch import load_file
 
 from ngs_nhcsr import compare, correct
-from ngs_nhcsr.ngsolve_io.raster import structured_mesh
+from ngs_nhcsr.ngsolve_io.meshes import structured_mesh
 from ngs_nhcsr.solvers import LOD, EquilibratedFlux, MsFEM, Multigrid, fine_solve
 from ngs_nhcsr.solvers.space import Space
 

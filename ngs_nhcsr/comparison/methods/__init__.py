@@ -1,6 +1,7 @@
 """The methods of a comparison, one family to a file; importing them registers them.
 
-The order of the imports is the order of the rows.
+The order of the imports is the order of the rows. Every other place that needs one of these fields calls the method:
+``methods["prolongation"](context)``.
 """
 
 # isort: off

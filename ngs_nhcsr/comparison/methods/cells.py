@@ -6,41 +6,65 @@ With the network's local solves and corrections, but nothing learned, it shows w
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from ...problem import load_vector
-from ...solvers.substructuring.plain_start import corrected_cells
+from ...solvers.direct import DirichletSystem
+from ...solvers.load import Load
+from ...solvers.substructuring.plain_start import PlainQ1
+from ...solvers.substructuring.scheme import Scheme
+from ...solvers.substructuring.solve import PreparedSolve
+from ...solvers.target import FineQ1
 from ...solvers.transfer import prolongate
-from ..context import Context, Q1System
+from ..context import Context
 from ..method import Method, methods
 
 CORRECTIONS = (1, 2, 3)
 
 
-def _cells(context: Context) -> tuple[int, int]:
-    (my, mx), (ny, nx) = context.A.shape, context.cells
-    return min(my, ny), min(mx, nx)  # on coarser fine meshes it is the fine solve
+class CellQ1(Method):
+    """Q1 solution on the mesh of the raster, prolonged."""
+
+    name, label = "cells", "Q1 solve on the coefficient's cells (mesh size ε), prolonged"
+
+    def offline(self, context: Context) -> DirichletSystem:
+        """Factorise the system on the raster's mesh."""
+        return context.dirichlet_system(_raster_mesh(context))
+
+    def online(self, context: Context, state: DirichletSystem) -> np.ndarray:
+        """Solve on the raster's mesh and prolong: (ny+1, nx+1)."""
+        b = Load(context.f, context.size).vector(_raster_mesh(context))
+        return prolongate(state.solve(b), context.cells)
 
 
-def _offline(context: Context) -> Q1System:
-    return Q1System(context.A, _cells(context), context.size)
+class CorrectedCellQ1(Method):
+    """Q1 solution on the mesh of the raster, with local solves and coarse corrections on the fine mesh.
+
+    Parameters
+    ----------
+    corrections : how often the system on the raster's mesh is solved for the residual at the cells' corners.
+    """
+
+    def __init__(self, corrections: int):
+        self.scheme = Scheme(corrections, tolerance=0.0)
+        self.name = f"cells+{corrections}"
+        plural = "s" * (corrections > 1)
+        self.label = f"Q1 on the cells, local solves, {corrections} correction{plural}; no network"
+
+    def offline(self, context: Context) -> PreparedSolve:
+        """Factorise the system on the raster's mesh."""
+        medium = context.tensors().medium
+        return PreparedSolve(medium, context.space, FineQ1(context.scale), PlainQ1(), self.scheme)
+
+    def online(self, context: Context, state: PreparedSolve) -> np.ndarray:
+        """Solve, then relax and correct on the cells' skeleton: (ny+1, nx+1)."""
+        return state.solve(context.tensors())[0, 0].cpu().numpy()
 
 
-def _online(context: Context, system: Q1System) -> np.ndarray:
-    return prolongate(system.solve(load_vector(context.f, _cells(context), context.size)), context.cells)
+def _raster_mesh(context: Context) -> tuple[int, int]:
+    """Cells of the raster; on coarser fine meshes those of the fine mesh."""
+    (my, mx), (ny, nx) = context.medium.cells, context.cells
+    return min(my, ny), min(mx, nx)
 
 
-def _corrected(corrections: int) -> Method:
-    def online(context: Context, state: None) -> np.ndarray:
-        A, f = (torch.from_numpy(np.array(v, dtype=float))[None].to(context.device) for v in (context.A, context.f))
-        return corrected_cells(A, f[None], context.cells, context.size, corrections)[0, 0].cpu().numpy()
-
-    name = f"{corrections} correction{'s' * (corrections > 1)}"
-    return Method(
-        f"cells+{corrections}", f"Q1 on the cells, local solves, {name}; no network", lambda context: None, online
-    )
-
-
-methods.add(Method("cells", "Q1 solve on the coefficient's cells (mesh size ε), prolonged", _offline, _online))
+methods.add(CellQ1())
 for _corrections in CORRECTIONS:
-    methods.add(_corrected(_corrections))
+    methods.add(CorrectedCellQ1(_corrections))

@@ -9,44 +9,110 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import RectBivariateSpline
 
+from ...errors import InvalidProblem
+from ...solvers.direct import DirichletSystem
 from ...solvers.q1 import mass_apply
 from ...solvers.transfer import prolongate
-from ..context import Context, Q1System, canonical_system
+from ..context import Context
 from ..method import Method, methods
 
 
-def _prolonged(context: Context, system: Q1System) -> np.ndarray:
-    return prolongate(system.solve(context.F), context.cells)
+def best_multiple(v: np.ndarray, reference: np.ndarray, size: tuple[float, float]) -> np.ndarray:
+    """Compute the multiple of a field that is nearest to a reference in the L2 norm.
 
+    Parameters
+    ----------
+    v : (ny+1, nx+1) nodal values.
+    reference : (ny+1, nx+1) nodal values on the same grid.
+    size : (Ly, Lx) of the rectangle.
 
-def _own(context: Context, system: Q1System) -> np.ndarray:
-    system.solve(context.F)
-    return prolongate(context.problem.field.U, context.cells)
+    Returns
+    -------
+    Nodal values (ny+1, nx+1); ``v`` itself where it is zero.
 
-
-def _bicubic(context: Context, system: Q1System) -> np.ndarray:
-    U = system.solve(context.F)
-    (Ny, Nx), (ny, nx) = context.coarse, context.cells
-    # On fewer than four nodes there is no cubic.
-    spline = RectBivariateSpline(
-        np.linspace(0, 1, Ny + 1), np.linspace(0, 1, Nx + 1), U, kx=min(3, Ny), ky=min(3, Nx), s=0
-    )
-    u = np.zeros((ny + 1, nx + 1))
-    u[1:-1, 1:-1] = spline(np.linspace(0, 1, ny + 1), np.linspace(0, 1, nx + 1))[1:-1, 1:-1]
-    return u
-
-
-def _best_multiple(context: Context, system: Q1System) -> np.ndarray:
-    # In the L2 norm: in the energy norm the Galerkin solution is its own best multiple.
-    v = _prolonged(context, system)
-    weighted = mass_apply(v, context.size)
+    Examples
+    --------
+    >>> v = np.array([[0.0, 1.0], [1.0, 0.0]])
+    >>> best_multiple(v, 3 * v, (1.0, 1.0)).round(12).tolist()
+    [[0.0, 3.0], [3.0, 0.0]]
+    """
+    weighted = mass_apply(v, size)
     norm = float(np.sum(weighted * v))
-    return v * (float(np.sum(weighted * context.reference)) / norm) if norm > 0 else v
+    return v * (float(np.sum(weighted * reference)) / norm) if norm > 0 else v
 
 
-methods.add(Method("prolongation", "coarse Galerkin solution, prolonged", canonical_system, _prolonged))
-methods.add(Method("prolongation-own", "coarse solution as given, prolonged", canonical_system, _own))
-methods.add(Method("bicubic", "coarse Galerkin solution, bicubic", canonical_system, _bicubic))
-methods.add(
-    Method("best-multiple", "best multiple in L2 of the prolongation (needs u_h)", canonical_system, _best_multiple)
-)
+class Prolongation(Method):
+    """Bilinear prolongation of the canonical coarse solution; the others of this file differ in what they return."""
+
+    name, label = "prolongation", "coarse Galerkin solution, prolonged"
+
+    def offline(self, context: Context) -> DirichletSystem:
+        """Factorise the canonical coarse system."""
+        return context.dirichlet_system(context.coarse)
+
+    def online(self, context: Context, state: DirichletSystem) -> np.ndarray:
+        """Solve the coarse system and prolong: (ny+1, nx+1)."""
+        return prolongate(state.solve(context.F), context.cells)
+
+
+class OwnProlongation(Prolongation):
+    """Bilinear prolongation of the coarse solution as the user computed it, quadrature error and all."""
+
+    name, label = "prolongation-own", "coarse solution as given, prolonged"
+
+    def online(self, context: Context, state: DirichletSystem) -> np.ndarray:
+        """Solve the coarse system, for its seconds, and prolong the given solution: (ny+1, nx+1)."""
+        state.solve(context.F)
+        return prolongate(context.given, context.cells)
+
+
+class Bicubic(Prolongation):
+    """Bicubic spline through the canonical coarse solution."""
+
+    name, label = "bicubic", "coarse Galerkin solution, bicubic"
+
+    def online(self, context: Context, state: DirichletSystem) -> np.ndarray:
+        """Solve the coarse system and interpolate: (ny+1, nx+1)."""
+        U = state.solve(context.F)
+        (Ny, Nx), (ny, nx) = context.coarse, context.cells
+        # On fewer than four nodes there is no cubic.
+        spline = RectBivariateSpline(
+            np.linspace(0, 1, Ny + 1), np.linspace(0, 1, Nx + 1), U, kx=min(3, Ny), ky=min(3, Nx), s=0
+        )
+        u = np.zeros((ny + 1, nx + 1))
+        u[1:-1, 1:-1] = spline(np.linspace(0, 1, ny + 1), np.linspace(0, 1, nx + 1))[1:-1, 1:-1]
+        return u
+
+
+class BestMultiple(Prolongation):
+    """The best that a factor can do for the prolongation: how much of its error is a wrong overall stiffness.
+
+    In the L2 norm: in the energy norm the Galerkin solution is its own best multiple.
+    """
+
+    name, label = "best-multiple", "best multiple in L2 of the prolongation (needs u_h)"
+
+    def online(self, context: Context, state: DirichletSystem) -> np.ndarray:
+        """Prolong and scale: (ny+1, nx+1).
+
+        Parameters
+        ----------
+        context : with a reference.
+        state : the coarse system.
+
+        Returns
+        -------
+        Nodal values (ny+1, nx+1).
+
+        Raises
+        ------
+        InvalidProblem
+            Without a reference.
+        """
+        if context.reference is None:
+            raise InvalidProblem("the best multiple is that for a reference; give the context one.")
+        return best_multiple(super().online(context, state), context.reference, context.size)
+
+
+for _method in (Prolongation(), OwnProlongation(), Bicubic(), BestMultiple()):
+    methods.add(_method)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ...solvers.lod.lod import LOD
@@ -9,34 +11,39 @@ from ..context import Context
 from ..method import Method, methods
 
 
-def _method(
-    name: str, label: str, layers: int, variant: str, rhs_correctors: bool = False, interpolation: str = "plain"
-) -> Method:
-    def offline(context: Context) -> LOD:
-        lod = LOD(
-            context.A,
-            context.coarse,
-            context.cells,
-            layers,
-            variant,
-            rhs_correctors,
-            size=context.size,
-            interpolation=interpolation,
-        ).assemble()
+class LocalizedOD(Method):
+    """LOD on the coarse mesh, its correctors on the fine one.
+
+    Parameters
+    ----------
+    layers : coarse layers k of the correctors' patches.
+    suffix : end of the name.
+    label : added to "LOD, k = …".
+    **options : of ``solvers.lod.LOD``: ``variant``, ``rhs_correctors``, ``interpolation``.
+    """
+
+    def __init__(self, layers: int, suffix: str = "", label: str = "", **options: Any):
+        self.name, self.label = f"lod{layers}{suffix}", f"LOD, k = {layers}{label}"
+        self.layers, self.options = layers, options
+
+    def offline(self, context: Context) -> LOD:
+        """Compute the correctors and the basis."""
+        lod = LOD(context.A, context.coarse, context.cells, self.layers, size=context.size, **self.options).assemble()
         _ = lod.basis  # Petrov-Galerkin makes it on first use only, but keeps it for every load
         return lod
 
-    def online(context: Context, lod: LOD) -> np.ndarray:
-        return lod.solve(context.f)
-
-    return Method(name, label, offline, online)
+    def online(self, context: Context, state: LOD) -> np.ndarray:
+        """Solve the coarse system and expand: (ny+1, nx+1)."""
+        return state.solve(context.f)
 
 
 for _k in (1, 2):
-    methods.add(_method(f"lod{_k}", f"LOD, k = {_k}", _k, "galerkin"))
-    methods.add(_method(f"lod{_k}-pg", f"LOD, k = {_k}, Petrov-Galerkin", _k, "petrov-galerkin"))
+    methods.add(LocalizedOD(_k))
+    methods.add(LocalizedOD(_k, "-pg", ", Petrov-Galerkin", variant="petrov-galerkin"))
 for _k in (2, 3):
-    methods.add(_method(f"lod{_k}-rhs", f"LOD, k = {_k}, with correctors of the load", _k, "galerkin", True))
+    methods.add(LocalizedOD(_k, "-rhs", ", with correctors of the load", rhs_correctors=True))
 methods.add(
-    _method("lod2-weighted", "LOD, k = 2, weighted, with correctors of the load", 2, "galerkin", True, "weighted")
+    LocalizedOD(
+        2, "-weighted", ", weighted, with correctors of the load", rhs_correctors=True, interpolation="weighted"
+    )
 )

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...solvers.coarse import cell_means
+from ...solvers.direct import DirichletSystem
+from ...solvers.medium import Mean
 from ...solvers.transfer import prolongate
-from ..context import Context, Q1System
+from ..context import Context
 from ..method import Method, methods
 
 
-def _offline(context: Context) -> Q1System:
-    return Q1System(cell_means(context.A, context.coarse, "geometric"), context.coarse, context.size)
+class MeanCoefficient(Method):
+    """Q1 on the coarse grid with a mean of the coefficient in every coarse cell, prolonged.
+
+    Parameters
+    ----------
+    mean : "arithmetic", "harmonic" or "geometric".
+    """
+
+    def __init__(self, mean: Mean):
+        self.mean: Mean = mean
+        self.name, self.label = f"{mean}-mean", f"coarse solve with {mean} means, prolonged"
+
+    def offline(self, context: Context) -> DirichletSystem:
+        """Average and factorise the coarse system."""
+        return context.dirichlet_system(context.coarse, np.asarray(context.medium.mean(self.mean, context.coarse)))
+
+    def online(self, context: Context, state: DirichletSystem) -> np.ndarray:
+        """Solve the coarse system and prolong: (ny+1, nx+1)."""
+        return prolongate(state.solve(context.F), context.cells)
 
 
-def _online(context: Context, system: Q1System) -> np.ndarray:
-    return prolongate(system.solve(context.F), context.cells)
-
-
-methods.add(Method("geometric-mean", "coarse solve with geometric means, prolonged", _offline, _online))
+methods.add(MeanCoefficient("geometric"))

@@ -1,41 +1,81 @@
-"""A few multigrid-CG steps on the fine grid, from the coarse solution and from zero."""
+"""A few multigrid-CG steps on the fine mesh, from the coarse solution and from zero."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from ...solvers.direct import DirichletSystem
 from ...solvers.multigrid import Multigrid
 from ...solvers.transfer import prolongate
-from ..context import Context, Q1System, canonical_system, hierarchy, multigrid_solve
+from ..context import Context
 from ..method import Method, methods
 
 CYCLES = (1, 2, 3)
 
 
-def _from_coarse(steps: int) -> Method:
-    def offline(context: Context) -> tuple[Q1System, Multigrid]:
-        return canonical_system(context), hierarchy(context)
+def cycles(steps: int) -> str:
+    """Say how many cycles, in words.
 
-    def online(context: Context, state: tuple[Q1System, Multigrid]) -> np.ndarray:
-        system, mg = state
-        start = prolongate(system.solve(context.F), context.cells)
-        return multigrid_solve(mg, context, start, steps=steps)[0]
+    Parameters
+    ----------
+    steps : from 1 on.
 
-    return Method(f"coarse+{steps}", f"coarse solution + {_cycles(steps)}", offline, online)
+    Returns
+    -------
+    The words.
 
-
-def _from_zero(steps: int) -> Method:
-    def online(context: Context, mg: Multigrid) -> np.ndarray:
-        return multigrid_solve(mg, context, steps=steps)[0]
-
-    return Method(f"zero+{steps}", f"zero + {_cycles(steps)}", hierarchy, online)
-
-
-def _cycles(steps: int) -> str:
+    Examples
+    --------
+    >>> cycles(2)
+    '2 multigrid-CG cycles'
+    """
     return f"{steps} multigrid-CG cycle{'s' * (steps > 1)}"
 
 
-for _steps in CYCLES:
-    methods.add(_from_coarse(_steps))
-for _steps in CYCLES:
-    methods.add(_from_zero(_steps))
+class CoarseThenCycles(Method):
+    """Prolongation of the canonical coarse solution, then multigrid-CG.
+
+    Parameters
+    ----------
+    steps : conjugate gradient steps, of one V-cycle each.
+    """
+
+    def __init__(self, steps: int):
+        self.steps = steps
+        self.name, self.label = f"coarse+{steps}", f"coarse solution + {cycles(steps)}"
+
+    def offline(self, context: Context) -> tuple[DirichletSystem, Multigrid]:
+        """Factorise the coarse system and set up the hierarchy."""
+        return context.dirichlet_system(context.coarse), context.hierarchy()
+
+    def online(self, context: Context, state: tuple[DirichletSystem, Multigrid]) -> np.ndarray:
+        """Solve the coarse system, prolong and iterate: (ny+1, nx+1)."""
+        system, mg = state
+        start = prolongate(system.solve(context.F), context.cells)
+        return context.multigrid_cg(mg, start, steps=self.steps)[0]
+
+
+class CyclesFromZero(Method):
+    """Multigrid-CG from zero.
+
+    Parameters
+    ----------
+    steps : conjugate gradient steps, of one V-cycle each.
+    """
+
+    def __init__(self, steps: int):
+        self.steps = steps
+        self.name, self.label = f"zero+{steps}", f"zero + {cycles(steps)}"
+
+    def offline(self, context: Context) -> Multigrid:
+        """Set up the hierarchy."""
+        return context.hierarchy()
+
+    def online(self, context: Context, state: Multigrid) -> np.ndarray:
+        """Iterate: (ny+1, nx+1)."""
+        return context.multigrid_cg(state, steps=self.steps)[0]
+
+
+for _family in (CoarseThenCycles, CyclesFromZero):
+    for _steps in CYCLES:
+        methods.add(_family(_steps))

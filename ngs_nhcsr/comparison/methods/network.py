@@ -1,7 +1,7 @@
 """The network of this package, alone and as the start of multigrid-CG.
 
-Nothing of the network is kept between loads: offline is the factorisation of the coarse system alone (and the
-hierarchy of the cycles). Reading the weights and the first call are not timed.
+Offline is the encoding of the coefficient, with the factorised effective problem, beside the factorisation of the
+coarse system (and the hierarchy of the cycles). Reading the weights and the first call are not timed.
 """
 
 from __future__ import annotations
@@ -12,77 +12,78 @@ import numpy as np
 
 from ...corrector import Corrector
 from ...guard import Status, guard
-from ...models import Model
+from ...proposer import NetworkSolver
+from ...solvers.direct import DirichletSystem
 from ...solvers.multigrid import Multigrid
-from ...solvers.positions import Nodes
-from ...solvers.transfer import prolongate
-from ..context import Context, Q1System, canonical_system, hierarchy, multigrid_solve
+from ..context import Context
 from ..method import Method, methods
+from .multigrid import cycles
 
 CYCLES = (0, 1, 2)
 
 
 @dataclass
 class _State:
-    model: Model
-    system: Q1System
+    """What the network keeps for another load, and what the guard said of the last field."""
+
+    solver: NetworkSolver
+    system: DirichletSystem
     multigrid: Multigrid | None
     violations: list[str]
     status: Status = Status.ACCEPTED
 
 
-def _corrected(context: Context, state: _State) -> np.ndarray:
-    """The guarded field, as ``correct`` gives it."""
-    problem = context.problem
-    U = state.system.solve(context.F)
-    raw = state.model.predict(
-        U,
-        context.A,
-        Nodes(context.cells),
-        context.scale / problem.ratio[0],
-        sides=problem.field.sides,
-        free=problem.field.free,
-        size=context.size,
-        f=context.f,
-    )
-    verdict = guard(raw, prolongate(U, context.cells), context.A, context.b, context.size)
-    state.status = verdict.status
-    return verdict.field
+class Network(Method):
+    """The guarded field of a corrector network, as ``correct`` gives it, then multigrid-CG.
 
+    Parameters
+    ----------
+    steps : conjugate gradient steps after the network, of one V-cycle each; 0: none.
+    """
 
-def _remark(state: _State) -> str:
-    """What the guard and the model's contract say."""
-    parts = [] if state.status is Status.ACCEPTED else [f"guard: {state.status.name}"]
-    if state.violations:
-        parts.append(f"outside the contract of the model: {'; '.join(state.violations)}")
-    return "; ".join(parts)
+    def __init__(self, steps: int = 0):
+        self.steps = steps
+        self.name = f"nhcsr+{steps}" if steps else "nhcsr"
+        self.label = f"network + {cycles(steps)}" if steps else "network"
 
+    def prepare(self, context: Context) -> None:
+        """Read the weights and run the network once: its first call compiles and allocates."""
+        self(context)
 
-def _method(steps: int) -> Method:
-    def offline(context: Context) -> _State:
-        problem = context.problem
-        model = Corrector(context.model, context.device).model  # cached: ``prepare`` has read the weights
+    def offline(self, context: Context) -> _State:
+        """Encode the coefficient, factorise the coarse system, set up the hierarchy."""
+        corrector = Corrector(context.model, context.device)  # cached: ``prepare`` has read the weights
+        model, medium = corrector.model, context.medium
         violations = model.card.contract.violations(
             scale=context.scale,
-            contrast=float(context.A.max() / context.A.min()),
+            contrast=medium.contrast,
             coarse=context.coarse,
-            per=problem.ratio,
+            per=medium.per(context.coarse),
             dirichlet=True,
         )
-        mg = hierarchy(context) if steps else None
-        return _State(model, canonical_system(context), mg, list(violations))
+        return _State(
+            NetworkSolver(model.network, medium, context.space, context.scale, corrector.scheme),
+            context.dirichlet_system(context.coarse),
+            context.hierarchy() if self.steps else None,
+            list(violations),
+        )
 
-    def online(context: Context, state: _State) -> np.ndarray:
-        u = _corrected(context, state)
-        return u if state.multigrid is None else multigrid_solve(state.multigrid, context, u, steps=steps)[0]
+    def online(self, context: Context, state: _State) -> np.ndarray:
+        """Solve the coarse system, run the network, guard its field, and iterate: (ny+1, nx+1)."""
+        U = state.system.solve(context.F)
+        verdict = guard(state.solver(context.problem), U, context.medium, context.b, context.size)
+        state.status = verdict.status
+        if state.multigrid is None:
+            return verdict.field
+        return context.multigrid_cg(state.multigrid, verdict.field, steps=self.steps)[0]
 
-    def prepare(context: Context) -> None:
-        online(context, offline(context))
-
-    suffix = f" + {steps} multigrid-CG cycle{'s' * (steps > 1)}" if steps else ""
-    name = f"nhcsr+{steps}" if steps else "nhcsr"
-    return Method(name, f"network{suffix}", offline, online, prepare, _remark)
+    def remark(self, state: _State) -> str:
+        """Say what the guard and the model's contract say; empty if nothing."""
+        parts = [] if state.status is Status.ACCEPTED else [f"guard: {state.status.name}"]
+        if state.violations:
+            parts.append(f"outside the contract of the model: {'; '.join(state.violations)}")
+        return "; ".join(parts)
 
 
 for _steps in CYCLES:
-    methods.add(_method(_steps))
+    methods.add(Network(_steps))

@@ -1,4 +1,4 @@
-"""The PDE's own solution by trace spaces: methods with six and eight functions per edge, and the reference itself.
+"""The PDE's own solution by trace spaces, with six and eight functions per edge.
 
 Their fields are more than nodal values: a Q1 function through these has at least the energy error of u_h, the best
 of that mesh. Against the PDE's solution the rows therefore show the energy error of the field.
@@ -6,87 +6,118 @@ of that mesh. Against the PDE's solution the rows therefore show the energy erro
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...guard import functional
 from ...solvers.trace import TraceField
 from ...solvers.trace.loads import cell_load
 from ...solvers.trace.problem import TraceProblem
 from ...solvers.trace.solve import checked_medium, solve_load, trace_problem
 from ...solvers.transfer import prolongate
 from ..context import Context
-from ..method import Method, methods
+from ..method import Aim, Method, methods
 
 #: Functions per edge of the methods, by name without number.
 MODES = {6: "six", 8: "eight"}
-#: Relative algebraic error of the methods, that of the fine solves they stand beside in the suite.
+#: Relative algebraic error of the methods, that of the fine solves they stand beside in the suite "beyond".
 TOLERANCE = 1e-3
-#: Functions per edge and relative algebraic error of the reference.
-REFERENCE_MODES, REFERENCE_TOLERANCE = 12, 1e-7
 
 
-@dataclass
-class TraceState:
-    """What the trace methods keep for another load, and the field of the last one."""
+def discretise(context: Context, modes: int) -> TraceProblem:
+    """Set up the trace space of a context's coefficient.
 
-    problem: TraceProblem
-    field: TraceField | None = None
+    Parameters
+    ----------
+    context : the problem.
+    modes : functions per edge.
 
+    Returns
+    -------
+    TraceProblem, whose solver is set up on first use.
 
-def reference_field(context: Context) -> TraceField:
-    """The PDE's solution of the context's problem that other fields are measured against: twelve functions per edge."""
-    problem = trace_problem(checked_medium(context.A), context.size, REFERENCE_MODES)
-    return _solve(context, problem, REFERENCE_TOLERANCE)
-
-
-def potential(field: TraceField) -> float:
-    """E(v) = ½ a(v, v) − f(v) of a field with zero boundary values."""
-    return 0.5 * field.energy - field.work
-
-
-def distance(value: float, solution: TraceField) -> float:
-    """Relative energy distance |||u − v||| / |||u||| from the PDE's solution u of a field v with E(v) = ``value``.
-
-    Both have the same boundary values, so that E(v) − E(u) = ½ |||u − v|||².
+    Raises
+    ------
+    NotCoercive
+        If the contrast is too high for trace spaces.
     """
-    return math.sqrt(max(0.0, 2 * (value - potential(solution))) / solution.energy)
+    return trace_problem(checked_medium(context.A), context.size, modes)
 
 
-def nodal_potential(v: np.ndarray, context: Context) -> float:
-    """E(v) of the Q1 function with nodal values ``v`` (ny+1, nx+1) on the context's fine mesh."""
-    return functional(v, context.A, context.b, context.size)
+def solve(context: Context, problem: TraceProblem, tolerance: float) -> TraceField:
+    """Solve in a trace space for the context's load, which enters as its linear projection on every pixel.
 
+    Parameters
+    ----------
+    context : the problem.
+    problem : from :func:`discretise`.
+    tolerance : relative algebraic error in the energy norm.
 
-def _solve(context: Context, problem: TraceProblem, tolerance: float) -> TraceField:
+    Returns
+    -------
+    TraceField
+
+    Raises
+    ------
+    SolverFailure
+        If the iteration does not reach the tolerance.
+    """
     shape = problem.a.shape
     cells = tuple(m * -(-n // m) for n, m in zip(context.cells, shape, strict=True))  # nodes on every pixel's edges
     load = context.f if cells == context.cells else prolongate(context.f, (cells[0], cells[1]))
     return solve_load(problem, cell_load(load, shape, context.size), tolerance)
 
 
-def _method(modes: int) -> Method:
-    def offline(context: Context) -> TraceState:
-        problem = trace_problem(checked_medium(context.A), context.size, modes)
-        _ = problem.solver  # made on first use only, but kept for every load
-        return TraceState(problem)
+def potential(field: TraceField) -> float:
+    """Compute E(v) = ½ a(v, v) − f(v) of a field with zero boundary values."""
+    return 0.5 * field.energy - field.work
 
-    def online(context: Context, state: TraceState) -> np.ndarray:
-        state.field = field = _solve(context, state.problem, TOLERANCE)
+
+@dataclass
+class _State:
+    """What the trace methods keep for another load, and the field of the last one."""
+
+    problem: TraceProblem
+    field: TraceField | None = None
+
+
+class TraceSpace(Method):
+    """u, the solution of the differential equation, in a space of traces on the pixels' edges.
+
+    Parameters
+    ----------
+    modes : functions per edge.
+    """
+
+    aim: Aim = "pde"
+
+    def __init__(self, modes: int):
+        self.modes, self.name = modes, f"trace{modes}"
+        self.label = f"the PDE's solution, {MODES.get(modes, modes)} functions per edge"
+
+    def prepare(self, context: Context) -> None:
+        """Compute the reference cell, which is made once for a contrast and kept, like the network's weights."""
+        discretise(context, self.modes)
+
+    def offline(self, context: Context) -> _State:
+        """Set up the trace space and its solver."""
+        problem = discretise(context, self.modes)
+        _ = problem.solver  # made on first use only, but kept for every load
+        return _State(problem)
+
+    def online(self, context: Context, state: _State) -> np.ndarray:
+        """Solve, and evaluate at the fine nodes: (ny+1, nx+1)."""
+        state.field = field = solve(context, state.problem, TOLERANCE)
         return field.nodes(context.cells)
 
-    def found(state: TraceState) -> float:
-        return math.nan if state.field is None else potential(state.field)
+    def potential(self, state: _State) -> float | None:
+        """Return E(v) of the last field."""
+        return None if state.field is None else potential(state.field)
 
-    # The reference cell is computed once for a contrast and kept: like the network's weights it is not timed.
-    def prepare(context: Context) -> None:
-        trace_problem(checked_medium(context.A), context.size, modes)
-
-    label = f"the PDE's solution, {MODES[modes]} functions per edge"
-    return Method(f"trace{modes}", label, offline, online, prepare, aim="pde", potential=found)
+    def bound(self, state: _State) -> float | None:
+        """Return the guaranteed relative energy error of the last field."""
+        return None if state.field is None else state.field.relative_error_bound
 
 
 for _modes in MODES:
-    methods.add(_method(_modes))
+    methods.add(TraceSpace(_modes))

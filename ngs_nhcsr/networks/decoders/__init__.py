@@ -1,11 +1,7 @@
-"""Decoders: features on cells to output fields at any query.
+"""Decoders: features (B, channels, my, mx) on the raster to fields (B, outputs, *shape) at any query.
 
-A decoder is a module ``Decoder(channels, outputs, **options)`` with ``forward(features, query, ratio)`` returning
-(B, outputs, *query shape); ``ratio`` is the number of fine cells per coefficient cell, ε/h. To add one, decorate the
-class with ``@decoders.register("name")`` and import its module below. What decoders share is in ``networks/local.py``.
-
-Every decoder gives the same values for the same points whether asked as a grid or scattered, and in whatever pieces.
-Those with whole-field operations (``srno``, ``idm``) therefore work on the node grid that belongs to ``ratio``.
+``decoder.py`` has the contract (:class:`Decoder`, :class:`GenerativeDecoder`). To add a decoder: one file and one line
+below. What decoders share is in ``networks/local.py``.
 """
 
 from . import basis as _basis  # noqa: F401
@@ -19,6 +15,6 @@ from . import lte as _lte  # noqa: F401
 from . import metasr as _metasr  # noqa: F401
 from . import nhcsr as _nhcsr  # noqa: F401
 from . import srno as _srno  # noqa: F401
-from ._registry import decoders
+from .decoder import Decoder, GenerativeDecoder, decoders
 
-__all__ = ["decoders"]
+__all__ = ["Decoder", "GenerativeDecoder", "decoders"]

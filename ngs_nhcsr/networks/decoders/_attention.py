@@ -17,8 +17,17 @@ class LocalAttention(nn.Module):
 
     Parameters
     ----------
-    channels : of the map. dim : of queries, keys and values. heads : divides ``dim``.
-    window : odd number of cells. gabor : width of the positional network, of the kind ``encoding``.
+    channels : channels of the map.
+    dim : channels of queries, keys and values.
+    heads : attention heads; divides ``dim``.
+    window : cells per side of a point's window, odd.
+    gabor : width of the positional network.
+    encoding : kind of the positional network, a name of ``encodings.positional``.
+
+    Raises
+    ------
+    ValueError
+        For an even window, or if ``heads`` does not divide ``dim``.
     """
 
     def __init__(self, channels: int, dim: int, heads: int, window: int, gabor: int, encoding: str = "gabor"):
@@ -30,21 +39,42 @@ class LocalAttention(nn.Module):
         self.bias = positional[encoding](gabor, heads, window, channels)
 
     def maps(self, features: Tensor) -> Maps:
-        """Query, key and value maps (B, dim, m, m), and the map that the positional network reads, if any."""
+        """Project features to query, key, value maps (B, dim, my, mx) and the map of the positional network, if any."""
         q, k, v = self.project(features).chunk(3, 1)
         return q * (self.heads / self.dim) ** 0.5, k, v, self.bias.map(features)
 
     def logits_offset(self, dy: Tensor, dx: Tensor, ratio: float, local: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Positional bias (heads, *shape), or (B, heads, *shape), and taper (*shape) at offsets δ in cells.
+        """Evaluate positional bias and taper at offsets δ of points from a cell's centre.
 
-        ``local`` holds the values (B, L, *shape) of the positional network's own map.
+        Parameters
+        ----------
+        dy : offsets along y, in cells of this map.
+        dx : offsets along x; broadcasts with ``dy`` to (*shape).
+        ratio : fine cells per cell of this map.
+        local : (B, L, *shape) values of the positional network's own map, or ``None``.
+
+        Returns
+        -------
+        bias : (heads, *shape), or (B, heads, *shape).
+        taper : (*shape) 1 at the centre, 0 at the window's edge.
         """
         dy, dx = torch.broadcast_tensors(dy.to(self.project.weight.device), dx.to(self.project.weight.device))
         taper = (1 - dy.abs() / (self.window / 2)).clamp_min(0) * (1 - dx.abs() / (self.window / 2)).clamp_min(0)
         return self.bias(torch.stack([dy, dx], -1), ratio, local), taper.to(self.project.weight)
 
     def combine(self, logits: list[Tensor], weights: list[Tensor], values: list[Tensor]) -> Tensor:
-        """Softmax over the window with tapered weights: lists over slots of (B, h, *s), (*s), (B, dim, *s)."""
+        """Apply softmax over the window with tapered weights.
+
+        Parameters
+        ----------
+        logits : (B, heads, *shape) for every cell of the window.
+        weights : (*shape) tapers.
+        values : (B, dim, *shape).
+
+        Returns
+        -------
+        Weighted values (B, dim, *shape).
+        """
         taper = torch.stack(weights)[:, None, None]
         stacked = torch.stack(logits).masked_fill(taper == 0, -1e30)
         attention = (stacked - stacked.amax(0)).exp() * taper
@@ -58,11 +88,23 @@ class LocalAttention(nn.Module):
         return total.flatten(1, 2)
 
     def slots(self) -> range:
-        """Cell offsets of the window along one axis."""
+        """Return the cell offsets of the window along one axis."""
         return range(-(self.window // 2), self.window // 2 + 1)
 
     def at(self, maps: Maps, at: Positions, centred: Positions, ratio: float) -> Tensor:
-        """Pointwise path: (B, dim, *shape); ``ratio`` counts fine cells per cell of this map."""
+        """Evaluate the branch at any points.
+
+        Parameters
+        ----------
+        maps : from :meth:`maps`.
+        at : positions of the points among the cells.
+        centred : their positions among the intervals between cell centres.
+        ratio : fine cells per cell of this map.
+
+        Returns
+        -------
+        Field (B, dim, *shape).
+        """
         q, k, v, local = maps
         my, mx = k.shape[-2:]
         query = _bilinear_cells(q, centred).unflatten(1, (self.heads, -1))
@@ -81,7 +123,21 @@ class LocalAttention(nn.Module):
         return self.combine(logits, weights, values)
 
     def phase(self, maps: Maps, anchors: tuple[int, int], stride: int, y: float, x: float, ratio: float) -> Tensor:
-        """All points at place (y, x), in cells of this map from every ``stride``-th cell: (B, dim, *anchors)."""
+        """Evaluate the branch at one place relative to every ``stride``-th cell, on whole maps, without gathering.
+
+        Parameters
+        ----------
+        maps : from :meth:`maps`.
+        anchors : rows and columns of points.
+        stride : cells of this map from point to point.
+        y : place along y of the first point, in cells from the corner of the map.
+        x : place along x.
+        ratio : fine cells per cell of this map.
+
+        Returns
+        -------
+        Field (B, dim, *anchors).
+        """
         q, k, v, local = maps
         my, mx = k.shape[-2:]
         reach = self.window // 2 + 1
@@ -118,7 +174,7 @@ class LocalAttention(nn.Module):
 
 
 def _bilinear_cells(q: Tensor, centred: Positions) -> Tensor:
-    """Bilinear interpolation between cell centres, constant beyond the outermost."""
+    """Interpolate bilinearly between cell centres, constant beyond the outermost."""
     my, mx = q.shape[-2:]
     total = torch.zeros((), dtype=q.dtype, device=q.device)
     for sy in (0, 1):

@@ -15,12 +15,20 @@ ATTENTION = 2**24
 
 
 def norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm of 32 groups, fewer if there are fewer channels."""
+    """Make a GroupNorm of 32 groups, or of fewer if they do not divide ``channels``."""
     return nn.GroupNorm(math.gcd(32, channels), channels)
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions with normalisation, the noise level modulating in between."""
+    """Two convolutions with normalisation, the noise level modulating in between.
+
+    Parameters
+    ----------
+    inputs : channels that enter.
+    outputs : channels that leave.
+    level : length of the noise level's code.
+    attention : whether self-attention over all nodes follows.
+    """
 
     def __init__(self, inputs: int, outputs: int, level: int, attention: bool):
         super().__init__()
@@ -31,14 +39,14 @@ class ResidualBlock(nn.Module):
         self.attention = SelfAttention(outputs) if attention else nn.Identity()
 
     def forward(self, x: Tensor, level: Tensor) -> Tensor:
-        """(B, inputs, m, n), code of the noise level (1, L) -> (B, outputs, m, n)."""
+        """Apply the block: (B, inputs, m, n) and the noise level's code (1, level) to (B, outputs, m, n)."""
         scale, shift = self.film(level)[..., None, None].chunk(2, 1)
         y = self.second(self.first(x) * (1 + scale) + shift)
         return self.attention(y + self.skip(x))
 
 
 class SelfAttention(nn.Module):
-    """One head over all nodes of the level, by blocks of queries."""
+    """Self-attention of one head over all nodes of the level, by blocks of queries; ``channels`` come in and go out."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -47,7 +55,7 @@ class SelfAttention(nn.Module):
         self.project = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, m, n) -> same."""
+        """Apply the attention: (B, C, m, n) to the same shape."""
         q, k, v = self.qkv(self.norm(x)).flatten(2).chunk(3, 1)
         q = q.transpose(1, 2) * q.shape[1] ** -0.5
         v = v.transpose(1, 2)
@@ -61,6 +69,11 @@ class ImplicitUp(nn.Module):
 
     Its two linear layers have no activation between, so they are applied on the coarse level once, and the offset (0
     or 1 fine spacings, by integer halving) adds one vector per place.
+
+    Parameters
+    ----------
+    channels : channels that enter and leave.
+    width : channels between the two layers.
     """
 
     def __init__(self, channels: int, width: int = 256):
@@ -68,7 +81,7 @@ class ImplicitUp(nn.Module):
         self.first, self.second = nn.Conv2d(channels + 2, width, 1), nn.Conv2d(width, channels, 1)
 
     def forward(self, x: Tensor, shape: tuple[int, int]) -> Tensor:
-        """(B, C, ceil(m/2), ceil(n/2)) -> (B, C, m, n)."""
+        """Interpolate (B, C, ceil(m/2), ceil(n/2)) to (B, C, m, n), where (m, n) is ``shape``."""
         C = x.shape[1]
         base = self.second(F.conv2d(x, self.first.weight[:, :C], self.first.bias))
         places = (self.first.weight[:, C + k].reshape(1, -1, 1, 1) for k in (0, 1))
@@ -79,10 +92,19 @@ class ImplicitUp(nn.Module):
 
 
 class DiffusionUNet(nn.Module):
-    """U-Net (B, inputs, ...) -> (B, outputs, ...) with noise level, and a condition map (B, width, ...) at every level.
+    """U-Net with noise level, and a map of conditions that enters at every level.
 
     At each step up the state is the implicit function times a factor plus the condition pyramid times another, both
-    read off the ratio.
+    functions of the ratio.
+
+    Parameters
+    ----------
+    inputs : channels that enter: noisy fields and conditions.
+    outputs : channels that leave.
+    width : channels of the first level and of the conditions.
+    multipliers : channels of the levels, as multiples of ``width``.
+    blocks : residual blocks per level on the way down, and as many on the way up.
+    attention_level : number of the level with attention, besides the coarsest.
     """
 
     def __init__(
@@ -119,7 +141,7 @@ class DiffusionUNet(nn.Module):
             nn.init.zeros_(p)
 
     def condition_pyramid(self, condition: Tensor) -> list[Tensor]:
-        """Condition maps of all levels but the coarsest; the same for every diffusion step."""
+        """Compute the conditions of all levels but the coarsest from (B, width, m, n); the same at every step."""
         out = []
         for conv in self.pyramid:
             condition = conv(condition if not out else F.silu(out[-1]))
@@ -127,7 +149,19 @@ class DiffusionUNet(nn.Module):
         return out
 
     def forward(self, x: Tensor, noise: float, pyramid: list[Tensor], ratio: float) -> Tensor:
-        """Evaluate; ``noise`` is the share of the clean field, √ᾱ."""
+        """Predict the clean fields.
+
+        Parameters
+        ----------
+        x : (B, inputs, m, n) noisy fields and conditions.
+        noise : √ᾱ, factor of the clean field in the noisy one, 0 … 1.
+        pyramid : from :meth:`condition_pyramid`.
+        ratio : ε/h, fine cells per coefficient cell.
+
+        Returns
+        -------
+        Fields (B, outputs, m, n).
+        """
         f = torch.exp(-math.log(1e4) * torch.arange(self.width // 2, device=x.device) / max(1, self.width // 2))
         phase = 1000 * noise * f
         level = self.code(torch.cat([phase.sin(), phase.cos()])[None].to(x))

@@ -7,8 +7,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ...solvers.linalg import linear
 from ...solvers.positions import Axis, Query
-from ..dense import Linear, linear, zero_linear
+from ..dense import Linear, zero_linear
 from ..local import flat, in_pieces, interpolate, locate, rows, shaped
 
 #: Frequencies of the positional bias, 1 … 2⁹ per half cell: the paper's range, with the number of its code.
@@ -16,7 +17,7 @@ FREQUENCIES = 16
 
 
 def positional_bias(heads: int) -> nn.Linear:
-    """Linear map from sin and cos of both offsets to one number per head."""
+    """Make the linear map from sines and cosines of both offsets to one number for each of ``heads`` heads."""
     return Linear(4 * FREQUENCIES, heads)
 
 
@@ -25,6 +26,20 @@ class WindowBranch(nn.Module):
 
     The head reads all weighted values side by side, as the published code does, or (``concatenate=False``) their sum,
     as the paper's eq. (4) has it. Side by side they are never stored: the first layer is summed up cell by cell.
+
+    Parameters
+    ----------
+    dim : channels of the embedded map, and of queries, keys and values.
+    outputs : number of decoded fields.
+    heads : attention heads; divides ``dim``.
+    window : cells per side of a point's window, odd.
+    widths : widths of the hidden layers of the head.
+    concatenate : whether the head reads the weighted values side by side or their sum.
+
+    Raises
+    ------
+    ValueError
+        For an even window, or if ``heads`` does not divide ``dim``.
     """
 
     def __init__(
@@ -42,14 +57,26 @@ class WindowBranch(nn.Module):
         self.rest = nn.Sequential(*layers, zero_linear(widths[-1], outputs))
 
     def forward(self, embedded: Tensor, bias: nn.Linear, query: Query, cell: float) -> Tensor:
-        """Field of the embedded map (B, dim, my, mx) at a query; ``cell``: fine cell in half cells of this map."""
+        """Evaluate the branch at a query.
+
+        Parameters
+        ----------
+        embedded : (B, dim, my, mx) embedded map.
+        bias : from :func:`positional_bias`; all branches share it.
+        query : nodes or points.
+        cell : size of a fine cell in half cells of this map.
+
+        Returns
+        -------
+        Fields (B, outputs, *shape of the query).
+        """
         size = (embedded.shape[-2], embedded.shape[-1])
         q, k, v = (rows(conv(embedded)) for conv in (self.query, self.key, self.value))
 
-        def evaluate(piece: Query) -> Tensor:
+        def at_points(piece: Query) -> Tensor:
             return shaped(self._at(q, k, v, bias, piece, size, cell), piece)
 
-        return in_pieces(evaluate, query, len(embedded))
+        return in_pieces(at_points, query, len(embedded))
 
     def _at(
         self, q: Tensor, k: Tensor, v: Tensor, bias: nn.Linear, query: Query, size: tuple[int, int], cell: float

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ...solvers.positions import Axis, Nodes, Points, Query
 from ..gabor import GaborNetwork
-from ._registry import decoders
+from .decoder import Decoder, decoders
 
 #: Rows of nodes, or scattered points / 256, treated at once by the general path.
 CHUNK_ROWS = 64
@@ -29,16 +29,20 @@ LOCAL_COORDINATES = 5 + 4 * 3
 
 
 @decoders.register("basis")
-class BasisDecoder(nn.Module):
-    """Decoder (B, channels, my, mx) -> (B, outputs, *query shape).
+class BasisDecoder(Decoder):
+    """Fields as sums of ``rank`` learned basis functions, with coefficients from each cell's features.
+
+    The coefficients are a linear map of the features plus a perceptron with one hidden layer. By the linear map alone
+    all outputs x rank coefficients of a cell (5 x 40 in the shipped model) would lie in a space of no more dimensions
+    than there are feature channels (32).
 
     Parameters
     ----------
-    channels, outputs : of the features and of the decoded field.
-    rank : number K of basis functions.
-    width : width of the Gabor network.
-    hidden : width of the layer by which the coefficients are more than a linear map of the features, whose number
-        would else be the rank of all outputs together.
+    channels : channels of the features.
+    outputs : number of decoded fields.
+    rank : number K of basis functions ψ_k, which all fields share.
+    width : width of the Gabor network that is ψ.
+    hidden : width of the perceptron's hidden layer.
     """
 
     def __init__(self, channels: int, outputs: int, rank: int = 40, width: int = 48, hidden: int = 96):
@@ -53,26 +57,33 @@ class BasisDecoder(nn.Module):
         self.psi = GaborNetwork(LOCAL_COORDINATES, width, rank)
 
     def basis(self, dy: Tensor, dx: Tensor, ratio: float) -> Tensor:
-        """ψ at local coordinates (broadcasting, cell units): (..., rank)."""
+        """Evaluate the basis functions ψ at offsets from a cell's centre.
+
+        Parameters
+        ----------
+        dy : offsets along y in cells, -1 … 1.
+        dx : offsets along x; broadcasts with ``dy``.
+        ratio : ε/h, fine cells per coefficient cell.
+
+        Returns
+        -------
+        Values (..., rank), of the parameters' type.
+        """
         parameters = self.coefficients.weight
         return self.psi(local_coordinates(dy.to(parameters), dx.to(parameters), ratio))
 
-    def forward(self, features: Tensor, query: Query, ratio: float) -> Tensor:
-        """Evaluate at a query; see the package docstring."""
-        return self.evaluate(self.prepare(features), query, ratio)
-
     def prepare(self, features: Tensor) -> Tensor:
-        """The coefficients (B, outputs, rank, my, mx), which are the same for all queries."""
+        """Compute the coefficients (B, outputs, rank, my, mx) of the basis functions from features (B, C, my, mx)."""
         return (self.coefficients(features) + self.bent(features)).unflatten(1, (self.outputs, self.rank))
 
-    def evaluate(self, c: Tensor, query: Query, ratio: float) -> Tensor:
-        """The field with these coefficients."""
-        my, mx = c.shape[-2:]
+    def evaluate(self, prepared: Tensor, query: Query, ratio: float) -> Tensor:
+        """Sum the basis functions with the prepared coefficients; see :meth:`Decoder.evaluate`."""
+        my, mx = prepared.shape[-2:]
         if isinstance(query, Nodes):
             ny, nx = query.cells
             if ny % my == 0 and nx % mx == 0:
-                return self._overlap_add(c, query, ratio)
-        return self._general(c, query, ratio)
+                return self._overlap_add(prepared, query, ratio)
+        return self._general(prepared, query, ratio)
 
     def _overlap_add(self, c: Tensor, query: Nodes, ratio: float) -> Tensor:
         my, mx = c.shape[-2:]
@@ -121,7 +132,7 @@ class BasisDecoder(nn.Module):
         return total / weights.to(c)
 
     def _psi_table(self, dy: Tensor, dx: Tensor, ratio: float) -> Tensor:
-        """ψ at all pairs; on a grid only the distinct offsets of each axis are evaluated."""
+        """Evaluate ψ at all pairs; on a grid only at the distinct offsets of each axis."""
         device = self.coefficients.weight.device
         if dy.dim() == 1:
             return self.basis(dy.to(device), dx.to(device), ratio)
@@ -131,12 +142,22 @@ class BasisDecoder(nn.Module):
 
 
 def local_coordinates(dy: Tensor, dx: Tensor, ratio: float) -> Tensor:
-    """What ψ sees of offsets from a cell's centre (broadcasting, cell units): (..., LOCAL_COORDINATES).
+    """Compute the inputs of ψ from offsets from a cell's centre.
 
-    The offsets; their distances beyond the cell's faces, where a jumps and u has kinks; the scale; and polar
+    They are the offsets; their distances beyond the cell's faces, where a jumps and u has kinks; the ratio; and polar
     coordinates about the four corners, where u is like r^α with an exponent that the four coefficients decide
     (R. B. Kellogg, Applicable Analysis 4, 1975): log r makes all these powers smooth functions, and r + h/ε is where
     the mesh cuts them off.
+
+    Parameters
+    ----------
+    dy : offsets along y in cells, -1 … 1.
+    dx : offsets along x; broadcasts with ``dy``.
+    ratio : ε/h, fine cells per coefficient cell.
+
+    Returns
+    -------
+    Inputs (..., LOCAL_COORDINATES).
     """
     dy, dx = torch.broadcast_tensors(dy, dx)
     coordinates = [dy, dx, F.relu(dy.abs() - 0.5), F.relu(dx.abs() - 0.5), torch.full_like(dy, math.log2(ratio) / 4)]
@@ -149,7 +170,7 @@ def local_coordinates(dy: Tensor, dx: Tensor, ratio: float) -> Tensor:
 
 
 def _offsets(r: int) -> Tensor:
-    """Where the nodes lie that one cell reaches, of a grid that divides cells in ``r``, from its centre."""
+    """Offsets from a cell's centre of the nodes in its support, for ``r`` fine cells per cell and axis."""
     first = -((r - 1) // 2)
     count = 2 * r - 1 if r % 2 == 0 else 2 * r
     return torch.arange(first, first + count, dtype=torch.float64) / r - 0.5

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...solvers.linalg import apply_x, apply_y
 from ...solvers.positions import Axis, Nodes, Query
 from ..local import in_pieces, locate
-from ._registry import decoders
+from .decoder import Decoder, decoders
 
 
 def keys(t: Tensor) -> Tensor:
-    """Weights (..., 4) of Keys' cubic convolution, a = -1/2, for the cells -1, 0, 1, 2 at place ``t`` in 0 … 1.
+    """Compute the weights of Keys' cubic convolution, a = -1/2 (R. Keys, IEEE Trans. ASSP 29, 1981).
+
+    Parameters
+    ----------
+    t : places between the centres of cell 0 and cell 1, 0 … 1.
+
+    Returns
+    -------
+    Weights (..., 4) of the cells -1, 0, 1, 2.
 
     Examples
     --------
@@ -48,10 +56,20 @@ def _continued(v: Tensor, dim: int) -> Tensor:
 
 
 @decoders.register("bicubic")
-class Bicubic(nn.Module):
+class Bicubic(Decoder):
     """Cubic convolution between cell centres, continued linearly beyond the outermost; exact for bilinear maps.
 
-    No parameters. The features' first ``outputs`` channels are the correction; it does not start at zero.
+    It has nothing to learn: the features' first ``outputs`` channels are the fields, and so it does not start at zero.
+
+    Parameters
+    ----------
+    channels : channels of the features, at least ``outputs``.
+    outputs : number of decoded fields.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer channels than outputs.
     """
 
     def __init__(self, channels: int, outputs: int):
@@ -60,19 +78,22 @@ class Bicubic(nn.Module):
             raise ValueError(f"{outputs} terms need as many feature channels, not {channels}")
         self.outputs = outputs
 
-    def forward(self, features: Tensor, query: Query, ratio: float) -> Tensor:
-        """Evaluate at a query; see the package docstring."""
-        size = (features.shape[-2], features.shape[-1])
-        values = _continued(_continued(features[:, : self.outputs], -1), -2)
+    def prepare(self, features: Tensor) -> Tensor:
+        """Continue the first channels by two cells at every side: (B, C, my, mx) to (B, outputs, my + 4, mx + 4)."""
+        return _continued(_continued(features[:, : self.outputs], -1), -2)
+
+    def evaluate(self, prepared: Tensor, query: Query, ratio: float) -> Tensor:
+        """Interpolate the prepared values; see :meth:`Decoder.evaluate`."""
+        values, size = prepared, (prepared.shape[-2] - 4, prepared.shape[-1] - 4)
         if isinstance(query, Nodes):
-            at = locate(query, size, centred=True, device=features.device)
+            at = locate(query, size, centred=True, device=values.device)
             y, x = (
                 _matrix(Axis(a.base.flatten(), a.frac.flatten()), n) for a, n in zip((at.y, at.x), size, strict=True)
             )
             return apply_x(x.to(values), apply_y(y.to(values), values))
 
-        def evaluate(piece: Query) -> Tensor:
-            at = locate(piece, size, centred=True, device=features.device)
+        def at_points(piece: Query) -> Tensor:
+            at = locate(piece, size, centred=True, device=values.device)
             wy, wx = keys(at.y.frac).to(values), keys(at.x.frac).to(values)
             total = torch.zeros((), dtype=values.dtype, device=values.device)
             for i in range(4):
@@ -80,4 +101,4 @@ class Bicubic(nn.Module):
                     total = total + values[..., at.y.base + 1 + i, at.x.base + 1 + j] * (wy[:, i] * wx[:, j])
             return total
 
-        return in_pieces(evaluate, query, len(features))
+        return in_pieces(at_points, query, len(values))

@@ -16,20 +16,29 @@ from torch import Tensor, nn
 from ...solvers.positions import Query
 from ..dense import Linear, zero_linear
 from ..local import CHUNK
-from ._registry import decoders
+from .decoder import Decoder, decoders
 
 
 @decoders.register("frl")
-class FRL(nn.Module):
+class FRL(Decoder):
     """A decoder of ``hidden`` fields and a head that reads them with the normalised-frequency encoding.
 
     Parameters
     ----------
-    channels, outputs : of the features and of the decoded field.
-    decoder, decoder_options : the wrapped one.
-    hidden : fields it decodes. width : of the head's hidden layer.
-    octaves : frequencies 1, 2 … 2^(octaves-1) per side of the domain; those above the grid's Nyquist are silent.
-    reading : "index" or "coordinate".
+    channels : channels of the features.
+    outputs : number of decoded fields.
+    decoder : name of the wrapped decoder.
+    decoder_options : its options.
+    hidden : number of fields that it decodes.
+    width : width of the head's hidden layer.
+    octaves : number of frequencies 1, 2 … 2^(octaves-1) per side of the domain; those above the Nyquist frequency of
+        the mesh are replaced by zero.
+    reading : "index" or "coordinate", see above.
+
+    Raises
+    ------
+    ValueError
+        For another reading, or ``decoder="frl"``.
     """
 
     def __init__(
@@ -54,7 +63,17 @@ class FRL(nn.Module):
         self.head = nn.Sequential(Linear(hidden + 4 * octaves, width), nn.GELU(), zero_linear(width, outputs))
 
     def encode(self, t: Tensor, cells: float) -> Tensor:
-        """Positions (P,) in 0 … 1 on an axis with that many fine cells -> (P, 2 octaves): sines and k / k_Nyq."""
+        """Encode places on an axis.
+
+        Parameters
+        ----------
+        t : (P,) coordinates, 0 … 1.
+        cells : fine cells along the axis.
+
+        Returns
+        -------
+        Codes (P, 2 octaves): the sines, then k / k_Nyq.
+        """
         k = 2.0 ** torch.arange(self.octaves, dtype=torch.float64, device=t.device)
         normalised = 2 * k / cells
         audible = normalised <= 1
@@ -62,12 +81,17 @@ class FRL(nn.Module):
         waves = torch.sin(2 * torch.pi * normalised * x.unsqueeze(-1)) * audible
         return torch.cat([waves, (normalised * audible).expand_as(waves)], -1)
 
-    def forward(self, features: Tensor, query: Query, ratio: float) -> Tensor:
-        """Evaluate at a query; see the package docstring."""
-        cells = (ratio * features.shape[-2], ratio * features.shape[-1])
-        fields = self.decoder(features, query, ratio).movedim(1, -1)  # (B, *shape, hidden)
+    def prepare(self, features: Tensor) -> tuple[Any, tuple[int, int]]:
+        """Prepare the wrapped decoder, and keep (my, mx) of the features (B, channels, my, mx)."""
+        return self.decoder.prepare(features), (features.shape[-2], features.shape[-1])
+
+    def evaluate(self, prepared: tuple[Any, tuple[int, int]], query: Query, ratio: float) -> Tensor:
+        """Decode the hidden fields and apply the head; see :meth:`Decoder.evaluate`."""
+        own, size = prepared
+        cells = (ratio * size[0], ratio * size[1])
+        fields = self.decoder.evaluate(own, query, ratio).movedim(1, -1)  # (B, *shape, hidden)
         at = query.locate((1, 1), centred=False)
-        codes = [self.encode(t.frac.to(features.device), n) for t, n in zip((at.y, at.x), cells, strict=True)]
+        codes = [self.encode(t.frac.to(fields.device), n) for t, n in zip((at.y, at.x), cells, strict=True)]
         inputs = torch.cat([fields, *(c.to(fields).expand(*fields.shape[:-1], -1) for c in codes)], -1)
         values = torch.cat([self.head(part) for part in inputs.flatten(0, -2).split(CHUNK)])
         return values.unflatten(0, fields.shape[:-1]).movedim(-1, 1)

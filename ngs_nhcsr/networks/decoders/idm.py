@@ -16,35 +16,43 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...solvers.positions import Nodes, Query, bilinear
+from ...solvers.positions import Nodes, Query
+from ...solvers.transfer import prolongate
 from ..local import in_pieces, interpolate, rows, shaped
-from ._registry import decoders
 from ._unet import DiffusionUNet
+from .decoder import GenerativeDecoder, decoders
 
 #: Noise levels of the diffusion.
 LEVELS = 2000
 
 
 def signal_shares() -> Tensor:
-    """√ᾱ_t of the linear schedule (LEVELS,), float64: share of the clean field at level t."""
+    """Compute √ᾱ_t (LEVELS,) of the linear schedule, float64: the factor of the clean field at noise level t."""
     return (1 - torch.linspace(1e-6, 1e-2, LEVELS, dtype=torch.float64)).cumprod(0).sqrt()
 
 
 @decoders.register("idm")
-class IDM(nn.Module):
-    """Implicit diffusion model.
+class IDM(GenerativeDecoder):
+    """Implicit diffusion model; one decoding takes ``steps * samples`` evaluations of a large network.
 
     Parameters
     ----------
-    channels, outputs : of the features and of the decoded field.
-    width, multipliers, blocks : of the U-Net, as published by default; (32, (1, 2, 4), 1) runs on a CPU.
+    channels : channels of the features.
+    outputs : number of decoded fields.
+    width : channels of the U-Net's first level. The defaults are as published; width 32, multipliers (1, 2, 4) and one
+        block run on a CPU.
+    multipliers : channels of the U-Net's levels, as multiples of ``width``.
+    blocks : residual blocks per level on the way down, and as many on the way up.
     attention_level : number of the level with attention, besides the coarsest.
-    steps : of DDIM. samples : fields averaged. seed : of the starting noise; in training it is drawn anew.
-    """
+    steps : denoising steps of the sampling (DDIM).
+    samples : sampled fields whose mean is the decoded one.
+    seed : seed of the starting noise; in training mode noise is drawn from torch's global generator.
 
-    #: Depends on a seed; takes ``steps * samples`` evaluations of a large network.
-    stochastic = True
-    expensive = True
+    Raises
+    ------
+    ValueError
+        For fewer than one step or sample.
+    """
 
     def __init__(
         self,
@@ -66,16 +74,40 @@ class IDM(nn.Module):
         self.network = DiffusionUNet(outputs + width, outputs, width, tuple(multipliers), blocks, attention_level)
 
     def conditions(self, features: Tensor, grid: Nodes) -> Tensor:
-        """Features at the nodes, convolved: (B, width, ny+1, nx+1)."""
+        """Interpolate features (B, channels, my, mx) at the nodes and convolve them: (B, width, ny+1, nx+1)."""
         maps, size = rows(features), (features.shape[-2], features.shape[-1])
         return self.condition(in_pieces(lambda p: shaped(interpolate(maps, p, size), p), grid, len(features)))
 
     def denoise(self, noisy: Tensor, share: float, condition: Tensor, pyramid: list[Tensor], ratio: float) -> Tensor:
-        """The clean field, predicted from a noisy one in which it has this share."""
+        """Predict the clean fields from noisy ones.
+
+        Parameters
+        ----------
+        noisy : (B, outputs, ny+1, nx+1) share · clean + √(1 − share²) · noise.
+        share : √ᾱ, 0 … 1.
+        condition : from :meth:`conditions`.
+        pyramid : from the U-Net's ``condition_pyramid``.
+        ratio : ε/h, fine cells per coefficient cell.
+
+        Returns
+        -------
+        Clean fields (B, outputs, ny+1, nx+1).
+        """
         return self.network(torch.cat([noisy, condition], 1), share, pyramid, ratio)
 
     def sample(self, features: Tensor, grid: Nodes, ratio: float) -> Tensor:
-        """Fields (B, outputs, ny+1, nx+1) by few-step DDIM, mean over the samples."""
+        """Sample fields by few-step DDIM (Song et al., ICLR 2021) without added noise.
+
+        Parameters
+        ----------
+        features : (B, channels, my, mx).
+        grid : nodes at which the fields are sampled.
+        ratio : ε/h, fine cells per coefficient cell.
+
+        Returns
+        -------
+        Means (B, outputs, ny+1, nx+1) over the samples.
+        """
         condition = self.conditions(features, grid)
         pyramid = self.network.condition_pyramid(condition)
         shares = signal_shares()
@@ -83,7 +115,7 @@ class IDM(nn.Module):
         generator = None if self.training else torch.Generator().manual_seed(self.seed)
         total = torch.zeros((), dtype=features.dtype, device=features.device)
         for _ in range(self.samples):
-            # One noise for all problems of the batch: the answer does not depend on what is batched together.
+            # One noise for all problems of the batch: fields do not depend on what is batched together.
             noise = torch.randn(1, self.outputs, *condition.shape[2:], generator=generator)
             x = noise.to(condition).expand(len(features), -1, -1, -1)
             clean = x
@@ -97,9 +129,10 @@ class IDM(nn.Module):
         return total / self.samples
 
     def denoising_loss(self, features: Tensor, clean: Tensor, ratio: float, generator: torch.Generator) -> Tensor:
-        """The published way to train: L1 error at one random noise level, given the clean fields on the node grid.
+        """Compute the published loss: L1 error at one random noise level; see :class:`GenerativeDecoder`.
 
-        Only for output terms whose true values are known (``output="residual"``); else train through :meth:`sample`.
+        The clean fields are known for ``output="residual"`` only; else the network can be trained through
+        :meth:`sample`, by any other loss.
         """
         condition = self.conditions(features, Nodes((clean.shape[-2] - 1, clean.shape[-1] - 1)))
         share = float(signal_shares()[int(torch.randint(LEVELS, (), generator=generator))])
@@ -108,8 +141,8 @@ class IDM(nn.Module):
         pyramid = self.network.condition_pyramid(condition)
         return F.l1_loss(self.denoise(noisy, share, condition, pyramid, ratio), clean)
 
-    def forward(self, features: Tensor, query: Query, ratio: float) -> Tensor:
-        """Evaluate at a query; see the package docstring."""
-        grid = Nodes((max(1, round(ratio * features.shape[-2])), max(1, round(ratio * features.shape[-1]))))
-        field = self.sample(features, grid, ratio)
-        return field if query == grid else bilinear(field, query)
+    def evaluate(self, prepared: Tensor, query: Query, ratio: float) -> Tensor:
+        """Sample on the mesh of the ratio and interpolate bilinearly; see :meth:`Decoder.evaluate`."""
+        grid = Nodes((max(1, round(ratio * prepared.shape[-2])), max(1, round(ratio * prepared.shape[-1]))))
+        field = self.sample(prepared, grid, ratio)
+        return field if query == grid else prolongate(field, query)

@@ -12,17 +12,21 @@ from ..encodings import OCTAVES, integrated
 from ..local import LARGEST_RATIO, relative_cell
 from ..unfolded import UnfoldedMLP
 from ._ensemble import EnsembleDecoder
-from ._registry import decoders
+from .decoder import decoders
 
 
 @decoders.register("ipe-liif")
 class IPELIIF(EnsembleDecoder):
-    """LIIF on 4 x ``octaves`` encoded coordinates.
+    """LIIF on 4 x ``octaves`` encoded coordinates instead of four plain ones.
 
     Parameters
     ----------
-    channels, outputs : of the features and of the decoded field. widths : of the hidden layers.
-    octaves : frequencies 1, 2 … 2^(octaves-1) per half cell. skips : hidden layers read the inputs again.
+    channels : channels of the features.
+    outputs : number of decoded fields.
+    widths : widths of the hidden layers.
+    octaves : number of frequencies 1, 2 … 2^(octaves-1) per half cell.
+    skips : whether every hidden layer reads the inputs again.
+    largest_ratio : ratio ε/h at which the cell size that the network reads is clipped: the largest in training.
 
     Examples
     --------
@@ -44,10 +48,10 @@ class IPELIIF(EnsembleDecoder):
         self.mlp = UnfoldedMLP(channels, 4 * octaves, outputs, tuple(widths), skips)
 
     def maps(self, features: Tensor) -> Tensor:
-        """All layers' shares of the features."""
+        """Compute the features' shares of all layers: (B, channels, my, mx) to rows (B, my mx, sum of the widths)."""
         return self.mlp.maps(features)
 
     def value(self, cells: Tensor, offset: Tensor, ratio: float) -> Tensor:
-        """(B, P, outputs)."""
+        """Evaluate the perceptron; see :meth:`EnsembleDecoder.value`."""
         radius = relative_cell(ratio, self.largest_ratio) / 2
         return self.mlp(cells, integrated(offset, radius, self.octaves).to(cells))

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..local import LARGEST_RATIO, relative_cell
 from ..unfolded import UnfoldedMLP
 from ._ensemble import EnsembleDecoder
-from ._registry import decoders
+from .decoder import decoders
 
 
 @decoders.register("liif")
@@ -20,7 +20,10 @@ class LIIF(EnsembleDecoder):
 
     Parameters
     ----------
-    channels, outputs : of the features and of the decoded field. widths : of the hidden layers.
+    channels : channels of the features.
+    outputs : number of decoded fields.
+    widths : widths of the hidden layers.
+    largest_ratio : ratio ε/h at which the cell size that the network reads is clipped: the largest in training.
 
     Examples
     --------
@@ -40,10 +43,10 @@ class LIIF(EnsembleDecoder):
         self.mlp = UnfoldedMLP(channels, 4, outputs, tuple(widths))
 
     def maps(self, features: Tensor) -> Tensor:
-        """First layer's share of the features."""
+        """Compute the features' share of the first layer: (B, channels, my, mx) to rows (B, my mx, widths[0])."""
         return self.mlp.maps(features)
 
     def value(self, cells: Tensor, offset: Tensor, ratio: float) -> Tensor:
-        """(B, P, outputs)."""
+        """Evaluate the perceptron; see :meth:`EnsembleDecoder.value`."""
         cell = torch.full_like(offset, relative_cell(ratio, self.largest_ratio))
         return self.mlp(cells, torch.cat([offset, cell], -1).to(cells))

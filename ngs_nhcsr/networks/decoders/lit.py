@@ -13,15 +13,15 @@ from torch import Tensor, nn
 
 from ...solvers.positions import Query
 from ..local import LARGEST_RATIO, relative_cell
-from ._registry import decoders
 from ._window import WindowBranch, positional_bias
+from .decoder import Decoder, decoders
 
 #: Share of the previous branch's field in the next one's.
 CASCADE = 0.75
 
 
 @decoders.register("clit")
-class CLIT(nn.Module):
+class CLIT(Decoder):
     """Cascade of ``branches`` transformers: field_i = branch_i + 0.75 field_(i-1).
 
     Branch i reads the embedded features bilinearly refined by s^(i-1), where s, unless given as ``step``, is the
@@ -31,9 +31,22 @@ class CLIT(nn.Module):
 
     Parameters
     ----------
-    channels, outputs : of the features and of the decoded field.
-    branches : all that there are. active : how many are used; default: all.
-    dim, heads, window, widths, concatenate : of the branches, see ``WindowBranch``.
+    channels : channels of the features.
+    outputs : number of decoded fields.
+    branches : number of branches.
+    active : how many of them are used, the first ones; default: all.
+    step : refinement s from branch to branch; default: by the ratio, see above.
+    dim : channels of the embedded features.
+    heads : attention heads.
+    window : cells per side of a point's window, odd.
+    widths : widths of the hidden layers of the branches' heads.
+    concatenate : whether the head reads all weighted values of the window or their sum, see ``WindowBranch``.
+    largest_ratio : ratio ε/h at which the cell size that the network reads is clipped: the largest in training.
+
+    Raises
+    ------
+    ValueError
+        If ``active`` is no number of branches.
 
     Examples
     --------
@@ -67,8 +80,21 @@ class CLIT(nn.Module):
         )
 
     def fields(self, features: Tensor, query: Query, ratio: float) -> list[Tensor]:
-        """Fields of the cascade cut off after each of its active branches."""
-        embedded = self.embed(features)
+        """Evaluate the cascade cut off after each of its active branches.
+
+        Parameters
+        ----------
+        features : (B, channels, my, mx).
+        query : nodes or points.
+        ratio : ε/h, fine cells per coefficient cell.
+
+        Returns
+        -------
+        One (B, outputs, *shape of the query) per active branch.
+        """
+        return self._cascade(self.prepare(features), query, ratio)
+
+    def _cascade(self, embedded: Tensor, query: Query, ratio: float) -> list[Tensor]:
         step = self.step or max(1, round(ratio ** (1 / len(self.branches))))
         out: list[Tensor] = []
         for k in range(self.active):
@@ -80,20 +106,39 @@ class CLIT(nn.Module):
             out.append(field + CASCADE * out[-1] if out else field)
         return out
 
-    def forward(self, features: Tensor, query: Query, ratio: float) -> Tensor:
-        """Evaluate at a query; see the package docstring."""
-        return self.fields(features, query, ratio)[-1]
+    def prepare(self, features: Tensor) -> Tensor:
+        """Embed features (B, channels, my, mx) as (B, dim, my, mx)."""
+        return self.embed(features)
+
+    def evaluate(self, prepared: Tensor, query: Query, ratio: float) -> Tensor:
+        """Evaluate the whole cascade; see :meth:`Decoder.evaluate`."""
+        return self._cascade(prepared, query, ratio)[-1]
 
 
 @decoders.register("clit-3")
-def clit3(channels: int, outputs: int, **options: Any) -> CLIT:
-    """CLIT with three branches."""
-    return CLIT(channels, outputs, branches=3, **options)
+class CLIT3(CLIT):
+    """CLIT with three branches.
+
+    Parameters
+    ----------
+    channels : channels of the features.
+    outputs : number of decoded fields.
+    **options : the other options of :class:`CLIT`.
+    """
+
+    def __init__(self, channels: int, outputs: int, **options: Any):
+        super().__init__(channels, outputs, branches=3, **options)
 
 
 @decoders.register("lit")
 class LIT(CLIT):
     """The single transformer: CLIT with one branch.
+
+    Parameters
+    ----------
+    channels : channels of the features.
+    outputs : number of decoded fields.
+    **options : the other options of :class:`CLIT`.
 
     Examples
     --------

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..dense import Linear, zero_linear
 from ..local import LARGEST_RATIO, relative_cell, rows
 from ._ensemble import EnsembleDecoder
-from ._registry import decoders
+from .decoder import decoders
 
 
 @decoders.register("lte")
@@ -19,8 +19,11 @@ class LTE(EnsembleDecoder):
 
     Parameters
     ----------
-    channels, outputs : of the features and of the decoded field.
-    waves : frequencies per cell. widths : of the hidden layers.
+    channels : channels of the features.
+    outputs : number of decoded fields.
+    waves : number of frequencies per cell.
+    widths : widths of the hidden layers.
+    largest_ratio : ratio ε/h at which the cell size that the network reads is clipped: the largest in training.
 
     Examples
     --------
@@ -47,11 +50,11 @@ class LTE(EnsembleDecoder):
         self.mlp = nn.Sequential(*layers, zero_linear(widths[-1], outputs))
 
     def maps(self, features: Tensor) -> Tensor:
-        """Amplitudes of all cosines and sines, y components of all frequencies, x components."""
+        """Compute rows (B, my mx, 4 waves): amplitudes of cosines and of sines, frequencies along y and along x."""
         return rows(torch.cat([self.amplitude(features), self.frequency(features)], 1))
 
     def value(self, cells: Tensor, offset: Tensor, ratio: float) -> Tensor:
-        """(B, P, outputs)."""
+        """Evaluate the perceptron; see :meth:`EnsembleDecoder.value`."""
         amplitude, fy, fx = cells.split([cells.shape[-1] // 2, *2 * [cells.shape[-1] // 4]], -1)
         y, x = offset.to(cells).unsqueeze(-1).unbind(-2)
         t = torch.pi * (fy * y + fx * x + self.phase(cells.new_full((2,), relative_cell(ratio, self.largest_ratio))))

@@ -15,16 +15,19 @@ from ...solvers.positions import Nodes, Positions, Query
 from ..dense import Linear, zero_linear
 from ..encodings import OCTAVES, integrated
 from ..local import LARGEST_RATIO, flat, in_pieces, locate, relative_cell, shaped
-from ._registry import decoders
+from .decoder import Decoder, decoders
 
 
 @decoders.register("metasr")
-class MetaSR(nn.Module):
-    """Filters from the two fractional offsets and 1/r.
+class MetaSR(Decoder):
+    """Filters from the two fractional offsets and 1/r, where r = ε/h is the ratio.
 
     Parameters
     ----------
-    channels, outputs : of the features and of the decoded field. width : of the hidden layer.
+    channels : channels of the features.
+    outputs : number of decoded fields.
+    width : width of the hidden layer.
+    largest_ratio : ratio ε/h at which the cell size that the network reads is clipped: the largest in training.
 
     Examples
     --------
@@ -42,18 +45,38 @@ class MetaSR(nn.Module):
         )
 
     def encode(self, fractions: Tensor, ratio: float) -> Tensor:
-        """Place in the cell (P, 2), 0 … 1, float64 -> (P, coordinates)."""
+        """Compute what the filter network reads of places in the cell.
+
+        Parameters
+        ----------
+        fractions : (P, 2) places (y, x) in the cell, 0 … 1, float64.
+        ratio : ε/h, fine cells per coefficient cell.
+
+        Returns
+        -------
+        Inputs (P, coordinates).
+        """
         cell = torch.full_like(fractions[:, :1], relative_cell(ratio, self.largest_ratio) / 2)
         return torch.cat([fractions, cell], -1)
 
     def kernels(self, fractions: Tensor, ratio: float) -> Tensor:
-        """Filters (P, outputs, 9 channels) at places (P, 2)."""
+        """Compute the filters that belong to places in the cell.
+
+        Parameters
+        ----------
+        fractions : (P, 2) places (y, x) in the cell, 0 … 1, float64.
+        ratio : ε/h, fine cells per coefficient cell.
+
+        Returns
+        -------
+        Filters (P, outputs, 9 channels).
+        """
         encoded = self.encode(fractions, ratio).to(self.filters[0].weight)  # type: ignore[arg-type]
         return self.filters(encoded).unflatten(-1, (self.outputs, -1))
 
-    def forward(self, features: Tensor, query: Query, ratio: float) -> Tensor:
-        """Evaluate at a query; see the package docstring."""
-        size = (features.shape[-2], features.shape[-1])
+    def evaluate(self, prepared: Tensor, query: Query, ratio: float) -> Tensor:
+        """Filter the features (B, channels, my, mx) place by place; see :meth:`Decoder.evaluate`."""
+        features, size = prepared, (prepared.shape[-2], prepared.shape[-1])
         if isinstance(query, Nodes):
             at = locate(query, size, centred=False, device=torch.device("cpu"))
             places = [axis.frac.unique(return_inverse=True) for axis in (at.y, at.x)]
@@ -62,14 +85,14 @@ class MetaSR(nn.Module):
                 return self._shared(features, at, places, ratio)
         neighbourhoods = F.unfold(features, 3, padding=1).transpose(1, 2).contiguous()
 
-        def evaluate(piece: Query) -> Tensor:
+        def at_points(piece: Query) -> Tensor:
             at = locate(piece, size, centred=False, device=features.device)
             cell, y, x = flat(at, at.y.base * size[1] + at.x.base, at.y.frac, at.x.frac)
             kernels = self.kernels(torch.stack([y, x], -1), ratio)
             around = neighbourhoods[:, cell]
             return shaped(torch.stack([(around * k).sum(-1) for k in kernels.unbind(1)], -1), piece)
 
-        return in_pieces(evaluate, query, self.outputs * len(features))
+        return in_pieces(at_points, query, self.outputs * len(features))
 
     def _shared(self, features: Tensor, at: Positions, places: list, ratio: float) -> Tensor:
         (uy, jy), (ux, jx) = ((u.to(features.device), j.to(features.device)) for u, j in places)
@@ -82,7 +105,7 @@ class MetaSR(nn.Module):
 
 @decoders.register("ipe-metasr")
 class IPEMetaSR(MetaSR):
-    """Filters from the integrated positional encoding of the offset with radius 1/r (IPE, eq. 10).
+    """Filters from the integrated positional encoding of the offset with radius 1/r (IPE, eq. 10); see `MetaSR`.
 
     Examples
     --------
@@ -93,5 +116,15 @@ class IPEMetaSR(MetaSR):
     coordinates = 4 * OCTAVES
 
     def encode(self, fractions: Tensor, ratio: float) -> Tensor:
-        """Place in the cell (P, 2), 0 … 1, float64 -> (P, coordinates)."""
+        """Compute what the filter network reads of places in the cell.
+
+        Parameters
+        ----------
+        fractions : (P, 2) places (y, x) in the cell, 0 … 1, float64.
+        ratio : ε/h, fine cells per coefficient cell.
+
+        Returns
+        -------
+        Inputs (P, coordinates).
+        """
         return integrated(fractions, relative_cell(ratio, self.largest_ratio) / 2)

@@ -24,19 +24,24 @@ from ...solvers.positions import Nodes, Query
 from ..dense import Linear, zero_linear
 from ..local import in_pieces
 from ._attention import LocalAttention, Maps
-from ._registry import decoders
+from .decoder import Decoder, decoders
 
 
 @decoders.register("nhcsr")
-class NHCSRDecoder(nn.Module):
-    """Two-branch attention decoder (B, channels, my, mx) -> (B, outputs, *query shape).
+class NHCSRDecoder(Decoder):
+    """Attention on the features, plus attention on their expansion of twice the resolution, then a perceptron.
 
     Parameters
     ----------
-    channels, outputs : of the features and of the decoded field.
-    dim, heads, window : of the attention. gabor : width of the positional networks. mlp : hidden widths of the head.
-    encoding : of the local coordinates: "gabor", or for comparison "plain", "sinusoid", "ipe", "lte".
-    multiscale : with the fine branch.
+    channels : channels of the features.
+    outputs : number of decoded fields.
+    dim : channels of queries, keys and values.
+    heads : attention heads; divides ``dim``.
+    window : cells per side of a point's window, odd.
+    gabor : width of the positional networks.
+    mlp : widths of the head's hidden layers.
+    encoding : encoding of the local coordinates: "gabor", or for comparison "plain", "sinusoid", "ipe", "lte".
+    multiscale : whether there is the fine branch.
     """
 
     def __init__(
@@ -64,25 +69,35 @@ class NHCSRDecoder(nn.Module):
             layers += [Linear(a, b), nn.GELU()]
         self.head = nn.Sequential(*layers, zero_linear(widths[-1], outputs))
 
-    def forward(self, features: Tensor, query: Query, ratio: float) -> Tensor:
-        """Evaluate at a query; see the package docstring."""
-        maps = self.maps(features)
-        if isinstance(query, Nodes):
-            my, mx = features.shape[-2:]
-            ny, nx = query.cells
-            r = ny // my
-            if ny == r * my and nx == r * mx and (r % 2 == 0 or len(maps) == 1) and r:
-                return self._phases(maps, (my, mx), r, ratio)
-        return in_pieces(lambda piece: self._head(self.branches(maps, piece, ratio), ratio), query, len(features))
-
-    def maps(self, features: Tensor) -> list[Maps]:
-        """Maps of the coarse branch and, if there is one, of the fine branch."""
+    def prepare(self, features: Tensor) -> list[Maps]:
+        """Project features (B, channels, my, mx) to maps of the coarse branch and, if there is one, the fine branch."""
         if self.fine is None:
             return [self.coarse.maps(features)]
         return [self.coarse.maps(features), self.fine.maps(self.expand(features))]
 
+    def evaluate(self, prepared: list[Maps], query: Query, ratio: float) -> Tensor:
+        """Add the branches' fields and apply the head; see :meth:`Decoder.evaluate`."""
+        maps, (batch, _, my, mx) = prepared, prepared[0][0].shape
+        if isinstance(query, Nodes):
+            ny, nx = query.cells
+            r = ny // my
+            if ny == r * my and nx == r * mx and (r % 2 == 0 or len(maps) == 1) and r:
+                return self._phases(maps, (my, mx), r, ratio)
+        return in_pieces(lambda piece: self._head(self.branches(maps, piece, ratio), ratio), query, batch)
+
     def branches(self, maps: list[Maps], query: Query, ratio: float) -> list[Tensor]:
-        """Coarse- and fine-branch fields (B, dim, *shape) at a query, by the pointwise path."""
+        """Evaluate the branches one by one, by the pointwise path.
+
+        Parameters
+        ----------
+        maps : from :meth:`prepare`.
+        query : nodes or points.
+        ratio : ε/h, fine cells per coefficient cell.
+
+        Returns
+        -------
+        Fields (B, dim, *shape of the query) of the coarse and, if there is one, the fine branch.
+        """
         out = []
         for k, (branch, own) in enumerate(zip((self.coarse, self.fine), maps, strict=False)):
             cells = (own[0].shape[-2], own[0].shape[-1])

@@ -4,7 +4,7 @@ One layer, with the points' states z, learned q, k, v (k and v normalised) and t
 
 .. math:: z \leftarrow z + q(z) \int k(z)^T v(z), \qquad z \leftarrow z + \mathrm{MLP}(z).
 
-As published the integral runs over whatever points are evaluated at once, so that the answer depends on the chunk. Here
+As published the integral runs over whatever points are evaluated at once, so that values depend on the chunk. Here
 it is the trapezoidal sum over the node grid of the given ratio, added up piece by piece: the operator is fixed by
 features and ratio, and every point is evaluated with the same integrals. It is a whole-field operation: even a single
 point costs one pass over the grid.
@@ -15,9 +15,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...solvers.linalg import batched
+from ...solvers.linalg import batched, linear
 from ...solvers.positions import Nodes, Query
-from ..dense import Linear, linear, zero_linear
+from ..dense import Linear, zero_linear
 from ..local import (
     LARGEST_RATIO,
     NodeBlock,
@@ -28,14 +28,21 @@ from ..local import (
     rows,
     shaped,
 )
-from ._registry import decoders
+from .decoder import Decoder, decoders
 
 #: Most numbers kept as states of the grid between layers; larger grids lift their points again.
 STORED = 2**27
 
 
 class HeadNorm(nn.Module):
-    """Normalisation of the channels of each head by mean and unbiased deviation, with affine weights per head."""
+    """Normalisation of the channels of each head by mean and unbiased deviation, with affine weights per head.
+
+    Parameters
+    ----------
+    heads : number of heads.
+    width : channels of a head.
+    eps : added to the deviation.
+    """
 
     def __init__(self, heads: int, width: int, eps: float = 1e-5):
         super().__init__()
@@ -43,13 +50,19 @@ class HeadNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., heads, width) -> same."""
+        """Normalise (..., heads, width) to the same shape."""
         deviation = x.var(-1, keepdim=True).clamp_min(1e-20).sqrt()  # the clamp keeps the gradient finite
         return (x - x.mean(-1, keepdim=True)) / (deviation + self.eps) * self.weight + self.bias
 
 
 class GalerkinLayer(nn.Module):
-    """Attention without softmax: states meet through the integral of kᵀv only."""
+    """Attention without softmax: states meet through the integral of kᵀv only.
+
+    Parameters
+    ----------
+    width : channels C of the states.
+    heads : attention heads of d = C / heads channels.
+    """
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -59,13 +72,23 @@ class GalerkinLayer(nn.Module):
         self.mlp = nn.Sequential(Linear(width, width), nn.GELU(), Linear(width, width))
 
     def moments(self, z: Tensor, weight: Tensor) -> Tensor:
-        """Share of points with states z (B, P, C) and weights (P,) in the integral (B heads, d, d)."""
+        """Compute the share of some points in the integral of kᵀv.
+
+        Parameters
+        ----------
+        z : (B, P, C) states of the points.
+        weight : (P,) quadrature weights.
+
+        Returns
+        -------
+        Share (B heads, d, d).
+        """
         _, k, v = self.qkv(z).unflatten(-1, (3, self.heads, -1)).unbind(-3)
         k, v = self.norm_k(k) * weight[:, None, None], self.norm_v(v)
         return batched(k.permute(0, 2, 3, 1).flatten(0, 1), v.transpose(1, 2).flatten(0, 1))
 
     def forward(self, z: Tensor, integral: Tensor) -> Tensor:
-        """States after the layer (B, P, C)."""
+        """Apply the layer to states (B, P, C), given the whole integral (B heads, d, d): states of the same shape."""
         C = z.shape[-1]
         q = linear(z, self.qkv.weight[:C], self.qkv.bias[:C]).unflatten(-1, (self.heads, -1))
         mixed = batched(q.transpose(1, 2).flatten(0, 1), integral).unflatten(0, (len(z), self.heads))
@@ -74,13 +97,22 @@ class GalerkinLayer(nn.Module):
 
 
 @decoders.register("srno")
-class SRNO(nn.Module):
+class SRNO(Decoder):
     """Super-resolution neural operator. Its bilinear skip is the coarse solution, which the corrector adds.
 
     Parameters
     ----------
-    channels, outputs : of the features and of the decoded field.
-    width, heads, layers : of the Galerkin attention.
+    channels : channels of the features.
+    outputs : number of decoded fields.
+    width : channels of the points' states.
+    heads : attention heads; divides ``width``.
+    layers : number of attention layers.
+    largest_ratio : ratio ε/h at which the cell size that the network reads is clipped: the largest in training.
+
+    Raises
+    ------
+    ValueError
+        If ``heads`` does not divide ``width``, or leaves one channel to a head.
 
     Examples
     --------
@@ -106,7 +138,19 @@ class SRNO(nn.Module):
         self.head = nn.Sequential(Linear(width, width), nn.GELU(), zero_linear(width, outputs))
 
     def state(self, maps: Tensor, query: Query, size: tuple[int, int], ratio: float) -> Tensor:
-        """Lifted points (B, P, width): features of four cells times their weights, their offsets, the cell size."""
+        """Lift points: features of the four cells times their weights, the offsets from these, and the cell size.
+
+        Parameters
+        ----------
+        maps : (B, my mx, channels) rows of features.
+        query : P points.
+        size : (my, mx).
+        ratio : ε/h, fine cells per coefficient cell.
+
+        Returns
+        -------
+        States (B, P, width).
+        """
         parts, places = [], []
         for n in corners(query, size, maps.device):
             parts.append(maps[:, n.cell] * n.weight.to(maps)[:, None])
@@ -115,7 +159,18 @@ class SRNO(nn.Module):
         return self.lift(torch.cat([*parts, torch.cat(places, -1).expand(len(maps), -1, -1)], -1))
 
     def integrals(self, maps: Tensor, size: tuple[int, int], ratio: float) -> list[Tensor]:
-        """Integrals over the node grid of the ratio, layer by layer, in pieces."""
+        """Compute the integrals of all layers over the node grid of the ratio, piece by piece.
+
+        Parameters
+        ----------
+        maps : (B, my mx, channels) rows of features.
+        size : (my, mx).
+        ratio : ε/h, fine cells per coefficient cell.
+
+        Returns
+        -------
+        Integrals (B heads, d, d), one per layer.
+        """
         grid = Nodes((max(1, round(ratio * size[0])), max(1, round(ratio * size[1]))))
         parts = [p for row in blocks(grid, len(maps)) for p in row]
         points = (grid.cells[0] + 1) * (grid.cells[1] + 1)
@@ -143,16 +198,19 @@ class SRNO(nn.Module):
             z = layer(z, integral)
         return z
 
-    def forward(self, features: Tensor, query: Query, ratio: float) -> Tensor:
-        """Evaluate at a query; see the package docstring."""
-        size = (features.shape[-2], features.shape[-1])
-        maps = rows(features)
+    def prepare(self, features: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Arrange features (B, channels, my, mx) as rows (B, my mx, channels), and keep (my, mx)."""
+        return rows(features), (features.shape[-2], features.shape[-1])
+
+    def evaluate(self, prepared: tuple[Tensor, tuple[int, int]], query: Query, ratio: float) -> Tensor:
+        """Integrate over the mesh of the ratio, then apply the operator at the query; see :meth:`Decoder.evaluate`."""
+        maps, size = prepared
         integrals = self.integrals(maps, size, ratio)
 
-        def evaluate(piece: Query) -> Tensor:
+        def at_points(piece: Query) -> Tensor:
             return shaped(self.head(self._through(self.state(maps, piece, size, ratio), integrals)), piece)
 
-        return in_pieces(evaluate, query, len(features))
+        return in_pieces(at_points, query, len(maps))
 
 
 def _weights(block: Query) -> Tensor:

@@ -1,13 +1,12 @@
-"""Encoders: (B, inputs, my, mx) maps on the coefficient's cells to (B, channels, my, mx) features.
+"""Encoders: input maps (B, inputs, my, mx) on the raster to features (B, channels, my, mx).
 
-To add one, write a module with a class that has an attribute ``channels`` and decorate it with
-``@encoders.register("name")``, then import it below.
+``encoder.py`` has the contract (:class:`Encoder`). To add an encoder: one file and one line below.
 """
 
 from . import edsr as _edsr  # noqa: F401
 from . import rdn as _rdn  # noqa: F401
 from . import swinir as _swinir  # noqa: F401
 from . import unet as _unet  # noqa: F401
-from ._registry import encoders
+from .encoder import Encoder, encoders
 
-__all__ = ["encoders"]
+__all__ = ["Encoder", "encoders"]

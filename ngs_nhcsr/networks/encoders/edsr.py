@@ -8,11 +8,11 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._registry import encoders
+from .encoder import Encoder, encoders
 
 
 class Block(nn.Module):
-    """x + conv(relu(conv(x)))."""
+    """Residual block x + conv(relu(conv(x))) with 3x3 convolutions of ``channels`` channels."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -20,13 +20,19 @@ class Block(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, m, m) -> (B, C, m, m)."""
+        """Apply the block: (B, C, my, mx) to the same shape."""
         return x + self.second(F.relu(self.first(x)))
 
 
 @encoders.register("edsr")
-class EDSR(nn.Module):
-    """Residual network with ``blocks`` blocks of ``channels`` channels.
+class EDSR(Encoder):
+    """Chain of residual blocks at full resolution.
+
+    Parameters
+    ----------
+    inputs : channels of the input map.
+    channels : channels of the features and inside.
+    blocks : number of residual blocks.
 
     Examples
     --------
@@ -42,6 +48,6 @@ class EDSR(nn.Module):
         self.tail = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, my, mx) -> (B, channels, my, mx)."""
+        """Encode maps (B, inputs, my, mx) to features (B, channels, my, mx)."""
         x = self.head(x)
         return x + self.tail(self.blocks(x))

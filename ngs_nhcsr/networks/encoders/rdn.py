@@ -1,7 +1,7 @@
 """Residual dense network (Zhang et al., CVPR 2018), the encoder of NH-CSR; no upsampling tail.
 
 ``rdn-b`` is the larger (16 blocks of 8 layers, growth 64), ``rdn-a`` the smaller configuration (20 blocks of 6
-layers, growth 32) of the original; ``rdn-light`` is sized for node grids of 128² on modest hardware.
+layers, growth 32) of the original; the defaults of ``rdn`` are smaller still.
 """
 
 from __future__ import annotations
@@ -9,11 +9,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ._registry import encoders
+from .encoder import Encoder, encoders
 
 
 class ResidualDenseBlock(nn.Module):
-    """Densely connected 3x3 convolutions, fused by a 1x1 convolution, with a skip around."""
+    """Densely connected 3x3 convolutions, fused by a 1x1 convolution, with a skip around.
+
+    Parameters
+    ----------
+    channels : channels that enter and leave the block.
+    growth : channels that each convolution adds.
+    layers : number of convolutions.
+    """
 
     def __init__(self, channels: int, growth: int, layers: int):
         super().__init__()
@@ -23,7 +30,7 @@ class ResidualDenseBlock(nn.Module):
         self.fuse = nn.Conv2d(channels + layers * growth, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, m, m) -> (B, C, m, m)."""
+        """Apply the block: (B, C, my, mx) to the same shape."""
         y = x
         for layer in self.layers:
             y = torch.cat([y, layer(y)], 1)
@@ -31,8 +38,17 @@ class ResidualDenseBlock(nn.Module):
 
 
 @encoders.register("rdn")
-class RDN(nn.Module):
-    """Residual dense network with ``blocks`` blocks of ``layers`` convolutions of ``growth`` channels."""
+class RDN(Encoder):
+    """Chain of residual dense blocks, whose outputs are all read at the end.
+
+    Parameters
+    ----------
+    inputs : channels of the input map.
+    channels : channels of the features.
+    blocks : number of residual dense blocks.
+    layers : convolutions of a block.
+    growth : channels that each convolution adds.
+    """
 
     def __init__(self, inputs: int, channels: int = 64, blocks: int = 8, layers: int = 4, growth: int = 32):
         super().__init__()
@@ -45,7 +61,7 @@ class RDN(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, my, mx) -> (B, channels, my, mx)."""
+        """Encode maps (B, inputs, my, mx) to features (B, channels, my, mx)."""
         first = self.shallow1(x)
         y = self.shallow2(first)
         outputs = []
@@ -57,11 +73,11 @@ class RDN(nn.Module):
 
 @encoders.register("rdn-a")
 def rdn_a(inputs: int) -> RDN:
-    """RDN-A: 5.5 M parameters."""
+    """Make the published RDN-A of 5.5 M parameters; ``inputs`` counts the channels of the input map."""
     return RDN(inputs, 64, blocks=20, layers=6, growth=32)
 
 
 @encoders.register("rdn-b")
 def rdn_b(inputs: int) -> RDN:
-    """RDN-B: 22 M parameters."""
+    """Make the published RDN-B of 22 M parameters; ``inputs`` counts the channels of the input map."""
     return RDN(inputs, 64, blocks=16, layers=8, growth=64)

@@ -13,11 +13,18 @@ from torch import Tensor, nn
 
 from ...solvers.linalg import batched
 from ..dense import Linear
-from ._registry import encoders
+from .encoder import Encoder, encoders
 
 
 class WindowAttention(nn.Module):
-    """Multi-head self-attention within windows, with a learned bias per head and relative position."""
+    """Multi-head self-attention within windows, with a learned bias per head and relative position.
+
+    Parameters
+    ----------
+    channels : channels of a token.
+    heads : number of heads; divides ``channels``.
+    window : cells per side of a window.
+    """
 
     def __init__(self, channels: int, heads: int, window: int):
         super().__init__()
@@ -31,7 +38,17 @@ class WindowAttention(nn.Module):
         self.register_buffer("index", index.reshape(window**2, window**2), persistent=False)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(B n, T, C) tokens of each window -> same; ``mask`` (n, T, T) marks pairs that must not meet."""
+        """Let the tokens of each window attend to each other.
+
+        Parameters
+        ----------
+        x : (B n, T, C) tokens of n windows per problem.
+        mask : (n, T, T) true for pairs of tokens that must not attend to each other; ``None``: no such pairs.
+
+        Returns
+        -------
+        Tokens of the same shape.
+        """
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B n, heads, T, d)
         d = q.shape[-1]
         logits = batched((q * d**-0.5).flatten(0, 1), k.flatten(0, 1).transpose(1, 2)).unflatten(0, q.shape[:2])
@@ -43,7 +60,16 @@ class WindowAttention(nn.Module):
 
 
 class SwinLayer(nn.Module):
-    """Window attention and a two-layer perceptron, each after a LayerNorm and with a skip around."""
+    """Window attention and a two-layer perceptron, each after a LayerNorm and with a skip around.
+
+    Parameters
+    ----------
+    channels : channels of the map.
+    heads : attention heads.
+    window : cells per side of a window.
+    expansion : hidden channels of the perceptron per channel of the map.
+    shift : cells by which the windows are shifted against the map; 0: not at all.
+    """
 
     def __init__(self, channels: int, heads: int, window: int, expansion: int, shift: int):
         super().__init__()
@@ -55,7 +81,7 @@ class SwinLayer(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, my, mx, C) -> same; my and mx are whole numbers of windows."""
+        """Apply the layer: (B, my, mx, C) to the same shape; my and mx are whole numbers of windows."""
         s, w = self.shift, self.window
         tokens = _windows(self.norm1(x).roll((-s, -s), (1, 2)), w)
         mask = _seam(x.shape[1], x.shape[2], w, s, x.device) if s else None
@@ -64,7 +90,7 @@ class SwinLayer(nn.Module):
 
 
 def _windows(x: Tensor, w: int) -> Tensor:
-    """(B, my, mx, C) -> (B n, w², C)."""
+    """Cut a map (B, my, mx, C) into windows (B n, w², C)."""
     B, my, mx, C = x.shape
     return x.view(B, my // w, w, mx // w, w, C).transpose(2, 3).reshape(-1, w * w, C)
 
@@ -75,7 +101,7 @@ def _from_windows(x: Tensor, shape: torch.Size, w: int) -> Tensor:
 
 
 def _seam(my: int, mx: int, w: int, s: int, device: torch.device) -> Tensor:
-    """Pairs (n, w², w²) of cells that only the cyclic shift brought into one window."""
+    """Mark pairs (n, w², w²) of cells that only the cyclic shift brought into one window."""
     y, x = (torch.arange(m, device=device) for m in (my, mx))
     region = (y >= my - s).long()[:, None] * 2 + (x >= mx - s).long()[None, :]
     label = _windows(region[None, :, :, None], w)[..., 0]
@@ -83,7 +109,16 @@ def _seam(my: int, mx: int, w: int, s: int, device: torch.device) -> Tensor:
 
 
 class SwinGroup(nn.Module):
-    """Layers with alternating shift, a 3x3 convolution, and a skip around."""
+    """Layers with alternating shift, a 3x3 convolution, and a skip around.
+
+    Parameters
+    ----------
+    channels : channels of the map.
+    depth : number of layers; every other one has its windows shifted by half.
+    heads : attention heads.
+    window : cells per side of a window.
+    expansion : hidden channels of the perceptrons per channel of the map.
+    """
 
     def __init__(self, channels: int, depth: int, heads: int, window: int, expansion: int):
         super().__init__()
@@ -93,7 +128,7 @@ class SwinGroup(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, my, mx, C) -> same."""
+        """Apply the group: (B, my, mx, C) to the same shape."""
         y = x
         for layer in self.layers:
             y = layer(y)
@@ -101,14 +136,24 @@ class SwinGroup(nn.Module):
 
 
 @encoders.register("swinir")
-class SwinIR(nn.Module):
-    """SwinIR encoder.
+class SwinIR(Encoder):
+    """Residual groups of window attention at full resolution.
 
     Parameters
     ----------
-    inputs : channels of the input map. channels : of the features.
-    width, groups, depth, heads : channels inside, residual groups, layers per group, attention heads.
-    window : cells per side of a window. expansion : of the perceptrons.
+    inputs : channels of the input map.
+    channels : channels of the features.
+    width : channels inside; a multiple of ``heads``.
+    groups : number of residual groups.
+    depth : layers per group.
+    heads : attention heads.
+    window : cells per side of a window.
+    expansion : hidden channels of the perceptrons per channel inside.
+
+    Raises
+    ------
+    ValueError
+        If ``heads`` does not divide ``width``.
 
     Examples
     --------
@@ -146,7 +191,7 @@ class SwinIR(nn.Module):
                 nn.init.trunc_normal_(m.bias, std=0.02)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, my, mx) -> (B, channels, my, mx), any size."""
+        """Encode maps (B, inputs, my, mx) to features (B, channels, my, mx)."""
         my, mx = x.shape[-2:]
         iy, ix = (_mirror(m, -(-m // self.window) * self.window, x.device) for m in (my, mx))
         first = self.shallow(x[..., iy, :][..., ix])
@@ -158,12 +203,12 @@ class SwinIR(nn.Module):
 
 
 def _mirror(m: int, n: int, device: torch.device) -> Tensor:
-    """Indices of n cells that continue m cells by reflection at the face behind the last one."""
+    """Number the n cells that continue m cells by reflection at the face behind the last one."""
     i = torch.arange(n, device=device) % (2 * m)
     return torch.minimum(i, 2 * m - 1 - i)
 
 
 @encoders.register("swinir-light")
 def swinir_light(inputs: int) -> SwinIR:
-    """SwinIR with 60 channels, 4 groups of 4 layers: 0.6 M parameters."""
+    """Make a SwinIR of 60 channels, 4 groups of 4 layers: 0.6 M parameters; ``inputs`` channels of the input map."""
     return SwinIR(inputs, 64, width=60, groups=4, depth=4)

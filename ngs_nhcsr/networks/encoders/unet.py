@@ -11,11 +11,11 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._registry import encoders
+from .encoder import Encoder, encoders
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(gelu(conv(x))), the second convolution starting at zero."""
+    """Residual block x + conv(gelu(conv(x))) of ``channels`` channels, the second convolution starting at zero."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -25,12 +25,12 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, m, m) -> (B, C, m, m)."""
+        """Apply the block: (B, C, my, mx) to the same shape."""
         return x + self.second(F.gelu(self.first(x), approximate="tanh"))
 
 
 @encoders.register("unet")
-class UNet(nn.Module):
+class UNet(Encoder):
     """Residual blocks at full resolution around a U-shaped pyramid.
 
     Parameters
@@ -55,7 +55,7 @@ class UNet(nn.Module):
         self.right = nn.ModuleList(ResidualBlock(a) for a, _ in pairs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, my, mx) -> (B, channels, my, mx), any size (padded to a multiple of 2^levels inside)."""
+        """Encode maps (B, inputs, my, mx), padded inside to multiples of 2^levels: (B, channels, my, mx)."""
         my, mx = x.shape[-2:]
         step = 2**self.levels
         x = self.before(self.stem(x))

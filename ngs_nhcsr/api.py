@@ -1,0 +1,143 @@
+"""``correct``: from an NGSolve coarse solution and a rough coefficient to a fine-mesh GridFunction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from .corrector import Corrector
+from .options import OnUntrusted, Options, Request, TargetName
+from .pipeline import make_reader, run_with_target
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .models import Model
+    from .ngsolve_io.types import BilinearForm, FESpace, GridFunction, Mesh
+    from .result import Correction
+    from .solvers.substructuring.scheme import Scheme
+    from .solvers.target import Target
+
+#: How raster cells in which the coefficient varies get their value where no model says how it was trained.
+MEAN = "geometric"
+
+
+@overload
+def correct(
+    u_coarse: GridFunction,
+    a: Any,
+    scale: float = ...,
+    *,
+    full: Literal[True],
+    model: str | Path | Model | None = ...,
+    device: Any = ...,
+    symmetrize: bool = ...,
+    scheme: Scheme | None = ...,
+    **options: Unpack[Options],
+) -> Correction: ...
+@overload
+def correct(
+    u_coarse: GridFunction,
+    a: Any,
+    scale: float = ...,
+    *,
+    full: Literal[False] = ...,
+    model: str | Path | Model | None = ...,
+    device: Any = ...,
+    symmetrize: bool = ...,
+    scheme: Scheme | None = ...,
+    **options: Unpack[Options],
+) -> GridFunction: ...
+
+
+def correct(
+    u_coarse: GridFunction,
+    a: Any,
+    scale: float = 16,
+    *,
+    f: Any = None,
+    form: BilinearForm | None = None,
+    mesh: Mesh | None = None,
+    cells_per_coarse: int | None = None,
+    fes: FESpace | None = None,
+    refine: int = 0,
+    refine_to: float | None = None,
+    model: str | Path | Model | None = None,
+    device: Any = "auto",
+    symmetrize: bool = False,
+    scheme: Scheme | None = None,
+    target: TargetName | Target = "fine",
+    accuracy: float | None = None,
+    g: Any = None,
+    full: bool = False,
+    on_untrusted: OnUntrusted = "warn",
+) -> Correction | GridFunction:
+    """Correct a coarse solution of −div(a∇u) = f towards the Q1 solution on a mesh ``scale`` times finer.
+
+    Parameters
+    ----------
+    u_coarse : solution in a scalar H1 space on a rectangle; order 1 on a uniform grid of quads is read as it is,
+        anything else is brought to a tensor grid of matching size.
+    a : coefficient: CoefficientFunction, GridFunction, number, or array ``[iy, ix]`` of cell values (row 0 at the
+        lowest y). CoefficientFunctions are sampled on 4 raster cells per coarse cell and axis.
+    scale : fine cells per coarse cell and axis; any number that gives whole fine cells.
+    f : the load, as number, CoefficientFunction, callable f(x, y) or nodal array. Default: recovered from the coarse
+        solution.
+    form : the assembled BilinearForm that ``u_coarse`` was solved with; makes recognising its quadrature unnecessary.
+    mesh : mesh of a region-wise coefficient (``MaterialCF``) that lives on another mesh than ``u_coarse``.
+    cells_per_coarse : raster cells per coarse cell for CoefficientFunctions.
+    fes : space for the result, if not H1 of order 1 on the fine mesh.
+    refine : number of multigrid-CG steps on the fine mesh after the network; one takes the energy error at contrast 10
+        from 0.05 to 0.004.
+    refine_to : take them until the estimated relative energy error against u_h is below this instead.
+    model : name of a shipped model, ``pathlib.Path`` of a model card, or a loaded ``Model``; default: the best one for
+        the device.
+    device : "auto", "cpu", "cuda", …
+    symmetrize : average the network over the symmetries of the square.
+    scheme : how often the effective problem is solved again for the residual, and until when.
+    target : "fine": u_h, the Q1 solution on the fine mesh, by the network. "pde": the solution of the differential
+        equation itself for the pixels, by trace spaces and without a network; the GridFunction then has its nodal
+        values, and ``Correction.field`` the gradients, fluxes and guaranteed bounds. On rough media u_h is far from
+        it (docs/pde.md). Or a ``solvers.target.Target`` of your own.
+    accuracy : with ``target="pde"``: relative energy error that ``Correction.field`` is guaranteed to have.
+    g : with ``target="pde"``: the Dirichlet data, as number, CoefficientFunction or callable g(x, y). Default: those of
+        ``u_coarse``, linear between its nodes; the bounds are then for these.
+    full : return the :class:`Correction` (status, timings, notes) instead of the GridFunction.
+    on_untrusted : what to do when the status is not ACCEPTED: "raise" ``UntrustedResult``, "warn" (``NhcsrWarning``)
+        or "return" silently.
+
+    Returns
+    -------
+    GridFunction on the fine mesh, which carries the boundary and material names of the coarse one; or the
+    ``Correction``. Its energy error is never larger than the coarse solution's where the load is known.
+
+    Raises
+    ------
+    InvalidProblem, NotCoercive, GridMismatch, ModelFileError, DeviceError, UntrustedResult
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ngsolve import H1, BilinearForm, GridFunction, LinearForm, VoxelCoefficient, dx, grad
+    >>> from ngsolve.meshes import MakeStructured2DMesh
+    >>> mesh = MakeStructured2DMesh(quads=True, nx=16, ny=16)
+    >>> fes = H1(mesh, order=1, dirichlet=".*")
+    >>> u, v = fes.TnT()
+    >>> kappa = np.where(np.random.default_rng(0).random((64, 64)) < 0.5, 1.0, 10.0)
+    >>> a = VoxelCoefficient((0, 0), (1, 1), kappa, linear=False)
+    >>> A, F, u_coarse = BilinearForm(a * grad(u) * grad(v) * dx).Assemble(), LinearForm(v * dx).Assemble(), GridFunction(fes)
+    >>> u_coarse.vec.data = A.mat.Inverse(fes.FreeDofs(), "sparsecholesky") * F.vec
+    >>> correct(u_coarse, a, scale=8).space.ndof
+    16641
+    """  # noqa: E501
+    options: Options = {
+        "f": f, "form": form, "mesh": mesh, "cells_per_coarse": cells_per_coarse, "fes": fes,
+        "refine": refine, "refine_to": refine_to, "target": target, "accuracy": accuracy, "g": g,
+        "on_untrusted": on_untrusted,
+    }  # fmt: skip
+    request = Request.of(options)
+    if request.fine:
+        result = Corrector(model, device, symmetrize=symmetrize, scheme=scheme)(u_coarse, a, scale, **options)
+    else:  # no network is needed, so none is loaded
+        result = run_with_target(u_coarse, make_reader(a, request, MEAN), scale, request)
+    return result if full else result.u_fine

@@ -1,0 +1,79 @@
+"""Commands about what is installed: ``models`` and ``doctor``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from typing import Annotated
+
+import typer
+from rich import get_console
+from rich.table import Table
+
+from .._version import __version__
+from ..errors import NhcsrError
+
+
+def models(as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False) -> None:
+    """List the shipped models with their contracts and validation errors."""
+    from ..models import read_card, shipped_cards
+
+    cards = [read_card(path) for path in shipped_cards().values()]
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(c) for c in cards], indent=1))
+        return
+    table = Table("model", "encoder / decoder", "scales", "contrast", "energy, L2 error on random 1:10", "trained")
+    for c in cards:
+        errors = c.validation.get("random 1:10", {})
+        table.add_row(
+            c.name,
+            f"{c.architecture['encoder']} / {c.architecture['decoder']}",
+            ", ".join(f"{s:g}" for s in c.contract.scales),
+            f"≤ {c.contract.contrast[1]:g}",
+            f"{errors.get('energy', float('nan')):.2g}, {errors.get('L2', float('nan')):.2g}",
+            f"{c.training.get('minutes', '?')} min on {c.training.get('hardware', '?')}",
+        )
+    get_console().print(table)
+
+
+def doctor() -> None:
+    """Report versions, devices, threads, off-screen rendering and model hashes."""
+    import torch
+
+    from ..models import list_models, load_model
+
+    table = Table("what", "found")
+    table.add_row("ngs-nhcsr", __version__)
+    table.add_row("Python", f"{platform.python_version()} on {platform.platform()}")
+    for package in ("ngsolve", "netgen-mesher", "numpy", "scipy", "torch", "safetensors", "pyvista", "vtk"):
+        try:
+            table.add_row(package, metadata.version(package))
+        except metadata.PackageNotFoundError:
+            table.add_row(package, "not installed")
+    cuda = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
+    table.add_row("CUDA devices", ", ".join(cuda) or "none")
+    table.add_row("torch threads", str(torch.get_num_threads()))
+    # Rendering without a display can end the process instead of raising, so it is tried in one of its own.
+    probe = (
+        "from ngs_nhcsr.visual import import_pyvista; pv = import_pyvista(); p = pv.Plotter(off_screen=True); "
+        "p.add_mesh(pv.Sphere()); p.screenshot(None)"
+    )
+    works = subprocess.run([sys.executable, "-c", probe], capture_output=True).returncode == 0
+    table.add_row(
+        "off-screen rendering", "works" if works else "does not work (on Debian and Ubuntu: apt install libegl1)"
+    )
+    failed = False
+    for name in list_models():
+        try:
+            load_model(name, "cpu")
+            table.add_row(f"model {name}", "SHA-256 matches")
+        except NhcsrError as error:
+            failed = True
+            table.add_row(f"model {name}", str(error))
+    get_console().print(table)
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,211 @@
+"""Commands that make models: data, training, ablation, the paper's tables, export."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import get_console
+
+if TYPE_CHECKING:
+    from ..training.protocols import Protocol
+
+
+def generate(
+    config: Annotated[str, typer.Option(help="Configuration whose data sets to make.")] = "small",
+    data: Annotated[Path, typer.Option(help="Folder of the shards.")] = Path("data"),
+    workers: Annotated[int, typer.Option(help="Processes.")] = 1,
+) -> None:
+    """Make the training problems of a configuration; goes on where it was stopped."""
+    from ..training.config import configs
+    from ..training.shards import generate as make
+
+    for data_set in configs[config]().data:
+        make(data, data_set.recipe, data_set.count, first_seed=data_set.first_seed, workers=workers, progress=True)
+
+
+def train(
+    config: Annotated[str, typer.Option(help="Named configuration.")] = "small",
+    minutes: Annotated[float, typer.Option(help="Budget; the learning rate falls to zero over it.")] = 100.0,
+    run: Annotated[Path, typer.Option(help="Folder of the run: checkpoints and log; an existing run goes on.")] = Path(
+        "runs/small"
+    ),
+    data: Annotated[Path, typer.Option(help="Folder of the shards; missing ones are made.")] = Path("data"),
+    workers: Annotated[int, typer.Option(help="Processes that make shards.")] = 1,
+    clock: Annotated[str, typer.Option(help='Of the minutes: "wall", or "cpu" for those computed.')] = "wall",
+    threads: Annotated[int, typer.Option(help="CPU threads of the training; 0: torch's default.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+    start_from: Annotated[Path | None, typer.Option(help="Checkpoint whose weights to begin with.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override, e.g. --set rate=3e-4.")] = None,
+    force: Annotated[bool, typer.Option(help="Go on although the configuration of the run differs.")] = False,
+) -> None:
+    """Train a network; ``--config small`` made the shipped weights. Under ``torchrun``: on several devices."""
+    import torch
+
+    from ..training.config import configs, override
+    from ..training.loop import train as run_training
+
+    if threads:
+        torch.set_num_threads(threads)
+    chosen = override(configs[config](), _overrides(set_ or []))
+    logging.getLogger("ngs_nhcsr").setLevel(logging.INFO)
+    best = run_training(
+        chosen,
+        run,
+        data,
+        minutes=minutes,
+        clock=clock,
+        device=device,
+        workers=workers,
+        start_from=start_from,
+        force=force,
+        progress=True,
+    )
+    get_console().print(f"best weights: {best}; export them with  ngs-nhcsr export --run {run}")
+
+
+def ablation(
+    minutes: Annotated[float, typer.Option(help="Computing minutes of one core per row.")] = 3.0,
+    runs: Annotated[Path, typer.Option(help="Folder of the rows' runs; finished rows are kept.")] = Path(
+        "runs/ablation"
+    ),
+    data: Annotated[Path, typer.Option(help="Folder of the shards; missing ones are made.")] = Path("data"),
+    only: Annotated[list[str] | None, typer.Option(help="Only rows whose name contains this; may be repeated.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Markdown file to write.")] = None,
+) -> None:
+    """Compare encoders, decoders, outputs, losses at equal compute on equal data; goes on where it was stopped."""
+    import torch
+
+    from ..training.ablation import run_rows, to_markdown
+
+    torch.set_num_threads(1)
+    rows = run_rows(runs, data, minutes, only or (), lambda row: typer.echo(f"{row.name} {row.errors}"))
+    typer.echo(to_markdown(rows))
+    if save is not None:
+        save.write_text(to_markdown(rows))
+
+
+def reproduce(
+    table: Annotated[
+        str, typer.Argument(help="table1, table2, table3, conditional, all (by value), curves or figures (of table1).")
+    ],
+    protocol: Annotated[str, typer.Option(help="mini (minutes), midi (hours on a core) or full (GPU).")] = "mini",
+    runs: Annotated[Path, typer.Option(help="Folder of unfinished runs, which go on from there.")] = Path(
+        "runs/reproduce"
+    ),
+    cells: Annotated[
+        Path | None, typer.Option(help="Folder of finished cells: figures and weights; default: that of the runs.")
+    ] = None,
+    data: Annotated[Path, typer.Option(help="Folder of the shards; missing ones are made.")] = Path("data"),
+    only: Annotated[list[str] | None, typer.Option(help="Only rows whose name contains this; may be repeated.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many seeds; default: all of the protocol.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps per cell; default: those of the protocol.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes of processor time.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+    save: Annotated[Path | None, typer.Option(help="Stem of the .md and .json to write; folder of figures.")] = None,
+) -> None:
+    """Train and measure every row of a table of the NH-CSR paper, or draw its figures; goes on where it was stopped."""
+    import torch
+
+    from ..training.protocols import PROTOCOLS, TABLES, plan
+    from ..training.reproduce import Places, run_cells, table_cells, to_markdown
+
+    if table not in (*TABLES, "all", "curves", "figures") or protocol not in PROTOCOLS:
+        raise typer.BadParameter(
+            f"tables: {', '.join(TABLES)}, all, curves or figures; protocols: {', '.join(PROTOCOLS)}"
+        )
+    torch.set_num_threads(1)
+    chosen = PROTOCOLS[protocol]
+    chosen = dataclasses.replace(chosen, seeds=chosen.seeds[:seeds], steps=steps or chosen.steps)
+    if table == "figures":
+        _draw_figures(chosen, runs / protocol, save or runs / f"{protocol}-figures", only or (), device)
+        return
+    if table == "curves":
+        _draw_curves(chosen, runs / protocol, data, device, save)
+        return
+    finished = run_cells(
+        plan(chosen) if table == "all" else table_cells(table, chosen, only or ()),
+        chosen,
+        Places(runs / protocol, (cells or runs) / protocol, data),
+        device=device,
+        minutes=minutes,
+        report=lambda cell: typer.echo(
+            f"{cell.row} {cell.seed} " + str({k: round(v["energy"], 4) for k, v in cell.metrics.items()})
+        ),
+    )
+    if not finished:
+        return
+    typer.echo(to_markdown(finished))
+    if save is not None:
+        save.with_suffix(".md").write_text(to_markdown(finished))
+        save.with_suffix(".json").write_text(json.dumps([dataclasses.asdict(c) for c in finished], indent=1) + "\n")
+
+
+def _draw_figures(protocol: Protocol, runs: Path, folder: Path, only: Sequence[str], device: str) -> None:
+    """Draw the paper's figures from finished runs."""
+    from ..training.figures import draw_figures
+
+    logging.getLogger("ngs_nhcsr").setLevel(logging.INFO)  # which rows are left out
+    for path in draw_figures(protocol, runs, folder, only=only, device=device):
+        typer.echo(path)
+
+
+def _draw_curves(protocol: Protocol, runs: Path, data: Path, device: str, save: Path | None) -> None:
+    """Train and draw the curves of errors over steps."""
+    from ..training import curves
+
+    found = curves.run_curves(protocol, runs, data, device=device)
+    typer.echo(curves.to_markdown(found))
+    if save is not None:
+        save.with_suffix(".md").write_text(curves.to_markdown(found))
+        curves.draw(found).savefig(save.with_suffix(".png"), dpi=110)
+
+
+def pieces(
+    path: Annotated[Path, typer.Argument(help="File to cut, or the .json manifest of pieces to join.")],
+    to: Annotated[Path, typer.Argument(help="Folder for the pieces, or the file to write.")],
+    limit: Annotated[float, typer.Option(help="Largest piece in MiB.")] = 16.0,
+) -> None:
+    """Cut a checkpoint into pieces to carry to another machine, or join them again."""
+    from ..training.pieces import join, split
+
+    for written in [join(path, to)] if path.suffix == ".json" else split(path, to, int(limit * 2**20)):
+        typer.echo(written)
+
+
+def export(
+    run: Annotated[Path, typer.Option(help="Folder of a training run.")],
+    to: Annotated[Path, typer.Option(help="Model card to write; the weights go beside it.")],
+    hardware: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = platform.processor()
+    or "CPU",
+    count: Annotated[int, typer.Option(help="Test problems per kind for the card's table.")] = 16,
+) -> None:
+    """Write the best weights of a run as a model with a card: measures its errors on fresh test seeds."""
+    from ..training.export import export_run
+
+    card = export_run(run, to, hardware=hardware, count=count)
+    get_console().print_json(json.dumps(card.validation))
+
+
+def revalidate(
+    card: Annotated[Path, typer.Argument(help="Model card (.json); its weights stand beside it and stay.")],
+    count: Annotated[int, typer.Option(help="Test problems per kind.")] = 16,
+) -> None:
+    """Measure a model anew and write the figures into its card."""
+    from ..training.export import revalidate as measure_again
+
+    get_console().print_json(json.dumps(measure_again(card, count).validation))
+
+
+def _overrides(pairs: list[str]) -> dict[str, str]:
+    """Split pairs name=value."""
+    bad = [p for p in pairs if "=" not in p]
+    if bad:
+        raise typer.BadParameter(f"{bad[0]!r} is not of the form name=value")
+    return dict(p.split("=", 1) for p in pairs)

@@ -1,0 +1,45 @@
+"""Named models: architectures by name, weights with cards, and loading that trusts nothing it has not checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy
+
+if TYPE_CHECKING:
+    from .card import Contract, ModelCard, read_card
+    from .catalogue import architectures, default_model, list_models, shipped_cards
+    from .devices import resolve_device
+    from .load import export_model, load_model
+    from .model import Model
+
+__getattr__, __dir__ = lazy(
+    globals(),
+    {
+        "Contract": "card",
+        "Model": "model",
+        "ModelCard": "card",
+        "architectures": "catalogue",
+        "default_model": "catalogue",
+        "export_model": "load",
+        "list_models": "catalogue",
+        "load_model": "load",
+        "read_card": "card",
+        "resolve_device": "devices",
+        "shipped_cards": "catalogue",
+    },
+)
+
+__all__ = [
+    "Contract",
+    "Model",
+    "ModelCard",
+    "architectures",
+    "default_model",
+    "export_model",
+    "list_models",
+    "load_model",
+    "read_card",
+    "resolve_device",
+    "shipped_cards",
+]

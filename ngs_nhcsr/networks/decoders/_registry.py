@@ -1,5 +1,0 @@
-"""The registry of decoders."""
-
-from ...registry import Registry
-
-decoders: Registry = Registry("decoder")

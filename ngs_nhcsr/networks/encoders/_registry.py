@@ -1,5 +1,0 @@
-"""The registry of encoders."""
-
-from ...registry import Registry
-
-encoders: Registry = Registry("encoder")

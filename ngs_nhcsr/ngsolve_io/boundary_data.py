@@ -1,0 +1,62 @@
+"""Dirichlet data the user gives, as nodal values on the sides of the rectangle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ngsolve as ngs
+import numpy as np
+
+from ..checks import described
+from ..errors import InvalidProblem
+from ..solvers.space import Space
+from .evaluate import evaluate
+
+if TYPE_CHECKING:
+    from ..problem import Problem
+
+#: Samples of given Dirichlet data to a raster cell.
+SAMPLES = 16
+
+
+def dirichlet_samples(g: Any, mesh: ngs.Mesh, problem: Problem) -> dict[str, np.ndarray]:
+    """Sample Dirichlet data on the four sides, at ``SAMPLES`` points per raster cell and both ends.
+
+    Parameters
+    ----------
+    g : number, CoefficientFunction or callable g(x, y) of arrays.
+    mesh : of the coarse solution, on which a CoefficientFunction is evaluated.
+    problem : with the rectangle and the (my, mx) cells of the raster.
+
+    Returns
+    -------
+    dict
+        Nodal values (SAMPLES mx + 1,) of "bottom" and "top", (SAMPLES my + 1,) of "right" and "left", by growing
+        coordinate.
+
+    Raises
+    ------
+    InvalidProblem
+        If g is none of these, or not finite.
+    GridMismatch
+        If the mesh does not cover a side.
+    """
+    my, mx = problem.medium.cells
+    y, x = Space((SAMPLES * my, SAMPLES * mx), problem.space.lower, problem.space.size).nodes()
+    sides = {"bottom": (y[:1], x), "right": (y, x[-1:]), "top": (y[-1:], x), "left": (y, x[:1])}
+    out = {name: _values(g, mesh, *along) for name, along in sides.items()}
+    for name, values in out.items():
+        if not np.isfinite(values).all():
+            raise InvalidProblem(f"g has values that are not finite on the {name} side.")
+    return out
+
+
+def _values(g: Any, mesh: ngs.Mesh, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Values at the points of one side, (n,)."""
+    if isinstance(g, (int, float)) and not isinstance(g, bool):
+        return np.full(len(y) * len(x), float(g))
+    if isinstance(g, ngs.CoefficientFunction):
+        return evaluate(g, mesh, y, x).ravel()
+    if callable(g):
+        return np.broadcast_to(np.asarray(g(x[None, :], y[:, None]), dtype=float), (len(y), len(x))).flatten()
+    raise InvalidProblem(f"g must be a number, CoefficientFunction or callable g(x, y), not {described(g)}.")

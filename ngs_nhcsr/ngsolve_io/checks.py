@@ -1,0 +1,154 @@
+"""One function per rule about NGSolve objects; each raises with what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ngsolve as ngs
+import numpy as np
+
+from ..checks import check_kind
+from ..errors import GridMismatch, InvalidProblem
+from .meshes import free_vertices, vertices
+
+#: NGSolve's name of the type of its H1 spaces.
+SCALAR_H1 = "h1ho"
+
+
+def check_kinds(*, form: Any = None, mesh: Any = None) -> None:
+    """Check that optional arguments are of NGSolve's types.
+
+    Parameters
+    ----------
+    form : ``None`` or a BilinearForm.
+    mesh : ``None`` or a Mesh.
+
+    Raises
+    ------
+    InvalidProblem
+        If one is neither.
+    """
+    check_kind(form, ngs.BilinearForm, "form")
+    check_kind(mesh, ngs.Mesh, "mesh")
+
+
+def check_coefficient_function(a: ngs.CoefficientFunction) -> None:
+    """Check that a coefficient is real and scalar.
+
+    Parameters
+    ----------
+    a : the coefficient.
+
+    Raises
+    ------
+    InvalidProblem
+        If it is complex, a vector or a tensor.
+    """
+    if a.is_complex:
+        raise InvalidProblem("the coefficient is complex; only real scalar coefficients are supported.")
+    if a.dim != 1:
+        raise InvalidProblem(
+            f"the coefficient has dimensions {tuple(a.dims)}; only scalar coefficients are supported, not tensors."
+        )
+
+
+def check_coarse_field(u: Any) -> None:
+    """Check that a coarse solution can be read.
+
+    Parameters
+    ----------
+    u : must be a finite, real, scalar GridFunction in H1, with Dirichlet nodes, on a serial, straight, two-dimensional
+        mesh of an axis-parallel rectangle.
+
+    Raises
+    ------
+    InvalidProblem
+        If it is not.
+    GridMismatch
+        If the domain is no axis-parallel rectangle.
+    """
+    if not isinstance(u, ngs.GridFunction):
+        raise InvalidProblem(f"u_coarse must be an NGSolve GridFunction, not {type(u).__name__}.")
+    _check_mesh(u.space.mesh)
+    _check_space(u)
+    values = u.vec.FV().NumPy()
+    if not np.isfinite(values).all():
+        raise InvalidProblem(
+            f"u_coarse has {int((~np.isfinite(values)).sum())} values that are not finite; the coarse solve failed. "
+            "Check its coefficient for NaN or zeros."
+        )
+    check_rectangle(u.space.mesh)
+    check_dirichlet(u)
+
+
+def _check_mesh(mesh: ngs.Mesh) -> None:
+    if mesh.comm.size > 1:
+        raise InvalidProblem(
+            f"the mesh is distributed over {mesh.comm.size} MPI ranks; corrections run on one process. Gather the "
+            "coarse solution (it is small) or solve it serially."
+        )
+    if mesh.dim != 2:
+        raise InvalidProblem(f"the mesh is {mesh.dim}-dimensional; only two-dimensional meshes are supported.")
+    if mesh.GetCurveOrder() > 1:
+        raise InvalidProblem(f"the mesh is curved (order {mesh.GetCurveOrder()}); only straight meshes are supported.")
+
+
+def _check_space(u: ngs.GridFunction) -> None:
+    space, mesh = u.space, u.space.mesh
+    if space.is_complex:
+        raise InvalidProblem("u_coarse is complex; correct its real and imaginary parts separately.")
+    if space.type != SCALAR_H1 or space.dim != 1:
+        raise InvalidProblem(
+            f"u_coarse lives in a space of type {space.type!r} (dimension {space.dim}); a scalar H1 space is needed. "
+            "Set it into one:  v = GridFunction(H1(mesh, order=1)); v.Set(u)."
+        )
+    if space.globalorder < 1:
+        raise InvalidProblem("u_coarse has order 0; use H1(mesh, order=1).")
+    if len(u.vec) != space.ndof or space.ndof < mesh.nv:
+        raise InvalidProblem(
+            f"u_coarse has {len(u.vec)} values, its space {space.ndof} and its mesh {mesh.nv} vertices: the mesh was "
+            "refined after the GridFunction was made. Call fes.Update(); u.Update() and solve again."
+        )
+
+
+def check_rectangle(mesh: ngs.Mesh) -> None:
+    """Check that a mesh fills its bounding box: no holes, no L-shape, no rotation.
+
+    Parameters
+    ----------
+    mesh : two-dimensional mesh.
+
+    Raises
+    ------
+    GridMismatch
+        If it does not.
+    """
+    coordinates = vertices(mesh)
+    box = float(np.prod(np.ptp(coordinates, axis=0)))
+    area = float(ngs.Integrate(ngs.CoefficientFunction(1.0), mesh))
+    if abs(area - box) > 1e-8 * box:
+        raise GridMismatch(
+            f"the mesh covers {area:.6g} of its bounding box of area {box:.6g}; only axis-parallel rectangles without "
+            "holes are supported."
+        )
+
+
+def check_dirichlet(u: ngs.GridFunction) -> None:
+    """Check that some vertex carries a Dirichlet condition.
+
+    Parameters
+    ----------
+    u : its space is what counts.
+
+    Raises
+    ------
+    InvalidProblem
+        If none does: the problem is then pure Neumann.
+    """
+    mesh = u.space.mesh
+    if free_vertices(u).all():
+        raise InvalidProblem(
+            "the space has no Dirichlet nodes, so the problem is pure Neumann (or the boundary name is misspelt). "
+            f"The mesh has the boundaries {', '.join(map(repr, mesh.GetBoundaries()))}; use "
+            "H1(mesh, order=1, dirichlet=...)."
+        )

@@ -1,0 +1,114 @@
+"""Coefficients on cells: from a CoefficientFunction, a number or an array to one value per raster cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import ngsolve as ngs
+import numpy as np
+
+from ..checks import check_coefficient_values, check_raster_shape
+from ..errors import InvalidProblem
+from ..solvers.medium import Medium
+from ..solvers.space import Space
+from .checks import check_coefficient_function
+from .evaluate import mesh_points
+from .meshes import MeshCache
+
+#: Raster cells per coarse cell and axis for a coefficient that does not bring its own raster.
+PER_COARSE = 4
+#: Sample points per raster cell and axis, at the cell's sixths: the centre and the cell's outer parts.
+SAMPLES = 3
+#: A cell "varies" if its samples differ by more than this fraction of their mean.
+VARIATION = 0.05
+
+_located = MeshCache(4)
+
+
+@dataclass(frozen=True)
+class Raster:
+    """A coefficient on cells.
+
+    Attributes
+    ----------
+    values : (my, mx) one value per cell.
+    varying : number of cells inside which it varies by more than ``VARIATION`` of its mean.
+    variation : (my, mx) 1 − harmonic / arithmetic mean of its samples in a cell, in [0, 1): 0 where it is constant;
+        ``None`` if it is constant in every cell.
+    """
+
+    values: np.ndarray
+    varying: int = 0
+    variation: np.ndarray | None = None
+
+
+def rasterise(
+    a: Any,
+    field_mesh: ngs.Mesh,
+    grid: Space,
+    *,
+    cells_per_coarse: int | None = None,
+    mesh: ngs.Mesh | None = None,
+    mean: str = "arithmetic",
+) -> Raster:
+    """Make cell values of a coefficient, on a raster of whole cells per coarse cell.
+
+    Parameters
+    ----------
+    a : CoefficientFunction, GridFunction, number, or array ``[iy, ix]`` of cell values whose shape is a multiple of
+        the coarse cells (and then decides the raster).
+    field_mesh : mesh of the coarse solution.
+    grid : coarse tensor grid; its boundary conditions do not matter.
+    cells_per_coarse : raster cells per coarse cell and axis; default ``PER_COARSE``, or the array's.
+    mesh : the mesh a region-wise coefficient belongs to, if another than ``field_mesh``.
+    mean : how cells in which ``a`` varies get their value: "arithmetic", "geometric" or "harmonic".
+
+    Returns
+    -------
+    Raster
+        Finite positive values, and where the coefficient varies inside cells.
+
+    Raises
+    ------
+    InvalidProblem, NotCoercive, GridMismatch
+        See :func:`ngs_nhcsr.checks.check_coefficient_values` and ``check_raster_shape``; also where a point of the
+        raster lies outside the coefficient's mesh.
+    """
+    if isinstance(a, (int, float)) and not isinstance(a, bool):
+        a = ngs.CoefficientFunction(float(a))
+    if not isinstance(a, ngs.CoefficientFunction):
+        values = check_coefficient_values(a)
+        check_raster_shape(values.shape, grid.cells, cells_per_coarse)
+        return Raster(values)
+    per = PER_COARSE if cells_per_coarse is None else cells_per_coarse
+    check_coefficient_function(a)
+    if isinstance(per, bool) or not isinstance(per, (int, np.integer)) or per < 1:
+        raise InvalidProblem(f"cells_per_coarse must be a whole number ≥ 1, not {per!r}.")
+    home = mesh or (a.space.mesh if isinstance(a, ngs.GridFunction) else field_mesh)
+    return _averaged(_samples(a, home, grid, per), (grid.cells[0] * per, grid.cells[1] * per), mean)
+
+
+def _samples(a: ngs.CoefficientFunction, home: ngs.Mesh, grid: Space, per: int) -> np.ndarray:
+    """Values of a coefficient at ``SAMPLES`` points per raster cell and axis, as an array of cell values."""
+    fine = Space((grid.cells[0] * per * SAMPLES, grid.cells[1] * per * SAMPLES), grid.lower, grid.size)
+
+    def locate() -> np.ndarray:
+        (y, x), (hy, hx) = fine.nodes(), fine.spacing
+        return mesh_points(home, y[:-1] + hy / 2, x[:-1] + hx / 2)
+
+    points = _located.get(home, (fine,), locate)
+    return check_coefficient_values(np.asarray(a(points)).reshape(fine.cells), sampled=SAMPLES)
+
+
+def _averaged(samples: np.ndarray, cells: tuple[int, int], mean: str) -> Raster:
+    """One value per raster cell from its samples."""
+    blocks = samples.reshape(cells[0], SAMPLES, cells[1], SAMPLES)
+    spread = blocks.max((1, 3)) - blocks.min((1, 3))
+    if not spread.any():
+        return Raster(np.ascontiguousarray(blocks[:, 0, :, 0]))
+    medium = Medium(samples)
+    arithmetic = np.asarray(medium.mean("arithmetic", cells))
+    values = np.asarray(medium.mean(mean, cells))  # type: ignore[arg-type] - checked there
+    variation = 1 - np.asarray(medium.mean("harmonic", cells)) / arithmetic
+    return Raster(values, int((spread > VARIATION * arithmetic).sum()), variation.clip(0, 1))

@@ -1,0 +1,126 @@
+"""Reservations about a problem read from NGSolve, in sentences for the user."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..problem import MATCHING
+from ..reading import FOLLOWS, MATTERS, ROUGH, Reading, follows_solution
+from .coarse_field import CoarseField
+from .coefficient import Raster
+
+#: Part of the largest moment from which a load on a natural boundary counts as a flux.
+FLUX = 0.2
+
+
+def raster_notes(raster: Raster, mean: str) -> list[str]:
+    """Say how much of a coefficient its raster averages.
+
+    Parameters
+    ----------
+    raster : the coefficient on cells.
+    mean : how cells in which it varies got their value.
+
+    Returns
+    -------
+    list[str]
+        Notes for the user; empty if it varies inside no cell.
+    """
+    if not raster.varying:
+        return []
+    return [
+        f"the coefficient varies inside {raster.varying} of {raster.values.size} raster cells, which get their "
+        f"{mean} mean; raise cells_per_coarse= to resolve it."
+    ]
+
+
+def mismatch_notes(mismatch: float, U: np.ndarray, from_form: bool) -> list[str]:
+    """Say that the user's solution is not that of the problem as read, and what the usual causes are.
+
+    Parameters
+    ----------
+    mismatch : its relative energy distance from it.
+    U : (N+1, M+1) its nodal values.
+    from_form : whether the load was that of a form, not a function.
+
+    Returns
+    -------
+    list[str]
+        Notes for the user; empty if it is.
+    """
+    if mismatch <= MATCHING:
+        return []
+    if not np.abs(U).max() > 0:
+        return ["u_coarse is zero although f is not: was it solved? The coarse problem was solved for f= instead."]
+    much = f"{mismatch:.0%}" if mismatch < 10 else "more than its size ten times over"
+    given = "the given form and coefficient" if from_form else "the given f and coefficient"
+    return [
+        f"u_coarse is not the solution for {given} (it differs by {much} in the energy norm), so the field solves "
+        "another problem than u_coarse does. Check the orientation of arrays (row 0 at the lowest y), units, factors "
+        "in a or f, and terms beside a∇u·∇v."
+    ]
+
+
+def doubts_about_load(reading: Reading, found: CoarseField, recovered: bool) -> list[str]:
+    """Say why the load must not be relied on.
+
+    Parameters
+    ----------
+    reading : the canonical coarse solution with its load.
+    found : the coarse solution.
+    recovered : whether the load was read off the coarse solution.
+
+    Returns
+    -------
+    list[str]
+        Notes for the user; empty if it can be.
+    """
+    if reading.ambiguous:
+        reasons = [
+            f"the quadrature of the coarse solution cannot be told from it: {reading.rule} and "
+            f"{', '.join(reading.ambiguous)} fit equally well but mean different solutions. Taken as {reading.rule}; "
+            "pass form= (the assembled BilinearForm) or f= to decide."
+        ]
+    elif reading.load is None:
+        best = min(reading.roughness, key=lambda k: reading.roughness[k])
+        return [
+            "no quadrature rule explains the coarse solution with this coefficient (the smoothest load, by "
+            f"{best}, has roughness {reading.roughness[best]:.2g} > {ROUGH}): either it solves another "
+            "problem or f is rough. It is used as it is; pass f= or form=."
+        ]
+    else:
+        reasons = []
+    if _has_flux(reading, found):
+        reasons.append(
+            "the boundary carries a natural flux, which is not taken to the fine mesh; the energy is not checked."
+        )
+    if recovered and found.vertices is not None and not reasons:
+        reasons += _foreign_terms(reading, found)
+    return reasons
+
+
+def _has_flux(reading: Reading, found: CoarseField) -> bool:
+    """Whether the load vector has a part on free boundary nodes that f does not explain."""
+    space, load = found.space, reading.load
+    if load is None or load.moments is None:
+        return False
+    edge = space.free.copy()
+    edge[1:-1, 1:-1] = False
+    if not edge.any():
+        return False
+    unexplained = np.abs(load.moments - load.vector(space.cells))[edge].max()
+    return float(unexplained) > FLUX * float(np.abs(load.moments).max())
+
+
+def _foreign_terms(reading: Reading, found: CoarseField) -> list[str]:
+    """Say if a recovered load shows that the problem has more terms than −div(a∇u)."""
+    if reading.load is None or reading.load.moments is None:
+        return []
+    correlation, share = follows_solution(reading.load.moments, found.U, found.space.free, found.space.size)
+    if correlation <= FOLLOWS or share <= MATTERS:
+        return []
+    return [
+        f"the load recovered from u_coarse follows u_coarse itself (correlation {correlation:.2f}, {share:.0%} "
+        "of the load): its problem seems to have a reaction, convection or time-derivative term, which is not "
+        "taken to the fine mesh. Pass f= and form= to say what it solves."
+    ]

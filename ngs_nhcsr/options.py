@@ -1,0 +1,122 @@
+"""The options of a correction, in one place for ``correct``, ``Corrector`` and ``Corrector.prepare``."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from .checks import check_refinement
+from .errors import InvalidProblem
+from .solvers.pde import PDE
+from .solvers.target import FineQ1, Target
+
+if TYPE_CHECKING:
+    from .ngsolve_io.types import BilinearForm, FESpace, Mesh
+
+OnUntrusted = Literal["raise", "warn", "return"]
+TargetName = Literal["fine", "pde"]
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments of :func:`correct` that :class:`Corrector` takes as well; see there."""
+
+    f: Any
+    form: BilinearForm | None
+    mesh: Mesh | None
+    cells_per_coarse: int | None
+    fes: FESpace | None
+    refine: int
+    refine_to: float | None
+    target: TargetName | Target
+    accuracy: float | None
+    g: Any
+    on_untrusted: OnUntrusted
+
+
+@dataclass(frozen=True)
+class Request:
+    """Checked options with their defaults; attributes as the arguments of :func:`correct`.
+
+    Raises
+    ------
+    InvalidProblem
+        If options contradict each other or make no sense.
+    """
+
+    f: Any = None
+    form: Any = None
+    mesh: Any = None
+    cells_per_coarse: int | None = None
+    fes: Any = None
+    refine: int = 0
+    refine_to: float | None = None
+    target: TargetName | Target = "fine"
+    accuracy: float | None = None
+    g: Any = None
+    on_untrusted: OnUntrusted = "warn"
+
+    def __post_init__(self) -> None:
+        if self.on_untrusted not in ("raise", "warn", "return"):
+            raise InvalidProblem(f'on_untrusted must be "raise", "warn" or "return", not {self.on_untrusted!r}.')
+        if self.target not in ("fine", "pde") and not isinstance(self.target, Target):
+            raise InvalidProblem(f'target must be "fine", "pde" or a Target, not {self.target!r}.')
+        if self.fine:
+            check_refinement(self.refine, self.refine_to)
+            if self.accuracy is not None:
+                raise InvalidProblem('accuracy= is for target="pde"; use refine_to= for the fine solution.')
+            if self.g is not None:
+                raise InvalidProblem('g= is for target="pde"; the fine solution has the Dirichlet values of u_coarse.')
+        else:
+            if self.refine or self.refine_to:
+                raise InvalidProblem('refine= and refine_to= are for target="fine"; use accuracy= for target="pde".')
+            if self.target != "pde" and not (self.accuracy is None and self.g is None):
+                raise InvalidProblem('accuracy= and g= are for target="pde"; give them to the Target itself.')
+
+    @staticmethod
+    def of(options: Options) -> Request:
+        """Check keyword arguments.
+
+        Parameters
+        ----------
+        options : as the user gave them.
+
+        Returns
+        -------
+        Request
+
+        Raises
+        ------
+        InvalidProblem
+            If there is one of another name; the message names the nearest.
+        """
+        known = [f.name for f in fields(Request)]
+        for name in options:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"; did you mean {near[0]}=?" if near else f"; there are: {', '.join(known)}."
+                raise InvalidProblem(f"unknown option {name}={hint}")
+        return Request(**options)
+
+    @property
+    def fine(self) -> bool:
+        """Whether the network's target u_h is asked for."""
+        return self.target == "fine" or isinstance(self.target, FineQ1)
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The options that say how the coarse problem is read."""
+        return {"f": self.f, "form": self.form}
+
+    def other_target(self, data: dict | None) -> Target:
+        """The target that is not u_h.
+
+        Parameters
+        ----------
+        data : Dirichlet data by side, where ``g`` was given.
+
+        Returns
+        -------
+        Target
+        """
+        return self.target if isinstance(self.target, Target) else PDE(accuracy=self.accuracy, data=data)

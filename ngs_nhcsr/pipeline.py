@@ -1,0 +1,184 @@
+"""What surrounds every solver: read, solve, write back, report; and the way of targets that need no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .checks import check_memory, check_scale
+from .clock import Clock
+from .errors import InvalidProblem
+from .guard import Status, Verdict
+from .options import Request
+from .refine import Refinement, judge_raster
+from .result import Correction, report
+from .solvers.target import Target
+from .solvers.threads import suited_threads
+
+if TYPE_CHECKING:
+    from .ngsolve_io.read import Reader
+    from .ngsolve_io.types import GridFunction
+    from .problem import Problem
+    from .solvers.space import Space
+
+#: Called with the name of a stage when it is done.
+Lap = Callable[[str], None]
+Solve = Callable[["Problem", "Space", Lap], "Outcome"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A solution on arrays, before anything is written back to NGSolve.
+
+    Attributes
+    ----------
+    values, status, notes, refinement, estimate : see :class:`Correction`.
+    verdict : of the guard; ``None`` for other targets than u_h.
+    target : name of the target.
+    solution : what another target's ``solve`` returned.
+    """
+
+    values: np.ndarray
+    status: Status
+    notes: tuple[str, ...]
+    verdict: Verdict | None = None
+    refinement: Refinement | None = None
+    estimate: float | None = None
+    target: str = "fine"
+    solution: Any = None
+
+
+def run(
+    u_coarse: GridFunction,
+    reader: Reader,
+    scale: float,
+    request: Request,
+    solve: Callable[[Problem, Space, Callable[[str], None]], Outcome],
+    model: str,
+) -> Correction:
+    """Read, solve, write back, report.
+
+    Parameters
+    ----------
+    u_coarse : coarse solution.
+    reader : of its coefficient.
+    scale : fine cells per coarse cell.
+    request : the options.
+    solve : problem, fine space and a function to be called with the name of each stage done -> outcome.
+    model : name of the model; empty where no network takes part.
+
+    Returns
+    -------
+    Correction
+
+    Raises
+    ------
+    InvalidProblem, NotCoercive, GridMismatch, UntrustedResult
+    """
+    from .ngsolve_io.write_back import check_space, copy_of, write_back
+
+    clock, scale = Clock(), check_scale(scale)
+    check_space(request.fes)
+    if scale == 1 and request.fine:
+        values = reader.grid_of(u_coarse).U
+        return Correction(u_fine=copy_of(u_coarse), values=values, status=Status.ACCEPTED, problem=None, model=model)
+    with suited_threads():
+        problem = reader.read(u_coarse, **request.reading)
+        fine = problem.space.refined(scale)
+        check_memory(fine.cells)
+        clock.lap("read")
+        out = solve(problem, fine, clock.lap)
+    u_fine = write_back(u_coarse, fine, out.values, request.fes)
+    clock.lap("write")
+    verdict = out.verdict
+    result = Correction(
+        u_fine=u_fine,
+        values=out.values,
+        status=out.status,
+        problem=problem,
+        notes=out.notes,
+        timings=clock.laps,
+        model=model,
+        energy=None if verdict is None else verdict.energy,
+        coarse_energy=None if verdict is None else verdict.coarse_energy,
+        damping=1.0 if verdict is None else verdict.damping,
+        refinement=out.refinement,
+        estimate=out.estimate,
+        target=out.target,
+        solution=out.solution,
+    )
+    report(result, request.on_untrusted)
+    return result
+
+
+def make_reader(a: Any, request: Request, mean: str) -> Reader:
+    """Make the reader of a coefficient; ``mean`` is how raster cells get their value in which it varies."""
+    from .ngsolve_io.read import Reader
+
+    return Reader(a, mesh=request.mesh, cells_per_coarse=request.cells_per_coarse, mean=mean)
+
+
+def run_with_target(u_coarse: GridFunction, reader: Reader, scale: float, request: Request) -> Correction:
+    """Correct towards another target than u_h; no network takes part.
+
+    Parameters
+    ----------
+    u_coarse : coarse solution.
+    reader : of its coefficient.
+    scale : fine cells per coarse cell, of the mesh that gets the nodal values.
+    request : the options.
+
+    Returns
+    -------
+    Correction
+
+    Raises
+    ------
+    InvalidProblem, NotCoercive, GridMismatch, SolverFailure, UntrustedResult
+    """
+
+    def solve(problem: Problem, fine: Space, lap: Lap) -> Outcome:
+        from .ngsolve_io.boundary_data import dirichlet_samples
+
+        data = None if request.g is None else dirichlet_samples(request.g, u_coarse.space.mesh, problem)
+        target = request.other_target(data)
+        return solve_target(target, problem, fine, lap)
+
+    return run(u_coarse, reader, scale, request, solve, "")
+
+
+def solve_target(target: Target, problem: Problem, fine: Space, lap: Lap) -> Outcome:
+    """Solve a problem for another target than u_h.
+
+    Parameters
+    ----------
+    target : what the solution approximates.
+    problem : in numpy.
+    fine : the fine space.
+    lap : called with "solve" and "nodes" when these are done.
+
+    Returns
+    -------
+    Outcome with the target's solution.
+
+    Raises
+    ------
+    InvalidProblem
+        If the load is not known.
+    """
+    if not problem.decided:
+        raise InvalidProblem(f'target="{target.name}" needs the load; pass f= or form= to correct().')
+    solution = target.solve(problem, fine)
+    lap("solve")
+    values = target.nodes(solution, fine)
+    lap("nodes")
+    status = Status.ACCEPTED if problem.consistent else Status.INCONSISTENT
+    status, notes = judge_raster(status, problem.notes, values, problem)
+    bound = target.bound(solution)
+    if bound is not None and target.accuracy is not None and bound > target.accuracy and status is Status.ACCEPTED:
+        status = Status.INACCURATE
+    notes += target.notes(solution, problem)
+    return Outcome(values, status, notes, target=target.name, solution=solution)

@@ -1,0 +1,340 @@
+r"""The right-hand side f of −div(a∇u) = f: the one place where loads are sampled, integrated, restricted and recovered.
+
+A load is a piecewise bilinear function, given by nodal values on a grid of its own, which need not be the mesh of any
+solution. Load vectors, its moments :math:`F_i = \int f \varphi_i` with the hats of a grid, are made from it where they
+are needed. The way back, from moments to a function, is the L2 projection where the grid of the moments is fine enough
+to describe f, and a cubic spline with these moments where it is the coarse grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+
+from ..errors import InvalidProblem
+from .q1 import mass_apply
+from .transfer import prolongate, restrict
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from .medium import Medium
+    from .space import Space
+
+Array = TypeVar("Array", np.ndarray, "Tensor")
+#: What users give as a load or as boundary data: a number, nodal values, or a function f(x, y) of arrays.
+Function = float | np.ndarray | Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+#: Nodes a side that the description of a load needs at most, where the coarse grid allows.
+LOAD_NODES = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Load(Generic[Array]):
+    """A piecewise bilinear f, numpy or torch, any number of them at once.
+
+    Attributes
+    ----------
+    values : (..., p+1, q+1) nodal values of f.
+    size : (Ly, Lx) of the rectangle.
+    moments : (..., N+1, M+1) load vector on the coarse grid, where it is known better than from ``values``: read off a
+        coarse solution, or integrated with the jumps of f.
+    known : (N+1, M+1) mask of the nodes at which ``moments`` are known: the free ones.
+
+    Examples
+    --------
+    >>> f = Load.of(lambda x, y: x + y, (4, 4))
+    >>> float(f.vector((2, 2)).sum().round(12)), f.at((2, 2))[1].tolist()
+    (1.0, [0.5, 1.0, 1.5])
+    """
+
+    values: Array
+    size: tuple[float, float] = (1.0, 1.0)
+    moments: Array | None = None
+    known: Array | None = None
+
+    @staticmethod
+    def of(f: Function, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> Load[np.ndarray]:
+        """Sample a load at the nodes of a grid.
+
+        Parameters
+        ----------
+        f : number, callable f(x, y) of arrays with x in [0, Lx] and y in [0, Ly], or nodal values of that grid.
+        cells : (ny, nx).
+        size : (Ly, Lx).
+
+        Returns
+        -------
+        Load with nodal values (ny+1, nx+1).
+
+        Raises
+        ------
+        InvalidProblem
+            If an array has another shape.
+        """
+        return Load(nodal_values(f, cells, size), size)
+
+    @staticmethod
+    def from_vector(b: Array, size: tuple[float, float] = (1.0, 1.0)) -> Load[Array]:
+        """Recover f from its load vector on a grid that describes it: the L2 projection on Q1.
+
+        With lumping instead of the inverse mass matrix, narrow sources would be off by parts in a thousand.
+
+        Parameters
+        ----------
+        b : (..., n+1, m+1) moments with the hats of a grid, all of them.
+        size : (Ly, Lx).
+
+        Returns
+        -------
+        Load with nodal values on the same grid.
+        """
+        inverse = [_inverse_mass(n - 1) * ((n - 1) / length) for n, length in zip(b.shape[-2:], size, strict=True)]
+        return Load(_both_axes(inverse[0], inverse[1], b), size)
+
+    @staticmethod
+    def from_moments(F: Array, space: Space) -> Load[Array]:
+        """Recover f from its moments with the coarse hats of the interior nodes.
+
+        f is the cubic spline through values at the interior coarse nodes, extrapolated to the boundary, that has these
+        moments, taken bilinear between the nodes of a refined grid: exact for linear f. Narrow sources need the order:
+        bilinear interpolation between coarse nodes would be 1 % off for a Gaussian three cells wide. (Below 8 cells a
+        side the extrapolation is linear, below 4 the spline too.)
+
+        Parameters
+        ----------
+        F : (..., N+1, M+1) coarse load vectors.
+        space : the coarse space; F counts at its free nodes.
+
+        Returns
+        -------
+        Load with nodal values on a grid half as fine as ``load_cells`` tells, and with these moments.
+        """
+        per = load_cells(space.cells) // 2
+        free = _mask(space.free, F)
+        lift_y, lift_x = (_spline_lift(n, per) for n in space.cells)
+        inner = (F * free)[..., 1:-1, 1:-1] / (space.spacing[0] * space.spacing[1])
+        return Load(_both_axes(lift_y, lift_x, inner), space.size, F, free)
+
+    @staticmethod
+    def from_solution(U: Tensor, medium: Medium, space: Space) -> Load[Tensor]:
+        """Recover f from a coarse Galerkin solution: its moments are A_H U.
+
+        Parameters
+        ----------
+        U : (B, K, N+1, M+1) K coarse solutions for each medium.
+        medium : B media, torch.
+        space : the coarse space.
+
+        Returns
+        -------
+        Load as of :meth:`from_moments`.
+        """
+        from .stencil import Stencil, galerkin_elements
+
+        operator = Stencil.from_elements(galerkin_elements(medium, space.cells, space.size)).for_several()
+        return Load.from_moments(operator.apply(U), space)
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Cells (p, q) of the grid of the nodal values."""
+        return int(self.values.shape[-2]) - 1, int(self.values.shape[-1]) - 1
+
+    def at(self, cells: tuple[int, int]) -> Array:
+        """Evaluate f at the nodes of the grid with ``cells`` = (ny, nx): (..., ny+1, nx+1)."""
+        return prolongate(self.values, cells)
+
+    def vector(self, cells: tuple[int, int], *, matched: bool = False) -> Array:
+        """Compute the load vector on a grid.
+
+        Parameters
+        ----------
+        cells : (ny, nx).
+        matched : change it at the coarse nodes so that its restriction to the coarse grid is ``moments`` where these
+            are known; ``cells`` must refine the coarse grid then.
+
+        Returns
+        -------
+        Load vectors (..., ny+1, nx+1): exact where the grid and that of the nodal values are nested, else those of the
+        interpolant of f.
+        """
+        if matched and self.moments is not None and cells == _cells(self.moments):
+            return self.moments
+        finer = self.cells[0] % cells[0] == 0 and self.cells[1] % cells[1] == 0
+        b = _mass(self.values if finer else self.at(cells), self.size)
+        b = restrict(b, cells) if _cells(b) != cells else b
+        if not matched or self.moments is None:
+            return b
+        coarse = _cells(self.moments)
+        sy, sx = cells[0] // coarse[0], cells[1] // coarse[1]
+        b[..., ::sy, ::sx] += (self.moments - restrict(b, coarse)) * self.known
+        return b
+
+    def tensors(self, device: torch.device | str = "cpu") -> Load[Tensor]:
+        """Convert to torch, with a leading batch of one medium and one load.
+
+        Parameters
+        ----------
+        device : where the tensors lie.
+
+        Returns
+        -------
+        Load with values (1, 1, p+1, q+1) in float64.
+        """
+        import torch
+
+        def batch(v: Any) -> Any:
+            return None if v is None else torch.from_numpy(np.array(v, order="C"))[None, None].to(device)
+
+        known = None if self.known is None else batch(self.known)[0, 0]
+        return Load(batch(self.values), self.size, batch(self.moments), known)
+
+    def map(self, change: Callable[[Any], Any]) -> Load[Array]:
+        """Apply a function to all arrays.
+
+        Parameters
+        ----------
+        change : array -> array, such as a reshape of the batch; applied to values and moments.
+
+        Returns
+        -------
+        Load
+        """
+        moments = None if self.moments is None else change(self.moments)
+        return replace(self, values=change(self.values), moments=moments)
+
+
+def nodal_values(f: Function, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
+    """Sample a load or boundary data at the nodes of a grid.
+
+    Parameters
+    ----------
+    f : number, callable f(x, y) of arrays, or nodal values.
+    cells : (ny, nx).
+    size : (Ly, Lx).
+
+    Returns
+    -------
+    Nodal values (ny+1, nx+1), a new array for numbers and callables.
+
+    Raises
+    ------
+    InvalidProblem
+        If an array has another shape.
+    """
+    ny, nx = cells
+    if callable(f):
+        x, y = np.linspace(0, size[1], nx + 1)[None, :], np.linspace(0, size[0], ny + 1)[:, None]
+        return np.broadcast_to(np.asarray(f(x, y), dtype=float), (ny + 1, nx + 1)).copy()
+    values = np.asarray(f, dtype=float)
+    if values.ndim == 0:
+        return np.full((ny + 1, nx + 1), float(values))
+    if values.shape != (ny + 1, nx + 1):
+        raise InvalidProblem(f"f has shape {values.shape}; nodal values of {cells} cells have {(ny + 1, nx + 1)}.")
+    return values
+
+
+def boundary_values(g: Function, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
+    """Sample boundary data at the nodes of a grid.
+
+    Parameters
+    ----------
+    g : number, callable g(x, y) of arrays, or nodal values.
+    cells : (ny, nx).
+    size : (Ly, Lx).
+
+    Returns
+    -------
+    Nodal values (ny+1, nx+1), zero inside.
+
+    Examples
+    --------
+    >>> boundary_values(2.0, (2, 2))[:2].tolist()
+    [[2.0, 2.0, 2.0], [2.0, 0.0, 2.0]]
+    """
+    values = nodal_values(g, cells, size).copy()
+    values[1:-1, 1:-1] = 0.0
+    return values
+
+
+def load_cells(coarse: tuple[int, int]) -> int:
+    """Choose the cells per coarse cell of the grid on which a load is described; fewer on finer coarse grids.
+
+    Parameters
+    ----------
+    coarse : cells (Ny, Nx) of the coarse grid.
+
+    Returns
+    -------
+    16, 8 or 4.
+
+    Examples
+    --------
+    >>> [load_cells((n, n)) for n in (8, 32, 64, 128)]
+    [16, 16, 8, 4]
+    """
+    return next(k for k in (16, 8, 4) if k == 4 or k * max(coarse) <= LOAD_NODES)
+
+
+def _cells(v: Any) -> tuple[int, int]:
+    return int(v.shape[-2]) - 1, int(v.shape[-1]) - 1
+
+
+def _mass(v: Array, size: tuple[float, float]) -> Array:
+    """Q1 mass matrix times nodal values."""
+    if isinstance(v, np.ndarray):
+        return mass_apply(v, size)
+    from .stencil import apply_mass
+
+    return apply_mass(v, size)
+
+
+def _mask(free: np.ndarray, like: Array) -> Array:
+    if isinstance(like, np.ndarray):
+        return free  # type: ignore[return-value]
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(free)).to(like.device)
+
+
+def _both_axes(My: np.ndarray, Mx: np.ndarray, v: Array) -> Array:
+    """Apply a matrix along y and one along x."""
+    from .linalg import apply_x, apply_y, quiet_blas
+
+    if isinstance(v, np.ndarray):
+        with quiet_blas():
+            return My @ v @ Mx.T
+    import torch
+
+    return apply_x(torch.from_numpy(Mx).to(v), apply_y(torch.from_numpy(My).to(v), v))
+
+
+@lru_cache(maxsize=8)
+def _inverse_mass(n: int) -> np.ndarray:
+    """Invert the one-dimensional mass matrix of ``n`` cells of length 1."""
+    M = np.diag(np.full(n + 1, 4.0)) + np.diag(np.ones(n), 1) + np.diag(np.ones(n), -1)
+    M[0, 0] = M[-1, -1] = 2
+    return np.linalg.inv(M / 6)
+
+
+@lru_cache(maxsize=16)
+def _spline_lift(n: int, per: int) -> np.ndarray:
+    """Map moments with the inner hats of n cells of length 1 to nodal values on the grid refined by ``per``."""
+    from scipy.interpolate import make_interp_spline
+
+    inner = max(n - 1, 1)
+    extended = np.zeros((n + 1, inner))
+    extended[1:-1] = np.eye(inner)
+    ends = np.array([4.0, -6.0, 4.0, -1.0] if n >= 8 else [2.0, -1.0] if n >= 4 else [1.0])
+    extended[0, : len(ends)] = ends
+    extended[-1, ::-1][: len(ends)] = ends
+    nodes, fine = np.arange(n + 1.0), np.arange(n * per + 1) / per
+    lift = make_interp_spline(nodes, extended, k=3 if n >= 4 else 1)(fine)
+    hats = np.maximum(0, 1 - abs(nodes[1:-1, None] - fine[None, :]))
+    mass = np.stack([mass_apply(np.stack([v, v], 1), (n, 2.0))[:, 0] for v in lift.T], 1)
+    return lift @ np.linalg.inv(hats @ mass)

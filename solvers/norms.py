@@ -1,0 +1,282 @@
+"""Energy and L2 norms of Q1 functions, the only ones of the project: of single arrays (numpy) and of batches (torch).
+
+Both norms are exact for the Q1 function, whatever the raster of the coefficient: the energy integrates a on its own
+cells, the L2 norm is that of the mass matrix. Which of the two implementations runs is decided by the type of ``v``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from .medium import Medium, cell_values
+from .q1 import SYMMETRIC_PAIRS, element_matrices, mass_apply
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = np.ndarray
+Size = tuple[float, float]
+
+#: Nodes per strip in which :func:`energy_squared` works through one array: what they need stays in the cache.
+STRIP = 20_000
+
+
+def energy_product(v: Array, w: Array, A: Array | Medium, size: Size = (1.0, 1.0)) -> float:
+    r"""Compute the energy inner product :math:`a(v, w) = \int a\,\nabla v\cdot\nabla w` of two nodal fields.
+
+    Parameters
+    ----------
+    v : (ny+1, nx+1) nodal values.
+    w : (ny+1, nx+1) nodal values on the same grid.
+    A : (my, mx) coefficient cell values; the two grids need not be nested.
+    size : (Ly, Lx) of the rectangle.
+
+    Returns
+    -------
+    a(v, w), exact up to round-off.
+    """
+    v, w = np.asarray(v, dtype=float), np.asarray(w, dtype=float)
+    A = np.asarray(cell_values(A), dtype=float)
+    ny, nx = v.shape[0] - 1, v.shape[1] - 1
+    if ny % A.shape[0] == 0 and nx % A.shape[1] == 0:
+        vx, wx = np.diff(v, axis=1), np.diff(w, axis=1)
+        vy, wy = np.diff(v, axis=0), np.diff(w, axis=0)
+
+        def edges(p: tuple[Array, Array], q: tuple[Array, Array]) -> Array:
+            # exact integral of a product of two linear functions, times 6
+            return 2 * (p[0] * q[0] + p[1] * q[1]) + p[0] * q[1] + p[1] * q[0]
+
+        x_part = edges((vx[:-1], vx[1:]), (wx[:-1], wx[1:]))
+        y_part = edges((vy[:, :-1], vy[:, 1:]), (wy[:, :-1], wy[:, 1:]))
+        ratio = (size[0] / ny) / (size[1] / nx)
+        density = ratio * x_part + y_part / ratio
+        blocks = density.reshape(A.shape[0], ny // A.shape[0], A.shape[1], nx // A.shape[1]).sum((1, 3))
+        return float(np.sum(A * blocks) / 6)
+    K = element_matrices(A, (ny, nx), size)
+    lv, lw = _corners(v), _corners(w)
+    total = 0.0
+    for entry, (i, j) in zip(K, SYMMETRIC_PAIRS, strict=True):
+        total += float(np.sum(entry * lv[i] * lw[j]))
+        if i != j:
+            total += float(np.sum(entry * lv[j] * lw[i]))
+    return total
+
+
+@overload
+def energy_squared(v: Array, A: Array | Medium, size: Size = (1.0, 1.0)) -> float: ...
+@overload
+def energy_squared(v: Tensor, A: Tensor | Medium, size: Size = (1.0, 1.0)) -> Tensor: ...
+
+
+def energy_squared(v: Any, A: Any, size: Size = (1.0, 1.0)) -> Any:
+    r"""Compute squared energy norms :math:`a(v, v) = \int a\,|\nabla v|^2` of nodal fields.
+
+    Parameters
+    ----------
+    v : (ny+1, nx+1) nodal values, numpy; or a batch (..., ny+1, nx+1), torch.
+    A : (my, mx) coefficient cell values, or a batch (..., my, mx); the two grids need not be nested.
+    size : (Ly, Lx) of the rectangle.
+
+    Returns
+    -------
+    A number, or those of the batch (...) in the type of ``v``; exact up to round-off.
+
+    Examples
+    --------
+    >>> energy_squared(np.outer(np.ones(65), np.linspace(0, 1, 65)), np.full((32, 4), 3.0))
+    3.0
+    """
+    A = cell_values(A)
+    if not isinstance(v, np.ndarray):
+        return _energy_of_batch(v, A, size)
+    v, A = np.asarray(v, dtype=float), np.asarray(A, dtype=float)
+    rows, remainder = divmod(v.shape[0] - 1, A.shape[0])
+    if remainder or (v.shape[1] - 1) % A.shape[1]:
+        return energy_product(v, v, A, size)
+    total, step = 0.0, max(1, STRIP // (rows * v.shape[1]))
+    for k in range(0, A.shape[0], step):
+        strip = A[k : k + step]
+        part = v[k * rows : (k + len(strip)) * rows + 1]
+        total += energy_product(part, part, strip, (size[0] * len(strip) / A.shape[0], size[1]))
+    return total
+
+
+@overload
+def l2_squared(v: Array, size: Size = (1.0, 1.0)) -> float: ...
+@overload
+def l2_squared(v: Tensor, size: Size = (1.0, 1.0)) -> Tensor: ...
+
+
+def l2_squared(v: Any, size: Size = (1.0, 1.0)) -> Any:
+    r"""Compute squared L2 norms :math:`\int v^2` of Q1 functions: vᵀ M v with the mass matrix M.
+
+    Parameters
+    ----------
+    v : (ny+1, nx+1) nodal values, numpy; or a batch (..., ny+1, nx+1), torch.
+    size : (Ly, Lx) of the rectangle.
+
+    Returns
+    -------
+    A number, or those of the batch (...) in the type of ``v``.
+
+    Examples
+    --------
+    >>> round(3 * l2_squared(np.outer(np.ones(5), np.linspace(0, 1, 9))), 12)
+    1.0
+    """
+    if isinstance(v, np.ndarray):
+        return float(np.sum(v * mass_apply(v, size)))
+    from .stencil import apply_mass
+
+    return (v * apply_mass(v, size)).sum((-2, -1))
+
+
+def energy_norm(v: Array, A: Array | Medium, size: Size = (1.0, 1.0)) -> float:
+    r"""Compute the energy norm :math:`(\int a|\nabla v|^2)^{1/2}` of a nodal field.
+
+    Parameters
+    ----------
+    v : (ny+1, nx+1) nodal values.
+    A : (my, mx) coefficient cell values; the two grids need not be nested.
+    size : (Ly, Lx) of the rectangle.
+
+    Returns
+    -------
+    The norm.
+
+    Examples
+    --------
+    >>> x = np.linspace(0, 1, 9)[None, :] * np.ones((9, 1))
+    >>> round(energy_norm(x, 4 * np.ones((4, 4))), 12)
+    2.0
+    """
+    return float(np.sqrt(max(energy_squared(v, A, size), 0.0)))
+
+
+def functional(v: Array, A: Array | Medium, b: Array, size: Size = (1.0, 1.0)) -> float:
+    """Compute the energy functional E(v) = ½ a(v, v) − f(v); E(v) − E(u_h) = ½ |||v − u_h|||².
+
+    Parameters
+    ----------
+    v : (ny+1, nx+1) nodal values.
+    A : coefficient cell values (my, mx), or the medium.
+    b : (ny+1, nx+1) load vector on the grid of v.
+    size : (Ly, Lx) of the rectangle.
+
+    Returns
+    -------
+    E(v).
+    """
+    return 0.5 * energy_squared(v, A, size) - float(np.sum(b * v))
+
+
+def energy_distance(E_v: float, E_u: float, energy: float) -> float:
+    """Compute the relative energy distance |||u − v||| / |||u||| from energy functionals: E(v) − E(u) = ½ |||u − v|||².
+
+    Parameters
+    ----------
+    E_v : E(v) of any function with the boundary values of u.
+    E_u : E(u) of the minimiser u.
+    energy : a(u, u).
+
+    Returns
+    -------
+    The distance, 0 where round-off makes the difference negative.
+
+    Examples
+    --------
+    >>> energy_distance(-0.42, -0.5, 1.0)
+    0.4
+    """
+    return float(np.sqrt(max(0.0, 2 * (E_v - E_u)) / energy))
+
+
+def l2_norm(v: Array, size: Size = (1.0, 1.0)) -> float:
+    """Compute the L2 norm of the Q1 function with nodal values ``v`` (ny+1, nx+1) on a rectangle (Ly, Lx)."""
+    return float(np.sqrt(max(l2_squared(v, size), 0.0)))
+
+
+@overload
+def relative_errors(v: Array, reference: Array, A: Array, size: Size = (1.0, 1.0)) -> dict[str, float]: ...
+@overload
+def relative_errors(v: Tensor, reference: Tensor, A: Tensor, size: Size = (1.0, 1.0)) -> dict[str, Tensor]: ...
+
+
+def relative_errors(v: Any, reference: Any, A: Any, size: Size = (1.0, 1.0)) -> Any:
+    """Compute the errors of ``v`` relative to ``reference`` in the L2 norm, the H1 seminorm and the energy norm.
+
+    Parameters
+    ----------
+    v : (ny+1, nx+1) nodal values, numpy; or a batch (..., ny+1, nx+1), torch.
+    reference : nodal values on the same grid, by whose norms the errors are divided.
+    A : (my, mx) coefficient cell values, or a batch (..., my, mx); the two grids need not be nested.
+    size : (Ly, Lx) of the rectangle.
+
+    Returns
+    -------
+    ``{"L2", "H1", "energy"}``: numbers, or those of the batch (...).
+
+    Examples
+    --------
+    >>> v = np.outer(np.ones(5), np.linspace(0, 1, 5))
+    >>> relative_errors(1.5 * v, v, np.ones((2, 2)))
+    {'L2': 0.5, 'H1': 0.5, 'energy': 0.5}
+    """
+    if isinstance(v, np.ndarray):
+        e, one = np.asarray(v, dtype=float) - reference, np.ones((1, 1))
+        return {
+            "L2": l2_norm(e, size) / l2_norm(reference, size),
+            "H1": energy_norm(e, one, size) / energy_norm(reference, one, size),
+            "energy": energy_norm(e, A, size) / energy_norm(reference, A, size),
+        }
+    e, one = v - reference, A.new_ones(1, 1)
+    squares = {
+        "L2": l2_squared(e, size) / l2_squared(reference, size),
+        "H1": energy_squared(e, one, size) / energy_squared(reference, one, size),
+        "energy": energy_squared(e, A, size) / energy_squared(reference, A, size),
+    }
+    import torch
+
+    # The root's gradient is infinite at zero.
+    return {norm: s.clamp_min(torch.finfo(s.dtype).tiny).sqrt() for norm, s in squares.items()}
+
+
+def _energy_of_batch(v: Tensor, A: Tensor, size: Size) -> Tensor:
+    """Squared energy norms of a batch from differences of nodal values: in float32 vᵀ K v would lose digits."""
+    from torch.nn.functional import avg_pool2d
+
+    (ny, nx), (my, mx) = (v.shape[-2] - 1, v.shape[-1] - 1), A.shape[-2:]
+    if ny % my or nx % mx:
+        return _energy_by_elements(v, A, size)
+    dx, dy = v[..., :, 1:] - v[..., :, :-1], v[..., 1:, :] - v[..., :-1, :]
+    x0, x1, y0, y1 = dx[..., :-1, :], dx[..., 1:, :], dy[..., :, :-1], dy[..., :, 1:]
+    ratio = (size[0] / ny) / (size[1] / nx)
+    density = (x0 * (x0 + x1) + x1.square()) * ratio + (y0 * (y0 + y1) + y1.square()) / ratio
+    r = (ny // my, nx // mx)
+    if r != (1, 1):
+        cells = avg_pool2d(density.reshape(-1, 1, ny, nx), r) * (r[0] * r[1])
+        density = cells.reshape(*density.shape[:-2], my, mx)
+    return (density * A.to(v)).sum((-2, -1)) / 3
+
+
+def _energy_by_elements(v: Tensor, A: Tensor, size: Size) -> Tensor:
+    """The same by element matrices, where raster cells are no unions of mesh cells."""
+    import torch
+
+    from .stencil import galerkin_elements
+
+    K = galerkin_elements(A.double(), (v.shape[-2] - 1, v.shape[-1] - 1), size).to(v)
+    first, *others = _corners(v)
+    # Constants have no energy: the value at one corner may be subtracted.
+    d = [torch.zeros_like(first), *(c - first for c in others)]
+    density = torch.zeros_like(first)
+    for entry, (i, j) in zip(K.unbind(-3), SYMMETRIC_PAIRS, strict=True):
+        density = density + entry * d[i] * d[j] * (1 if i == j else 2)
+    return density.sum((-2, -1))
+
+
+def _corners(v: Any) -> tuple[Any, ...]:
+    """Values at the four nodes of every cell, in their local order."""
+    return v[..., :-1, :-1], v[..., :-1, 1:], v[..., 1:, :-1], v[..., 1:, 1:]

@@ -1,0 +1,171 @@
+"""The target u: the solution of the differential equation on the raster, by trace spaces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InvalidProblem
+from .space import SIDES
+from .target import Target
+from .transfer import prolongate
+
+if TYPE_CHECKING:
+    from .bvp import BoundaryValueProblem
+    from .medium import Medium
+    from .space import Space
+    from .substructuring.cell import Cell
+    from .trace import TraceField
+
+#: Algebraic tolerance of PDE solves: the space's L2 error at the nodes is 1e-5, that of a solve to 1e-3 up to 6e-5.
+TOLERANCE = 1e-4
+#: Boundary values that differ by less than this part of their size are constant.
+CONSTANT = 1e-12
+#: Dirichlet data that leave the line between their neighbours by more than this part of their range are curved.
+CURVED = 1e-3
+#: Dirichlet data that differ by less than this part of the solution are constant.
+ROUND_OFF = 1e-10
+
+
+@dataclass(frozen=True)
+class PDE(Target):
+    """u, the solution of the differential equation on the raster, by trace spaces (``solvers.trace``).
+
+    Parameters
+    ----------
+    modes : functions per edge; ``None``: by the medium.
+    accuracy : relative energy error against u to be guaranteed; where it is not reached, the best field.
+    data : Dirichlet data by side, as nodal values on any grid; ``None``: those of the coarse solution.
+    """
+
+    modes: int | None = None
+    accuracy: float | None = None
+    data: dict[str, np.ndarray] | None = None
+    name: str = "pde"
+
+    def solve(self, problem: BoundaryValueProblem, fine: Space | None = None) -> TraceField:
+        """Solve the equation; the mesh plays no role.
+
+        Parameters
+        ----------
+        problem : in numpy, with a known load; every side either Dirichlet as a whole or natural.
+        fine : not used.
+
+        Returns
+        -------
+        The field; its origin is the lower left corner of the rectangle.
+
+        Raises
+        ------
+        InvalidProblem
+            If the load is not known, or a side is Dirichlet in part only.
+        SolverFailure
+            If the iteration does not converge.
+        """
+        from .trace.solve import solve_with
+
+        A, space = problem.medium.values, problem.space
+        natural = natural_sides(space)
+        if self.data is None:
+            U = prolongate(problem.U, problem.medium.cells)
+            traces = {"bottom": U[0], "right": U[:, -1], "top": U[-1], "left": U[:, 0]}
+        else:
+            traces = self.data
+        g = {side: _constant_or_all(v) for side, v in traces.items() if side not in natural}
+        load = problem.known_load
+        nested = tuple(m * -(-n // m) for n, m in zip(load.cells, problem.medium.cells, strict=True))
+        return solve_with(
+            A,  # type: ignore[arg-type]
+            load.at((nested[0], nested[1])),
+            g=g,
+            natural=natural,
+            size=space.size,
+            tolerance=TOLERANCE,
+            accuracy=self.accuracy,
+            modes=self.modes,
+        )
+
+    def nodes(self, solution: Any, fine: Space) -> np.ndarray:
+        """Evaluate the solution at the fine nodes: (ny+1, nx+1)."""
+        return solution.nodes(fine.cells)
+
+    def energy(self, solution: Any, problem: BoundaryValueProblem) -> float:
+        """Compute ½ a(u, u) − f(u) of the trace field."""
+        return 0.5 * solution.energy - solution.work
+
+    def bound(self, solution: Any) -> float:
+        """Return the guaranteed bound of the relative energy error against u."""
+        return solution.relative_error_bound
+
+    def notes(self, solution: Any, problem: BoundaryValueProblem) -> tuple[str, ...]:
+        """Say so where Dirichlet data are only known at coarse nodes, and where the accuracy was not reached."""
+        notes: tuple[str, ...] = ()
+        if self.data is None and _curved(problem):
+            notes += (
+                "the Dirichlet values are those of u_coarse, linear between its nodes, and the bounds are for these; "
+                "pass g= for curved ones.",
+            )
+        if self.accuracy is not None and solution.relative_error_bound > self.accuracy:
+            notes += (
+                f"accuracy {self.accuracy:g} was not reached: {solution.relative_error_bound:.1e} is guaranteed.",
+            )
+        return notes
+
+    def cell(self, medium: Medium, space: Space) -> Cell:
+        """Build the reference cell of the trace space for a medium, a = 1."""
+        from .trace.candidates import default_modes, exponents_for
+        from .trace.solve import reference_cell
+
+        modes = default_modes(medium.values) if self.modes is None else self.modes  # type: ignore[arg-type]
+        return reference_cell(exponents_for(medium.values, modes), modes, medium.cells, space.size)  # type: ignore[arg-type]
+
+
+def natural_sides(space: Space) -> tuple[str, ...]:
+    """List the sides that are natural as a whole.
+
+    Parameters
+    ----------
+    space : with boundary conditions.
+
+    Returns
+    -------
+    Names among "bottom", "right", "top", "left".
+
+    Raises
+    ------
+    InvalidProblem
+        If a side has both kinds of nodes: the solution then has a singularity that is not in the trace space.
+
+    Examples
+    --------
+    >>> from ngs_nhcsr.solvers.space import Space
+    >>> natural_sides(Space.with_sides((4, 4), natural=("left",)))
+    ('left',)
+    """
+    free = space.free
+    inner = {"bottom": free[0, 1:-1], "right": free[1:-1, -1], "top": free[-1, 1:-1], "left": free[1:-1, 0]}
+    mixed = [side for side in SIDES if inner[side].any() and not inner[side].all()]
+    if mixed:
+        raise InvalidProblem(
+            f'the {mixed[0]} side is Dirichlet in part only, which target="pde" cannot solve: make it Dirichlet or '
+            'natural as a whole, or use target="fine".'
+        )
+    return tuple(side for side in SIDES if inner[side].all())
+
+
+def _constant_or_all(values: np.ndarray) -> float | np.ndarray:
+    """Dirichlet values of a side as one number where they are constant: bounds of its flux need to know."""
+    return float(values.mean()) if np.ptp(values) <= CONSTANT * np.abs(values).max() else values
+
+
+def _curved(problem: BoundaryValueProblem) -> bool:
+    """Whether Dirichlet values on some side are not linear along it."""
+    U, fixed = problem.U, ~problem.space.free
+    sides = [U[side] for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]) if fixed[side].all()]
+    if not sides:
+        return False
+    bends = [float(np.abs(np.diff(v, 2)).max()) for v in sides if len(v) > 2]
+    spread = float(np.ptp(np.concatenate(sides)))
+    return spread > ROUND_OFF * float(np.abs(U).max()) and max(bends, default=0.0) > CURVED * spread

@@ -1,0 +1,136 @@
+"""The effective problem: a coarse operator, solved exactly, for first values and for coarse corrections."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ..blocktri import BlockTridiagonal
+from ..multigrid import Multigrid
+from ..q1 import SYMMETRIC_PAIRS
+from ..stencil import Stencil
+from ..transfer import prolongate, restrict
+
+if TYPE_CHECKING:
+    from ..load import Load
+    from ..space import Space
+
+log = logging.getLogger(__name__)
+
+#: Cells a side up to which the problem is solved directly.
+DIRECT = 96
+#: Where multigrid stops (about the relative energy error), for the solution and for corrections of it.
+TOLERANCE, ROUGH_TOLERANCE = 1e-10, 1e-5
+#: With the first, multigrid has failed if its relative residual is larger than this.
+SAFE = 1e-6
+
+
+class EffectiveProblem:
+    """An operator given by element matrices, factorised once for any number of loads.
+
+    Parameters
+    ----------
+    elements : (B, 10, ny, nx) element matrices in the order ``q1.SYMMETRIC_PAIRS``, float64; gradients flow into them.
+    space : space with these cells and the boundary conditions.
+    """
+
+    def __init__(self, elements: Tensor, space: Space):
+        self.elements, self.cells = elements, space.cells
+        self.free = torch.from_numpy(space.free.copy()).to(elements.device)
+        self._stencil = Stencil.from_elements(elements).for_several()
+        self._invert = _solver(elements.detach(), self.free)
+
+    def solve(self, load: Load[Tensor], U: Tensor) -> Tensor:
+        """Solve for loads and boundary data.
+
+        Parameters
+        ----------
+        load : loads (B, K, …).
+        U : (B, K, N+1, M+1) nodal values on the coarse grid; those at fixed nodes are the Dirichlet data.
+
+        Returns
+        -------
+        Nodal values (B, K, ny+1, nx+1) in float64, differentiable in the elements.
+        """
+        start = prolongate(U, self.cells)
+        residual = (load.vector(self.cells, matched=True) - self._stencil.apply(start)) * self.free
+        return start + self.invert(residual)
+
+    def invert(self, b: Tensor, tolerance: float = TOLERANCE) -> Tensor:
+        """Solve for load vectors with zero Dirichlet data, differentiable in elements and load vectors (adjoint solve).
+
+        Parameters
+        ----------
+        b : (B, K, ny+1, nx+1) load vectors; entries at fixed nodes do not count.
+        tolerance : of multigrid, where the problem is too large for the direct solver.
+
+        Returns
+        -------
+        Nodal values (B, K, ny+1, nx+1), zero at fixed nodes.
+        """
+        return _Solve.apply(self.elements, b, partial(self._invert, tolerance=tolerance))  # type: ignore[return-value]
+
+    def correction(self, residual: Tensor) -> Tensor:
+        """Compute a coarse correction for a residual on another grid of the rectangle.
+
+        Parameters
+        ----------
+        residual : (B, K, my+1, mx+1) residual on a grid nested with this problem's.
+
+        Returns
+        -------
+        Nodal values (B, K, my+1, mx+1): the residual restricted, solved for to ``ROUGH_TOLERANCE``, and prolongated.
+        """
+        cells = (residual.shape[-2] - 1, residual.shape[-1] - 1)
+        return prolongate(self.invert(restrict(residual, self.cells), ROUGH_TOLERANCE), cells)
+
+
+class _Solve(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, elements: Tensor, b: Tensor, solve: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.solve = solve
+        W = solve(b)
+        ctx.save_for_backward(W)
+        return W
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        (W,) = ctx.saved_tensors
+        adjoint = ctx.solve(grads[0])
+
+        def corners(v: Tensor) -> tuple[Tensor, ...]:
+            return v[..., :-1, :-1], v[..., :-1, 1:], v[..., 1:, :-1], v[..., 1:, 1:]
+
+        w, p = corners(W), corners(adjoint)
+        grad = [-(p[i] * w[j] + p[j] * w[i]) if i != j else -p[i] * w[i] for i, j in SYMMETRIC_PAIRS]
+        return torch.stack(grad, 2).sum(1), adjoint, None
+
+
+def _solver(elements: Tensor, free: Tensor) -> Callable[..., Tensor]:
+    """Solver for load vectors b (B, K, …), and a tolerance, of the operator with these elements on the free nodes.
+
+    Direct on small grids; on others multigrid, which costs N² instead of N⁴, and directly where that fails (κ may be
+    anything, for coefficients that the network has not seen).
+    """
+    stencil = Stencil.from_elements(elements)
+    if max(elements.shape[-2:]) <= DIRECT:
+        factor = BlockTridiagonal(stencil, free)
+        return lambda b, tolerance=TOLERANCE: factor.solve(b)
+    several = stencil.for_several()
+    mg = Multigrid.of_elements(elements, free)
+
+    def iterate(b: Tensor, tolerance: float = TOLERANCE) -> Tensor:
+        b = b * free
+        W = torch.stack([mg.solve(v, tolerance=tolerance)[0] for v in b.unbind(1)], 1)
+        left = (b - several.apply(W)) * free
+        if float(left.norm()) <= SAFE * max(1.0, tolerance / TOLERANCE) * float(b.norm()):
+            return W
+        log.info("multigrid failed for the effective problem; it is solved directly")
+        return BlockTridiagonal(stencil, free).solve(b)
+
+    return iterate
