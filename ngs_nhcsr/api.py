@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from .corrector import Corrector
 from .options import OnUntrusted, Options, Request, TargetName
 from .pipeline import make_reader, run_with_target
+from .problem import MEAN
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from .result import Correction
     from .solvers.substructuring.scheme import Scheme
     from .solvers.target import Target
-
-#: How raster cells in which the coefficient varies get their value where no model says how it was trained.
-MEAN = "geometric"
 
 
 @overload

@@ -11,7 +11,7 @@ from .checks import check_coefficient_values, check_raster_shape
 from .reading import galerkin_solve
 from .solvers.bvp import BoundaryValueProblem
 from .solvers.load import Function, Load, boundary_values, load_cells
-from .solvers.medium import Medium
+from .solvers.medium import Mean, Medium
 from .solvers.space import Space
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Relative energy distance below which a coarse solution solves the problem as read.
 MATCHING = 0.05
+#: How raster cells in which the coefficient varies get their value, where no model says how it was trained.
+MEAN: Mean = "geometric"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,7 @@ class Problem(BoundaryValueProblem):
         --------
         >>> p = Problem.from_arrays(np.ones((16, 16)), coarse=4)
         >>> p.U.shape, round(float(p.U.max()), 4)
-        ((5, 5), 0.0766)
+        ((5, 5), 0.0777)
         """
         cells = (coarse, coarse) if isinstance(coarse, int) else coarse
         A = check_coefficient_values(A)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .networks.features import MEANS
 from .networks.symmetry import symmetries, transform
 from .solvers.bvp import BoundaryValueProblem
 from .solvers.linalg import quiet_blas
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from .networks.corrector import CorrectorNetwork, Features
     from .solvers.positions import Query
     from .solvers.substructuring.scheme import Scheme
-
-#: Means of a on coarse cells whose coarse solutions can be inputs, in this order after U.
-MEANS = ("geometric", "harmonic")
 
 
 class NetworkProposer:

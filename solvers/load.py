@@ -166,13 +166,14 @@ class Load(Generic[Array]):
         if matched and self.moments is not None and cells == _cells(self.moments):
             return self.moments
         finer = self.cells[0] % cells[0] == 0 and self.cells[1] % cells[1] == 0
-        b = _mass(self.values if finer else self.at(cells), self.size)
+        b: Any = _mass(self.values if finer else self.at(cells), self.size)
         b = restrict(b, cells) if _cells(b) != cells else b
         if not matched or self.moments is None:
             return b
         coarse = _cells(self.moments)
         sy, sx = cells[0] // coarse[0], cells[1] // coarse[1]
-        b[..., ::sy, ::sx] += (self.moments - restrict(b, coarse)) * self.known
+        moments: Any = self.moments
+        b[..., ::sy, ::sx] += (moments - restrict(b, coarse)) * self.known
         return b
 
     def tensors(self, device: torch.device | str = "cpu") -> Load[Tensor]:

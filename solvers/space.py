@@ -17,6 +17,8 @@ from ..errors import GridMismatch, InvalidProblem
 from .transfer import prolongate
 
 Condition = Literal["dirichlet", "natural"]
+#: Dirichlet conditions at both ends of an axis.
+DIRICHLET: tuple[Condition, Condition] = ("dirichlet", "dirichlet")
 #: Names of the four sides of a rectangle, in the order of every tuple of sides.
 SIDES = ("bottom", "right", "top", "left")
 #: (axis, end) of the four sides.
@@ -82,7 +84,7 @@ class Space:
     cells: tuple[int, int]
     lower: tuple[float, float] = (0.0, 0.0)
     size: tuple[float, float] = (1.0, 1.0)
-    boundary: tuple[tuple[Condition, Condition], ...] = (("dirichlet", "dirichlet"),) * 2
+    boundary: tuple[tuple[Condition, Condition], ...] = (DIRICHLET, DIRICHLET)
     part: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @classmethod

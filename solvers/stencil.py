@@ -129,18 +129,18 @@ def galerkin_elements(A: Tensor | Medium, cells: tuple[int, int], size: tuple[fl
     >>> round(float(galerkin_elements(torch.ones(4, 4, dtype=torch.float64), (2, 2))[0, 0, 0]), 12)
     0.666666666667
     """
-    A = cell_values(A)
+    values: Tensor = cell_values(A)
     ny, nx = cells
-    my, mx = A.shape[-2:]
+    my, mx = values.shape[-2:]
     Ly, Lx = size
     if ny % my == 0 and nx % mx == 0:
-        a = A.repeat_interleave(ny // my, -2).repeat_interleave(nx // mx, -1)
+        a = values.repeat_interleave(ny // my, -2).repeat_interleave(nx // mx, -1)
         Kxx, Kyy, _ = reference_matrices(Ly / ny, Lx / nx)
         entries = [float((Kxx + Kyy)[i, j]) for i, j in SYMMETRIC_PAIRS]
-        return a.unsqueeze(-3) * A.new_tensor(entries).view(10, 1, 1)
-    Dy, My = (A.new_tensor(M.toarray()) for M in overlap_matrices(ny, my))
-    Dx, Mx = (A.new_tensor(M.toarray()) for M in overlap_matrices(nx, mx))
-    K = apply_x(Dx, apply_y(My, A)) * (Ly / Lx) + apply_x(Mx, apply_y(Dy, A)) * (Lx / Ly)
+        return a.unsqueeze(-3) * values.new_tensor(entries).view(10, 1, 1)
+    Dy, My = (values.new_tensor(M.toarray()) for M in overlap_matrices(ny, my))
+    Dx, Mx = (values.new_tensor(M.toarray()) for M in overlap_matrices(nx, mx))
+    K = apply_x(Dx, apply_y(My, values)) * (Ly / Lx) + apply_x(Mx, apply_y(Dy, values)) * (Lx / Ly)
     K = K.unflatten(-2, (ny, 3)).unflatten(-1, (nx, 3))  # (..., ny, 3, nx, 3)
     pair = {(0, 0): 0, (0, 1): 1, (1, 0): 1, (1, 1): 2}
     return torch.stack([K[..., pair[i // 2, j // 2], :, pair[i % 2, j % 2]] for i, j in SYMMETRIC_PAIRS], -3)
@@ -186,11 +186,13 @@ def aligned_stencil(A: Tensor | Medium, cells: tuple[int, int], size: tuple[floa
     >>> round(float(stencil.C[0, 2, 2]), 6), round(float(stencil.NE[0, 0, 0]), 6), monotone
     (2.666667, -0.333333, True)
     """
-    A = cell_values(A)
+    values: Tensor = cell_values(A)
     ny, nx = cells
     Kxx, Kyy, _ = reference_matrices(size[0] / ny, size[1] / nx)
     diagonal, along_x, along_y, across = (float(v) for v in (Kxx + Kyy)[0])
-    a = F.pad(A.repeat_interleave(ny // A.shape[-2], -2).repeat_interleave(nx // A.shape[-1], -1), (1, 1, 1, 1))
+    a = F.pad(
+        values.repeat_interleave(ny // values.shape[-2], -2).repeat_interleave(nx // values.shape[-1], -1), (1, 1, 1, 1)
+    )
     rows = a[..., :-1, :] + a[..., 1:, :]
     columns = a[..., 1:-1, :-1] + a[..., 1:-1, 1:]
     inner = across * a[..., 1:-1, 1:-1]

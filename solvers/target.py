@@ -84,7 +84,7 @@ class Target(ABC):
         from .norms import functional
 
         cells = (solution.shape[-2] - 1, solution.shape[-1] - 1)
-        return functional(solution, problem.medium.values, problem.known_load.vector(cells), problem.space.size)
+        return functional(solution, problem.medium, problem.known_load.vector(cells), problem.space.size)
 
     def bound(self, solution: Any) -> float | None:
         """Bound the relative energy error of a solution against u, where the method guarantees one; else ``None``."""

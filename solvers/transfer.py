@@ -7,7 +7,7 @@ points; ``restrict`` is the transpose of the former on load vectors. Between gri
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .positions import Query
-
-Nodal = TypeVar("Nodal", np.ndarray, "Tensor")
 
 
 @overload
@@ -57,7 +55,13 @@ def prolongate(U: Any, to: Any) -> Any:
     return np.ascontiguousarray(U)
 
 
-def restrict(b: Nodal, cells: tuple[int, int]) -> Nodal:
+@overload
+def restrict(b: np.ndarray, cells: tuple[int, int]) -> np.ndarray: ...
+@overload
+def restrict(b: Tensor, cells: tuple[int, int]) -> Tensor: ...
+
+
+def restrict(b: Any, cells: tuple[int, int]) -> Any:
     """Apply the transpose of :func:`prolongate` to load vectors.
 
     Parameters

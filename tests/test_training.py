@@ -1,4 +1,4 @@
-"""Training: data are right, resume is exact, a killed run goes on, files are atomic."""
+"""Training: data are right, resume is exact, a killed run continues, files are atomic."""
 
 import os
 import signal

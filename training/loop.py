@@ -42,17 +42,17 @@ def train(
     force: bool = False,
     progress: bool = False,
 ) -> Path:
-    """Train, or go on with what is in ``folder``; under ``torchrun``, with every process of it.
+    """Train, or continue what is in ``folder``; under ``torchrun``, with every process of it.
 
     Parameters
     ----------
     config : what to train; the resolved one is kept in every checkpoint.
-    folder : receives ``last.safetensors`` (to go on), ``best.safetensors`` (network weights), ``log.csv``.
+    folder : receives ``last.safetensors`` (to continue), ``best.safetensors`` (network weights), ``log.csv``.
     data_folder : shards of training problems; missing ones are generated. Unused by data sets with ``refresh``.
     minutes : budget of this call; the learning rate falls to zero over it.
     steps : the same in steps; give one of them.
-    until : steps of the whole run instead: one that was stopped goes on as if it had not been, the learning rate falls
-        to zero over all of them; ``minutes`` are then only a limit of this call.
+    until : steps of the whole run instead: one that was stopped continues as if it had not been, the learning rate
+        falls to zero over all of them; ``minutes`` are then only a limit of this call.
     clock : of the minutes: "wall", or "cpu" for those that this process computed.
     device : "cpu", "cuda" …; under ``torchrun``, "cuda" is the GPU of each process's own number.
     workers : processes that generate shards.
@@ -60,7 +60,7 @@ def train(
     validate_steps : steps between validations.
     cases : validation problems; the first one decides which weights are best.
     start_from : weights to begin with: a checkpoint of any run, or the weights of a model, of this architecture.
-    force : go on although ``folder`` holds a run with another configuration.
+    force : continue although ``folder`` holds a run with another configuration.
     progress : show bars.
 
     Returns
@@ -92,7 +92,7 @@ def train(
             try:
                 loss = step(allowance.used(state.step), allowance.taken(state.step))
             except ArithmeticError as error:
-                remedy = f"the last good state is {keeper.last}. Lower rate= or clip= and go on."
+                remedy = f"the last good state is {keeper.last}. Lower rate= or clip= and continue."
                 raise ArithmeticError(f"{error}; {remedy}") from error
             state.seconds = before + allowance.seconds
             smooth = loss if math.isnan(smooth) else (1 - NEWEST) * smooth + NEWEST * loss
@@ -108,15 +108,15 @@ def train(
 def begin(
     config: TrainConfig, last: Path, device: torch.device, start_from: Path | None = None, force: bool = False
 ) -> State:
-    """Make the state from which a run goes on.
+    """Make the state from which a run continues.
 
     Parameters
     ----------
     config : of the run.
-    last : checkpoint to go on with, if it is there.
+    last : checkpoint to continue, if it is there.
     device : where the network lies.
     start_from : weights to begin with if it is not; default: random ones.
-    force : go on with a checkpoint of another configuration.
+    force : continue a checkpoint of another configuration.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def begin(
     if last.exists():
         check_config(last, config, force=force)
         restore(last, state)
-        log.info("going on from %s at step %d", last, state.step)
+        log.info("continuing %s at step %d", last, state.step)
     elif start_from is not None:
         take_weights(start_from, state)
     return state

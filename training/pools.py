@@ -1,4 +1,4 @@
-"""Training problems in memory: from shards on disk, or made on the training device while training goes on."""
+"""Training problems in memory: from shards on disk, or made on the training device while training runs."""
 
 from __future__ import annotations
 

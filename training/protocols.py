@@ -52,7 +52,7 @@ class Variant:
     architecture : other fields of ``Architecture``, where they differ from the paper's network.
     full_field : train on all nodes, not on random ones.
     stages : changes of the decoder's options in earlier parts of the training, which share its steps evenly; each part
-        goes on with the weights of the one before.
+        continues with the weights of the one before.
     """
 
     decoder: str

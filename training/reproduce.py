@@ -1,7 +1,7 @@
 """The NH-CSR paper's tables by one command: every comparator trained the same way and measured on fresh problems.
 
 A cell of a table is one configuration with one seed (``protocols.py``); it is trained, measured on test seeds and kept
-as a JSON file of its figures and a file of its weights. A run can be stopped anywhere and goes on where it was.
+as a JSON file of its figures and a file of its weights. A run can be stopped anywhere and continues where it was.
 """
 
 from __future__ import annotations

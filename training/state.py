@@ -27,7 +27,7 @@ FORMAT = 1
 
 @dataclass
 class State:
-    """All that a run needs to go on.
+    """All that a run needs to continue.
 
     Attributes
     ----------
@@ -162,11 +162,11 @@ def check_config(path: Path, config: TrainConfig, *, force: bool = False) -> Non
     stored, ours = (dataclasses.asdict(c) for c in (from_json(read_config(path)), config))
     differing = sorted(k for k in ours if stored[k] != ours[k])
     if differing and force:
-        log.warning("%s goes on with other values of %s", path, ", ".join(differing))
+        log.warning("%s continues with other values of %s", path, ", ".join(differing))
     elif differing:
         raise ValueError(
             f"{path} was trained with other values of {', '.join(differing)}; give the same configuration, "
-            "force=True (--force) to go on with the new values, or begin another run with start_from= this checkpoint"
+            "force=True (--force) to continue with the new values, or begin a new run with start_from= this checkpoint"
         )
 
 

@@ -13,6 +13,7 @@ from ..checks import check_scale
 from ..errors import InvalidProblem
 from ..models.devices import resolve_device
 from ..ngsolve_io.read import read_problem
+from ..problem import MEAN
 from .context import Context
 from .measure import Measurement, break_even, measure
 from .method import Method
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from ..ngsolve_io.types import BilinearForm, GridFunction, Mesh
 
 log = logging.getLogger(__name__)
-
-#: How a raster cell in which the coefficient varies gets its one value: as the networks were trained, for all methods.
-MEAN = "geometric"
 
 
 def compare(

@@ -132,7 +132,8 @@ class CorrectorNetwork(nn.Module):
             raise ValueError("this architecture has upscaling=0: no effective problem")
         fine = features.space.refined(self.per(features.scale))
         kappa = self.upscaling(features.maps, features.medium.values, fine.cells, features.ratio)
-        return tensor_elements(*kappa, *fine.spacing, HOURGLASS)
+        hy, hx = fine.spacing
+        return tensor_elements(*kappa, hy=hy, hx=hx, hourglass=HOURGLASS)
 
     def fine_scales(self, features: Features, base: Tensor, query: Query) -> Tensor:
         """Add the fine scales to a solution of the effective problem, or to the coarse solution.
@@ -159,11 +160,11 @@ class CorrectorNetwork(nn.Module):
 
     def _fields(self, features: Features, query: Query) -> tuple[Tensor, Tensor]:
         """Decoded fields (B, J, *shape), and the factor (*shape) that vanishes on Dirichlet sides."""
-        keep = torch.is_inference_mode_enabled() and type(query) is Nodes
-        if keep and query in features.decoded:
-            return features.decoded[query]
+        grid = query if torch.is_inference_mode_enabled() and type(query) is Nodes else None
+        if grid is not None and grid in features.decoded:
+            return features.decoded[grid]
         o = self.decoder.evaluate(features.prepared, query, features.ratio)
         factor = ft.boundary_factor(query, features.medium.cells, features.space.sides).to(o)
-        if keep:
-            features.decoded[query] = o, factor
+        if grid is not None:
+            features.decoded[grid] = o, factor
         return o, factor

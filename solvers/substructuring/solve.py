@@ -54,14 +54,16 @@ class PreparedSolve:
         if self._proposer.separate and problem.batch[1] > 1:
             apart = problem.separated()
             prepared = PreparedSolve(apart.medium, self.space, self.target, self._proposer.owner, self.scheme)
-            return prepared.solve(apart, query).unflatten(0, problem.batch).squeeze(2)
+            field = prepared.solve(apart, query)
+            return field.reshape(*problem.batch, *field.shape[2:])
         query = Nodes(self.space.refined(self.target.scale).cells) if query is None else query
         proposal = self._proposer.propose(problem)
         if proposal.final or min(self.refinement) < 2:
             return proposal.at(query)[0]
         load = cell_load(problem.known_load, self.medium, self.refinement)
         skeleton = Skeleton(self.medium, load, self.refinement, self.space.size, self.scheme.sweeps)
-        values = skeleton.relaxed(Values.of_lines(*proposal.at(*skeleton.lines), skeleton.r))
+        level, upright = proposal.at(*skeleton.lines)
+        values = skeleton.relaxed(Values.of_lines(level, upright, skeleton.r))
         if proposal.effective is not None:
             values = skeleton.corrected(values, proposal.effective.correction, self.scheme)
         field = skeleton.field(values)

@@ -26,8 +26,8 @@ class CLIT(Decoder):
 
     Branch i reads the embedded features bilinearly refined by s^(i-1), where s, unless given as ``step``, is the
     integer nearest to the ``branches``-th root of the ratio (ours: the published steps belong to its training scales).
-    For the published cumulative training, train with ``active=1``, go on from these weights with ``active=2``, and so
-    on, with the sum of the losses of :meth:`fields`.
+    For the published cumulative training, train with ``active=1``, continue from these weights with ``active=2``, and
+    so on, with the sum of the losses of :meth:`fields`.
 
     Parameters
     ----------
