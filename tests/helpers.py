@@ -38,5 +38,3 @@ def network_field(network, U, A, at, *, scale=None, scheme=None, **options):
     scale = query.cells[0] / problem.space.cells[0] if scale is None else scale
     field = solve(problem, FineQ1(scale), NetworkProposer(network), scheme, query)
     return field.reshape(*U.shape[:-2], *field.shape[2:])
-
-

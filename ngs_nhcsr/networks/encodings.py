@@ -136,7 +136,10 @@ class Sinusoid(EncodedPerceptron):
 
 @positional.register("ipe")
 class Integrated(Sinusoid):
-    """Means of the waves over the fine cell around the point (IPE-LIIF)."""
+    """Layers on waves averaged over the fine cell around the point, as in IPE-LIIF.
+
+    High frequencies that a fine cell cannot show fade out; constructor and shapes as for :class:`PositionalNetwork`.
+    """
 
     def encode(self, offset: Tensor, ratio: float) -> Tensor:
         """Average the waves over ± half a fine cell: (*shape, 2) to (*shape, 4 OCTAVES)."""

@@ -21,7 +21,20 @@ MEANS = ("geometric", "harmonic")
 
 
 def coefficient_maps(A: Tensor, coarse: tuple[int, int], sides: Sides, ratio: float) -> Tensor:
-    """(B, 5, my, mx): log a about its mean, nearness of Dirichlet sides, ε/h, and the place in the coarse cell."""
+    """Make the input maps of a medium.
+
+    Parameters
+    ----------
+    A : (B, my, mx) coefficient.
+    coarse : (N, M) coarse cells, divisors of the raster.
+    sides : whether bottom, right, top, left carry Dirichlet conditions.
+    ratio : ε/h, fine cells per coefficient cell.
+
+    Returns
+    -------
+    Maps (B, 5, my, mx), float32: log a about its mean, halved; exp(−distance/2) to the nearest Dirichlet side in cells;
+    1 + log2(ε/h)/4; and the place of the cell in its coarse cell, y and x in −1 … 1.
+    """
     B, my, mx = A.shape
     log_a = A.log()
     log_a = (log_a - log_a.mean((-2, -1), keepdim=True)).float() / 2
@@ -44,7 +57,18 @@ def coefficient_maps(A: Tensor, coarse: tuple[int, int], sides: Sides, ratio: fl
 
 
 def solution_maps(U: Tensor, cells: tuple[int, int]) -> Tensor:
-    """(B, 3, my, mx): U and its differences per eighth of the domain at cell centres, scaled by max |U|."""
+    """Make the input maps of coarse solutions.
+
+    Parameters
+    ----------
+    U : (B, N+1, M+1) nodal values.
+    cells : (my, mx) cells of the raster.
+
+    Returns
+    -------
+    Maps (B, 3, my, mx), float32, at the centres of the raster's cells: U, and its differences in x and y over an eighth
+    of the domain, all divided by max |U|.
+    """
     U = (U / amplitude(U)).float().unsqueeze(1)
     parts = []
     for field in (U, *(g.unsqueeze(1) for g in gradients(U.squeeze(1)))):
@@ -54,7 +78,7 @@ def solution_maps(U: Tensor, cells: tuple[int, int]) -> Tensor:
 
 
 def amplitude(U: Tensor) -> Tensor:
-    """Max |U| per problem (B, 1, 1), or 1 for the zero field."""
+    """Compute max |U| of fields (..., N+1, M+1): (..., 1, 1), or 1 for the zero field."""
     peak = U.abs().amax((-2, -1), keepdim=True)
     return torch.where(peak > 0, peak, torch.ones_like(peak))
 
@@ -69,14 +93,22 @@ def _difference(U: Tensor, dim: int) -> Tensor:
 
 
 def gradients(U: Tensor) -> tuple[Tensor, Tensor]:
-    """(H ∂x U, H ∂y U) at the coarse nodes."""
+    """Compute (H ∂x U, H ∂y U) at the nodes, second order: two tensors of the shape of U (..., N+1, M+1)."""
     return _difference(U, -1), _difference(U, -2)
 
 
 def expansion_terms(U: Tensor, order: int, per: int = 1) -> Tensor:
-    """Terms that the decoded fields multiply: U (..., N+1, M+1) -> (..., J, N+1, M+1).
+    """Compute the terms that decoded fields multiply, as in first- and second-order homogenisation.
 
-    H∂xU, H∂yU and, at order 2, the second differences; H is the spacing of the nodes times ``per``.
+    Parameters
+    ----------
+    U : (..., N+1, M+1) nodal values.
+    order : 1 or 2.
+    per : cells of U's grid per coarse cell.
+
+    Returns
+    -------
+    (..., J, N+1, M+1): H∂xU, H∂yU and, at order 2, H²∂xxU, H²∂xyU, H²∂yyU with the coarse mesh size H.
     """
     dx, dy = (per * d for d in gradients(U))
     terms = [dx, dy]
@@ -86,7 +118,18 @@ def expansion_terms(U: Tensor, order: int, per: int = 1) -> Tensor:
 
 
 def boundary_factor(query: Query, cells: tuple[int, int], sides: Sides) -> Tensor:
-    """Factor 0 on Dirichlet sides, rising to 1 over one coefficient cell; shape of the query, float64."""
+    """Compute the factor that makes decoded fields vanish on Dirichlet sides.
+
+    Parameters
+    ----------
+    query : where.
+    cells : (my, mx) cells of the raster.
+    sides : whether bottom, right, top, left carry Dirichlet conditions.
+
+    Returns
+    -------
+    (*shape of the query), float64: 0 on Dirichlet sides, rising linearly to 1 over one coefficient cell.
+    """
     bottom, right, top, left = sides
 
     def ramp(t: Tensor, n: int, low: bool, high: bool) -> Tensor:

@@ -21,18 +21,17 @@ class Cell(Protocol):
     (1,1)], each edge rightwards or upwards (drawing in ``condensation.CellLayout``). ``NodalCell`` has the nodes of
     fine sub-cells on its edges, ``trace.cell.TraceCell`` functions with which the solution is that of the differential
     equation.
-
-    Attributes
-    ----------
-    stiffness : (n, n) Schur complement: the energy of the discrete or exact harmonic extension of boundary values.
-    moments : (p, n) condensed load vectors of the p functions by which a load is given inside the cell.
     """
 
     @property
-    def stiffness(self) -> np.ndarray: ...  # noqa: D102
+    def stiffness(self) -> np.ndarray:
+        """Schur complement (n, n): the energy of the discrete or exact harmonic extension of boundary values."""
+        ...
 
     @property
-    def moments(self) -> np.ndarray: ...  # noqa: D102
+    def moments(self) -> np.ndarray:
+        """Condensed load vectors (p, n) of the p functions by which a load is given inside the cell."""
+        ...
 
 
 @dataclass(frozen=True)
