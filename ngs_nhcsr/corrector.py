@@ -226,7 +226,7 @@ class Corrector:
         DeviceError
         """
         scale = fine.cells[0] / problem.space.cells[0]
-        raw = self._predict(problem, scale) if solver is None else solver(problem)
+        raw = self._predict(problem, scale, solver=solver)
         lap("network")
         b = problem.load_vector(fine.cells)
         verdict = guard(raw, problem.U, problem.medium, b, fine.size)
@@ -256,10 +256,14 @@ class Corrector:
         status, notes = judge_raster(status, notes, values, problem)
         return Outcome(values, status, notes, verdict, refinement, estimate)
 
-    def _predict(self, problem: Problem, scale: float, query: Query | None = None) -> np.ndarray:
+    def _predict(
+        self, problem: Problem, scale: float, query: Query | None = None, solver: NetworkSolver | None = None
+    ) -> np.ndarray:
         import torch
 
         try:
+            if solver is not None:
+                return solver(problem, query)
             return self.model.solve(problem, scale, query, scheme=self.scheme, symmetrize=self.symmetrize)
         except torch.OutOfMemoryError as error:
             raise DeviceError(

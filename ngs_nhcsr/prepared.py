@@ -49,7 +49,9 @@ class PreparedCorrector:
         check_memory(fine.cells)
         with suited_threads():
             network = corrector.model.network
-            self._solver = NetworkSolver(network, self.medium, self.space, scale, corrector.scheme)
+            self._solver: NetworkSolver | None = None
+            if not corrector.symmetrize:  # else every symmetry has an encoding of its own
+                self._solver = NetworkSolver(network, self.medium, self.space, scale, corrector.scheme)
             self._estimator = ErrorEstimator(self.medium, fine)
 
     def __call__(

@@ -15,13 +15,14 @@ from .meshes import free_vertices, vertices
 SCALAR_H1 = "h1ho"
 
 
-def check_kinds(*, form: Any = None, mesh: Any = None) -> None:
+def check_kinds(*, form: Any = None, mesh: Any = None, coarse_space: Any = None) -> None:
     """Check that optional arguments are of NGSolve's types.
 
     Parameters
     ----------
     form : ``None`` or a BilinearForm.
     mesh : ``None`` or a Mesh.
+    coarse_space : ``None`` or an FESpace.
 
     Raises
     ------
@@ -30,6 +31,7 @@ def check_kinds(*, form: Any = None, mesh: Any = None) -> None:
     """
     check_kind(form, ngs.BilinearForm, "form")
     check_kind(mesh, ngs.Mesh, "mesh")
+    check_kind(coarse_space, ngs.FESpace, "coarse_space")
 
 
 def check_coefficient_function(a: ngs.CoefficientFunction) -> None:

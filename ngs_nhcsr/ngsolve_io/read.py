@@ -75,6 +75,7 @@ class Reader:
         InvalidProblem, NotCoercive, GridMismatch
             As for :meth:`read`.
         """
+        check_kinds(coarse_space=coarse_space)
         u = ngs.GridFunction(coarse_space)
         space = self.grid_of(u).space
         coefficient = self._coefficient(u, space)
