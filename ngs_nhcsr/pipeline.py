@@ -56,7 +56,7 @@ def run(
     reader: Reader,
     scale: float,
     request: Request,
-    solve: Callable[[Problem, Space, Callable[[str], None]], Outcome],
+    solve: Solve,
     model: str,
 ) -> Correction:
     """Read, solve, write back, report.

@@ -52,6 +52,7 @@ class PreparedCorrector:
             self._solver: NetworkSolver | None = None
             if not corrector.symmetrize:  # else every symmetry has an encoding of its own
                 self._solver = NetworkSolver(network, self.medium, self.space, scale, corrector.scheme)
+                self._solver.expect_many()
             self._estimator = ErrorEstimator(self.medium, fine)
 
     def __call__(

@@ -97,6 +97,17 @@ class PreparedNetwork:
             self._effective = EffectiveProblem(self.network.kappa(self._features), grid)
         return self._features
 
+    def expect(self, *queries: Query) -> None:
+        """Decode the fields at these queries and keep them, in inference mode.
+
+        Parameters
+        ----------
+        *queries : grids at which every load will be asked for.
+        """
+        for query in queries:
+            if self._features is not None:
+                self.network.decoded(self._features, query)
+
     def encoded(self, problem: BoundaryValueProblem) -> tuple[Features | None, Tensor]:
         """Encode a problem and solve its effective problem.
 
@@ -181,6 +192,11 @@ class NetworkSolver:
             self._solve = PreparedSolve(
                 medium.tensors(self._device), space, FineQ1(scale), NetworkProposer(network), scheme
             )
+
+    def expect_many(self) -> None:
+        """Do now what the first load would do for all others; changes no result."""
+        with torch.inference_mode(), quiet_blas():
+            self._solve.expect_many()
 
     def __call__(self, problem: BoundaryValueProblem, query: Query | None = None) -> np.ndarray:
         """Compute the network's field for the load and the Dirichlet data of a problem.

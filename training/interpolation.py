@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..solvers.bvp import BoundaryValueProblem
 from ..solvers.medium import Medium
-from ..solvers.positions import Nodes
+from ..solvers.positions import Nodes, Query
 from ..solvers.space import Space
 from ..solvers.substructuring.proposal import Proposal
 from ..solvers.target import FineQ1
@@ -28,6 +28,9 @@ class Interpolation(nn.Module):
     def prepare(self, medium: Medium, space: Space, target: FineQ1) -> Interpolation:
         """Do nothing: splines depend on the solution only; see ``solvers.substructuring.proposal``."""
         return self
+
+    def expect(self, *queries: Query) -> None:
+        """Do nothing: all is done for each load."""
 
     def propose(self, problem: BoundaryValueProblem) -> Proposal:
         """Interpolate the coarse solutions of a problem; no local solves follow."""

@@ -149,7 +149,7 @@ class CorrectorNetwork(nn.Module):
         Values (B, K, *shape of the query), float64: base + Σ_j o_j t_j, with the decoded fields o_j (zero on Dirichlet
         sides) and the terms t_j of ``Architecture.output``.
         """
-        o, factor = self._fields(features, query)
+        o, factor = self.decoded(features, query)
         if self.architecture.output == "residual":
             terms = ft.amplitude(base).expand_as(base).unsqueeze(-3)
         else:
@@ -158,8 +158,18 @@ class CorrectorNetwork(nn.Module):
         correction = (o.unsqueeze(1) * prolongate(terms.to(o.dtype), query)).sum(2) * factor
         return prolongate(base, query) + correction.double()
 
-    def _fields(self, features: Features, query: Query) -> tuple[Tensor, Tensor]:
-        """Decoded fields (B, J, *shape), and the factor (*shape) that vanishes on Dirichlet sides."""
+    def decoded(self, features: Features, query: Query) -> tuple[Tensor, Tensor]:
+        """Decode the fields of :meth:`fine_scales`; on grids, in inference mode, they are kept in the features.
+
+        Parameters
+        ----------
+        features : of B media.
+        query : where.
+
+        Returns
+        -------
+        Fields o (B, J, *shape of the query), and the factor (*shape) that vanishes on Dirichlet sides.
+        """
         grid = query if torch.is_inference_mode_enabled() and type(query) is Nodes else None
         if grid is not None and grid in features.decoded:
             return features.decoded[grid]

@@ -13,6 +13,7 @@ from .proposal import Proposal
 if TYPE_CHECKING:
     from ..bvp import BoundaryValueProblem
     from ..medium import Medium
+    from ..positions import Query
     from ..space import Space
     from ..target import FineQ1
 
@@ -34,6 +35,9 @@ class PreparedPlainQ1:
     def owner(self) -> PlainQ1:
         """The proposer that was prepared."""
         return PlainQ1()
+
+    def expect(self, *queries: Query) -> None:
+        """Do nothing: all is done for each load."""
 
     def propose(self, problem: BoundaryValueProblem) -> Proposal:
         """Propose the Q1 solution on the cells, bilinear between their corners."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from ..bvp import BoundaryValueProblem
     from ..medium import Medium
+    from ..positions import Query
     from ..space import Space
     from ..target import FineQ1
     from .effective import EffectiveProblem
@@ -43,6 +44,10 @@ class PreparedProposer(Protocol):
     @property
     def owner(self) -> Proposer:
         """The proposer that was prepared."""
+        ...
+
+    def expect(self, *queries: Query) -> None:
+        """Do the part of proposals at these queries that no load changes; only worth it for more than one load."""
         ...
 
     def propose(self, problem: BoundaryValueProblem) -> Proposal:

@@ -60,12 +60,6 @@ class Skeleton:
         return Nodes((self.r[0] * my, self.r[1] * mx))
 
     @property
-    def lines(self) -> tuple[Nodes, Nodes]:
-        """The fine nodes on level lines, (my+1) x (nx+1), and those on upright lines, (ny+1) x (mx+1), as queries."""
-        my, mx = self.medium.cells
-        return Nodes((my, self.r[1] * mx)), Nodes((self.r[0] * my, mx))
-
-    @property
     def cell(self) -> NodalCell:
         """The condensed cell with coefficient 1; lengths in units of its width."""
         aspect = self.size[0] / self.medium.cells[0] * self.medium.cells[1] / self.size[1]
@@ -218,6 +212,22 @@ class Skeleton:
         """Extend values on the skeleton into the cells: the fine field (B, K, ny+1, nx+1)."""
         A, cell = self._a, self.cell
         return v.field(_times(v.boundaries(), cell.inside) + _times(self.cell_loads, cell.load_inside) / A)
+
+
+def lines(raster: tuple[int, int], r: tuple[int, int]) -> tuple[Nodes, Nodes]:
+    """List the fine nodes on the lines of a raster.
+
+    Parameters
+    ----------
+    raster : cells (my, mx).
+    r : (ry, rx) fine cells per coefficient cell.
+
+    Returns
+    -------
+    Nodes on level lines, (my+1) x (nx+1), and on upright lines, (ny+1) x (mx+1), as queries.
+    """
+    my, mx = raster
+    return Nodes((my, r[1] * mx)), Nodes((r[0] * my, mx))
 
 
 def _squared(v: Tensor) -> Tensor:

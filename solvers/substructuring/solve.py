@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..positions import Nodes, Query
 from ..transfer import prolongate
 from .scheme import Scheme
-from .skeleton import Skeleton
+from .skeleton import Skeleton, lines
 from .values import Values
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ class PreparedSolve:
         self.refinement = target.aligned(medium, space).refinement(medium, space)
         self._proposer = proposer.prepare(medium, space, target)
 
+    def expect_many(self) -> None:
+        """Do now what the first load would do for all others; changes no result."""
+        if min(self.refinement) >= 2:
+            self._proposer.expect(*lines(self.medium.cells, self.refinement))
+
     def solve(self, problem: BoundaryValueProblem, query: Query | None = None) -> Tensor:
         """Solve for the loads and boundary data of a problem with these media and this space.
 
@@ -62,7 +67,7 @@ class PreparedSolve:
             return proposal.at(query)[0]
         load = cell_load(problem.known_load, self.medium, self.refinement)
         skeleton = Skeleton(self.medium, load, self.refinement, self.space.size, self.scheme.sweeps)
-        level, upright = proposal.at(*skeleton.lines)
+        level, upright = proposal.at(*lines(self.medium.cells, self.refinement))
         values = skeleton.relaxed(Values.of_lines(level, upright, skeleton.r))
         if proposal.effective is not None:
             values = skeleton.corrected(values, proposal.effective.correction, self.scheme)

@@ -61,8 +61,10 @@ class Network(Method):
             per=medium.per(context.coarse),
             dirichlet=True,
         )
+        solver = NetworkSolver(model.network, medium, context.space, context.scale, corrector.scheme)
+        solver.expect_many()
         return _State(
-            NetworkSolver(model.network, medium, context.space, context.scale, corrector.scheme),
+            solver,
             context.dirichlet_system(context.coarse),
             context.hierarchy() if self.steps else None,
             list(violations),
