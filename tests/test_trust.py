@@ -93,7 +93,7 @@ def spoilt(monkeypatch, case, share):
     A, u, reference = case
     corrector = Corrector()
     coarse = prolongate(corrector(u, voxel(A), 2).problem.U, (256, 256))
-    monkeypatch.setattr(Corrector, "_predict", lambda *_: coarse + share * (reference - coarse))
+    monkeypatch.setattr(Corrector, "_predict", lambda *_, **__: coarse + share * (reference - coarse))
     return corrector, (1 - share) * relative_errors(coarse, reference, A)["energy"]
 
 
