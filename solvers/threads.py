@@ -1,6 +1,6 @@
 """How many threads to use: waiting ones spin and take the cores, from BLAS, from torch and from other processes.
 
-Owns the limits on BLAS's and torch's threads (those of the compiled trace solver are in ``trace.workers``).
+Owns the limits on BLAS's and torch's threads (those of compiled kernels are in ``kernels.workers``).
 """
 
 from __future__ import annotations

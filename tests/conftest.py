@@ -10,7 +10,8 @@ os.environ.setdefault("PYVISTA_OFF_SCREEN", "true")
 hypothesis.settings.register_profile("dev", max_examples=15, derandomize=True, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=80, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
-torch.set_num_threads(int(os.environ.get("NHCSR_TEST_THREADS", "2")))
+# Tests run in one process per core, each on one thread.
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else int(os.environ.get("NHCSR_TEST_THREADS", "2")))
 
 
 def solve_on(mesh, a, f=1.0, *, order=1, bonus=0, dirichlet=".*"):

@@ -52,7 +52,7 @@ OWNERS = {
     ),
     "prolongation and restriction": (
         r"^def \w*(prolongat|restrict|interpolate_)\w*\(",
-        ("solvers.transfer", "solvers.trace.coarse_kernels", "solvers.windows"),
+        ("solvers.transfer", "solvers.kernels.blackbox", "solvers.windows"),
     ),
     "energy and L2 norms": (
         r"^def (energy_(squared|norm|product|distance)|l2_(squared|norm)|relative_errors|functional)\(",

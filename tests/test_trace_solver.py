@@ -11,15 +11,15 @@ import scipy.sparse.linalg as sla
 import torch
 
 from ngs_nhcsr.errors import InvalidProblem, NotCoercive, SolverFailure
+from ngs_nhcsr.solvers.blackbox import CoarseSolver
+from ngs_nhcsr.solvers.blackbox_twin import CoarseProblem
+from ngs_nhcsr.solvers.kernels.workers import Workers
 from ngs_nhcsr.solvers.trace.candidates import exponents_for
 from ngs_nhcsr.solvers.trace.cell import trace_cell
-from ngs_nhcsr.solvers.trace.coarse import CoarseSolver
-from ngs_nhcsr.solvers.trace.coarse_twin import CoarseProblem
 from ngs_nhcsr.solvers.trace.compiled import PerKindSolver, PerVertexSolver
 from ngs_nhcsr.solvers.trace.layout import Boundary, TraceVector, gather, scatter, sparse_matrix
 from ngs_nhcsr.solvers.trace.schwarz import TraceSolver
 from ngs_nhcsr.solvers.trace.vertices import vertex_inverses, vertex_kinds, vertex_parts
-from ngs_nhcsr.solvers.trace.workers import Workers
 
 BACKENDS = ("numba", "torch")
 SHAPES = ((1, 1), (1, 6), (5, 1), (4, 4), (5, 8), (7, 30))

@@ -15,11 +15,11 @@ from functools import partial
 
 import numpy as np
 
+from ..blackbox import CoarseSolver
+from ..kernels.workers import Workers
 from . import kernels, vertex_kernels
-from .coarse import CoarseSolver
 from .layout import Boundary, TraceVector
 from .vertices import cells_at_vertices, fixed_or_missing, vertex_inverses, vertex_kinds, vertex_parts, with_ring
-from .workers import Workers
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .coarse_kernels import OPTIONS
+from ..kernels.options import OPTIONS
 
 #: Columns of one matrix product: few enough for BLAS to stay on one thread up to 11 functions per edge.
 BLOCK = 128

@@ -23,10 +23,10 @@ import numpy as np
 import torch
 
 from ...errors import DependencyMissing, InvalidProblem, NotCoercive, SolverFailure
+from ..kernels.workers import cores
 from ..threads import suited_threads
 from .cg import Operations, iterate
 from .layout import Boundary, TraceVector
-from .workers import cores
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..blackbox_twin import CoarseProblem
 from ..linalg import apply_x, batched_vectors
-from .coarse_twin import CoarseProblem, PeriodicCoarse
 from .layout import Boundary, TraceVector, gather, scatter
+from .periodic import PeriodicCoarse
 from .vertices import cells_at_vertices, vertex_inverses, vertex_kinds, vertex_parts, with_ring
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .coarse_kernels import OPTIONS
+from ..kernels.options import OPTIONS
 
 LANES = 64
 

@@ -1,22 +1,20 @@
-"""The coarse problem of the Schwarz method in torch: the same V-cycle as ``coarse``, batched, on any device.
+"""The coarse problem of the Schwarz method in torch: the same V-cycle as ``blackbox``, batched, on any device.
 
-Owns black-box interpolation as a tensor and the coarse problem of periodic rasters. These are one ring; black-box
-coarsening is written for rasters with an edge, so there the Q1 problem is factorised as it is (scipy, on the CPU).
+Owns black-box interpolation as a tensor.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse.linalg as sla
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..blocktri import BlockTridiagonal
-from ..q1 import SYMMETRIC_PAIRS
-from ..stencil import Stencil
-from .layout import Boundary, sparse_matrix
+from .blocktri import BlockTridiagonal
+from .q1 import SYMMETRIC_PAIRS
 from .smoothing import WINDOW, smoothing_bound
+from .stencil import Stencil
+from .trace.layout import Boundary
 
 
 def _share(first: Tensor, second: Tensor) -> Tensor:
@@ -31,7 +29,7 @@ def _stencil(K: Tensor) -> Stencil:
 
 
 class Interpolation:
-    """Black-box interpolation from the nodes with even numbers (and the last); see ``coarse_kernels.weights``.
+    """Black-box interpolation from the nodes with even numbers (and the last); see ``kernels.blackbox.weights``.
 
     Parameters
     ----------
@@ -195,30 +193,3 @@ class CoarseProblem:
         x = x + self.interpolation.prolong(self.exact.solve(self.interpolation.restrict(r))) * self.free
         x = self._smooth(b, x) * self.free
         return x - x.mean((-2, -1), keepdim=True) if self.singular else x
-
-
-class PeriodicCoarse:
-    """The Q1 problem of a periodic raster, factorised as it is, one vertex held.
-
-    Parameters
-    ----------
-    a : (B, my, mx) coefficients.
-    element : (4, 4) matrix of the vertex functions of a cell with a = 1.
-    boundary : periodic.
-    """
-
-    def __init__(self, a: Tensor, element: np.ndarray, boundary: Boundary):
-        self.free = np.flatnonzero(boundary.free((a.shape[-2], a.shape[-1]), 0).corners)
-        kept = self.free[1:]
-        matrices = [sparse_matrix(v, element, 0, boundary)[kept][:, kept].tocsc() for v in a.cpu().numpy()]
-        self.factors = [sla.splu(A) if kept.size else None for A in matrices]
-
-    def solve(self, r: Tensor) -> Tensor:
-        """Return the solution (B, my+1, mx+1) with mean zero for moments r (B, my+1, mx+1) whose sum is zero."""
-        flat = r.reshape(r.shape[0], -1).cpu().numpy()
-        x = np.zeros_like(flat)
-        for k, factor in enumerate(self.factors):
-            if factor is not None:
-                x[k, self.free[1:]] = factor.solve(flat[k, self.free[1:]])
-            x[k, self.free] -= x[k, self.free].mean()
-        return torch.as_tensor(x, device=r.device).reshape(r.shape)

@@ -3,7 +3,7 @@
 Owns the compiled V-cycle: two Chebyshev steps before and after, black-box interpolation (J. Dendy, *Black box
 multigrid*, 1982) to half the grid, and there a direct solution. Contrast does its harm below half the pixel grid, where
 no smoother mends it; so nothing is approximated there. Only rasters with a short side above twice ``MAX_BLOCK`` cells
-are coarsened further: the direct solution would take longer than all else. ``coarse_twin`` does the same in torch.
+are coarsened further: the direct solution would take longer than all else. ``blackbox_twin`` does the same in torch.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from functools import partial
 
 import numpy as np
 
-from . import blocks
-from . import coarse_kernels as ck
-from .layout import Boundary
+from .kernels import blackbox as ck
+from .kernels import blocks
+from .kernels.workers import Workers
 from .smoothing import row_sum_bound, smoothing_bound
-from .workers import Workers
+from .trace.layout import Boundary
 
 #: Blocks of the exact solution have at most this many cells, and at most so many where the contrast is high.
 MAX_BLOCK, MAX_BLOCK_HIGH = 130, 300
@@ -55,7 +55,7 @@ class DirectSolver:
 
     Parameters
     ----------
-    S : (5, ny+3, nx+3) operator as in ``coarse_kernels``, fixed nodes with identity rows.
+    S : (5, ny+3, nx+3) operator as in ``kernels.blackbox``, fixed nodes with identity rows.
     """
 
     def __init__(self, S: np.ndarray):

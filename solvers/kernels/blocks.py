@@ -1,7 +1,7 @@
 """Compiled block-tridiagonal solution of nine-point operators: inverses of the Schur complements, from both ends.
 
 Owns the direct solution on the coarsest grid of the coarse problem; operators and fields with ring as in
-``coarse_kernels``. One block is one row of n nodes.
+``blackbox``. One block is one row of n nodes.
 
 The rows of nodes are eliminated from the first and from the last towards a middle row (a twisted factorisation), so the
 two halves can be set up side by side. Inverses are computed in float64 and kept in float32.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .coarse_kernels import OPTIONS
+from .options import OPTIONS
 
 
 @njit(**OPTIONS)

@@ -15,10 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .smoothing import WINDOW
-
-#: Reassociation and contraction vectorise sums; nothing assumes that numbers are finite.
-OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+from ..smoothing import WINDOW
+from .options import OPTIONS
 
 
 @njit(**OPTIONS)

@@ -1,0 +1,41 @@
+"""The coarse problem of periodic rasters.
+
+These are one ring; black-box coarsening is written for rasters with an edge, so here the Q1 problem of the vertex
+functions is factorised as it is (scipy, on the CPU).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse.linalg as sla
+import torch
+from torch import Tensor
+
+from .layout import Boundary, sparse_matrix
+
+
+class PeriodicCoarse:
+    """The Q1 problem of a periodic raster, factorised as it is, one vertex held.
+
+    Parameters
+    ----------
+    a : (B, my, mx) coefficients.
+    element : (4, 4) matrix of the vertex functions of a cell with a = 1.
+    boundary : periodic.
+    """
+
+    def __init__(self, a: Tensor, element: np.ndarray, boundary: Boundary):
+        self.free = np.flatnonzero(boundary.free((a.shape[-2], a.shape[-1]), 0).corners)
+        kept = self.free[1:]
+        matrices = [sparse_matrix(v, element, 0, boundary)[kept][:, kept].tocsc() for v in a.cpu().numpy()]
+        self.factors = [sla.splu(A) if kept.size else None for A in matrices]
+
+    def solve(self, r: Tensor) -> Tensor:
+        """Return the solution (B, my+1, mx+1) with mean zero for moments r (B, my+1, mx+1) whose sum is zero."""
+        flat = r.reshape(r.shape[0], -1).cpu().numpy()
+        x = np.zeros_like(flat)
+        for k, factor in enumerate(self.factors):
+            if factor is not None:
+                x[k, self.free[1:]] = factor.solve(flat[k, self.free[1:]])
+            x[k, self.free] -= x[k, self.free].mean()
+        return torch.as_tensor(x, device=r.device).reshape(r.shape)
