@@ -11,12 +11,11 @@ import argparse
 import time
 
 import numpy as np
-import torch
 
 from ngs_nhcsr.comparison.measure import break_even
 from ngs_nhcsr.solvers.direct import DirichletSystem
+from ngs_nhcsr.solvers.hierarchy import hierarchy
 from ngs_nhcsr.solvers.lod.lod import LOD
-from ngs_nhcsr.solvers.multigrid import Multigrid
 from ngs_nhcsr.solvers.norms import relative_errors
 from ngs_nhcsr.solvers.q1 import mass_apply, stiffness
 from ngs_nhcsr.solvers.space import Space
@@ -62,15 +61,15 @@ def solve_all(solve, loads):
 
 def by_multigrid(f):
     """Fine solution to a relative residual of 1e-8."""
-    u, _ = multigrid.solve(torch.from_numpy(mass_apply(f))[None], tolerance=1e-8)
-    return u[0].numpy()
+    u, _ = multigrid.solve(mass_apply(f), tolerance=1e-8)
+    return u
 
 
 lod, lod_offline = timed(LOD(A, N, n, layers=options.layers).assemble)
 lod_fields, lod_online = solve_all(lod.solve, loads)
 direct, direct_offline = timed(lambda: DirichletSystem(stiffness(A, (n, n)), Space((n, n)).free).factorise())
 fine_fields, direct_online = solve_all(lambda f: direct.solve(mass_apply(f)), loads)
-multigrid, mg_offline = timed(lambda: Multigrid(torch.from_numpy(A)[None], (n, n)))
+multigrid, mg_offline = timed(lambda: hierarchy(A, Space((n, n))))
 _, mg_online = solve_all(by_multigrid, loads[:10])
 
 # %% What came out.

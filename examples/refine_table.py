@@ -9,14 +9,14 @@ import argparse
 import time
 
 import numpy as np
-import torch
 
 from ngs_nhcsr import Corrector, Problem
 from ngs_nhcsr.refine import refine
 from ngs_nhcsr.solvers.fine import fine_solve
-from ngs_nhcsr.solvers.multigrid import Multigrid
+from ngs_nhcsr.solvers.hierarchy import hierarchy
 from ngs_nhcsr.solvers.norms import relative_errors
 from ngs_nhcsr.solvers.q1 import mass_apply
+from ngs_nhcsr.solvers.space import Space
 from ngs_nhcsr.solvers.transfer import prolongate
 
 STEPS = (0, 1, 2, 3)
@@ -52,10 +52,10 @@ def parts(N, n, count):
     """Median seconds of the parts of a refinement at n x n cells: set-up, one step, the estimate."""
     seconds = []
     for seed in range(FIRST_SEED, FIRST_SEED + count):
-        A = torch.from_numpy(np.where(np.random.default_rng(seed).random((4 * N, 4 * N)) < 0.5, 1.0, 10.0))[None]
-        b = torch.from_numpy(mass_apply(np.ones((n + 1, n + 1))))[None]
+        A = np.where(np.random.default_rng(seed).random((4 * N, 4 * N)) < 0.5, 1.0, 10.0)
+        b = mass_apply(np.ones((n + 1, n + 1)))
         marks = [time.perf_counter()]
-        mg = Multigrid(A, (n, n))
+        mg = hierarchy(A, Space((n, n)))
         marks.append(time.perf_counter())
         u, _ = mg.solve(b, tolerance=0.0, max_iterations=1)
         marks.append(time.perf_counter())

@@ -10,19 +10,14 @@ import numpy as np
 
 from .checks import check_refinement
 from .guard import FLAGGED_FROM, Status
+from .solvers.hierarchy import Hierarchy, hierarchy
 from .solvers.medium import Medium
 from .solvers.norms import energy_norm, energy_squared
 from .solvers.space import Space
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from .problem import Problem
-    from .solvers.multigrid import Multigrid
-    from .solvers.stencil import Stencil
 
-#: Up to this contrast the hierarchy of an estimate may be in float32, at a third of the cost; its residual never is.
-SINGLE_PRECISION_UP_TO = 1e4
 #: Estimated error of the raster from which the user is told.
 NOTED_FROM = 0.02
 #: Steps after which ``refine_to`` gives up.
@@ -80,15 +75,11 @@ def refine(
         If steps or tolerance make no sense.
     """
     check_refinement(steps, tolerance)
-    from .solvers.multigrid import Multigrid
-
-    start, load = _tensors(field, b)
-    mg = Multigrid(medium.tensors(), fine.cells, fine.size, _free(fine))
-    u, info = mg.solve(load, start, tolerance=tolerance or 0.0, max_iterations=MAX_STEPS if tolerance else steps)
-    refined = u[0].numpy()
+    mg = hierarchy(medium, fine)
+    refined, info = mg.solve(b, field, tolerance=tolerance or 0.0, max_iterations=MAX_STEPS if tolerance else steps)
     norm = energy_norm(refined, medium, fine.size)
-    before = float(info.energy_drop[0].clamp_min(0).sqrt()) / norm if norm else 0.0
-    return Refinement(refined, info.iterations, before, float(mg.relative_error(load, u)[0]), info.converged)
+    before = float(np.sqrt(max(info.energy_drop, 0.0))) / norm if norm else 0.0
+    return Refinement(refined, info.iterations, before, mg.relative_error(b, refined), info.converged)
 
 
 class ErrorEstimator:
@@ -108,24 +99,11 @@ class ErrorEstimator:
     """
 
     def __init__(self, medium: Medium, fine: Space):
-        self.fine = fine
-        self._largest = float(medium.values.max())
-        # Numbers near one, so that a hierarchy in float32 neither overflows nor loses digits.
-        self._medium = medium.scaled(1 / self._largest).tensors()
-        self._single = medium.contrast <= SINGLE_PRECISION_UP_TO
+        self.fine, self._medium = fine, medium
 
     @cached_property
-    def _hierarchy(self) -> Multigrid:
-        from .solvers.multigrid import Multigrid
-
-        medium = self._medium.map(lambda v: v.float()) if self._single else self._medium
-        return Multigrid(medium, self.fine.cells, self.fine.size, _free(self.fine), smoothing=1)
-
-    @cached_property
-    def _operator(self) -> Stencil:
-        from .solvers.stencil import fine_stencil
-
-        return fine_stencil(self._medium, self.fine.cells, self.fine.size)
+    def _hierarchy(self) -> Hierarchy:
+        return hierarchy(self._medium, self.fine)
 
     def __call__(self, field: np.ndarray, b: np.ndarray) -> float:
         """Estimate the error of a field: a lower bound up to the norm it is relative to (docs/trust.md has figures).
@@ -139,9 +117,7 @@ class ErrorEstimator:
         -------
         Relative error |||u_h − v||| / |||u_h||| of the field v.
         """
-        u = float(np.abs(field).max()) or 1.0
-        start, load = _tensors(field / u, b / (self._largest * u))
-        return float(self._hierarchy.relative_error(load, start, self._operator)[0])
+        return self._hierarchy.relative_error(b, field)
 
 
 def coefficient_error(
@@ -202,16 +178,3 @@ def judge_raster(
     if lost > FLAGGED_FROM and status in (Status.ACCEPTED, Status.OUT_OF_CONTRACT):
         status = Status.INACCURATE
     return status, notes
-
-
-def _free(fine: Space) -> Tensor:
-    import torch
-
-    return torch.from_numpy(fine.free.copy())
-
-
-def _tensors(*arrays: np.ndarray) -> tuple[Tensor, ...]:
-    """Arrays as batches of one in float64."""
-    import torch
-
-    return tuple(torch.from_numpy(np.array(v, dtype=np.float64))[None] for v in arrays)

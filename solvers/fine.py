@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import InvalidProblem, SolverFailure
 from .direct import DirichletSystem
+from .hierarchy import hierarchy
 from .load import Function, Load, boundary_values
 from .q1 import stiffness
 from .space import Cells, Space, cell_pair
@@ -65,17 +66,10 @@ def fine_solve(
 
 def _multigrid(A: np.ndarray, space: Space, b: np.ndarray, lift: np.ndarray, tolerance: float) -> np.ndarray:
     """Solve by multigrid-CG to a relative residual of ``tolerance`` for a load vector and boundary values."""
-    import torch
-
-    from .multigrid import Multigrid
-
-    if lift.any():
-        b = b - (stiffness(A, space.cells, space.size) @ lift.ravel()).reshape(b.shape)
-    mg = Multigrid(torch.from_numpy(A)[None], space.cells, space.size)
-    u, info = mg.solve(torch.from_numpy(b)[None], tolerance=tolerance, max_iterations=300)
+    u, info = hierarchy(A, space).solve(b, lift if lift.any() else None, tolerance=tolerance, max_iterations=300)
     if not info.converged:
         raise SolverFailure(
-            f"multigrid reached a relative residual of {float(info.relative_residual[0]):.1e} after {info.iterations} "
+            f"multigrid reached a relative residual of {info.relative_residual:.1e} after {info.iterations} "
             f"iterations, not {tolerance:.1e}; use method='direct' for this contrast."
         )
-    return u[0].numpy() + lift
+    return u

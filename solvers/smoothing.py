@@ -59,3 +59,22 @@ def row_sum_bound(S: np.ndarray) -> float:
     off[1:] += abs(S[4][:-1])
     inner = (slice(1, -1), slice(1, -1))
     return float(min(2.5, 1 + (off[inner] / S[0][inner]).max()))
+
+
+def chebyshev_factors(bound: float) -> tuple[float, float, float]:
+    """Compute the factors of two Chebyshev steps for the residual equation A x = r with diagonal D.
+
+    The steps are d = first D⁻¹ r, then x = d + again d + second D⁻¹ (r − A d).
+
+    Parameters
+    ----------
+    bound : upper bound of the spectrum of D⁻¹A; the steps damp [bound / WINDOW, bound].
+
+    Returns
+    -------
+    first, again, second.
+    """
+    theta, delta = 0.5 * (bound + bound / WINDOW), 0.5 * (bound - bound / WINDOW)
+    ratio = delta / theta
+    rho = 1 / (2 / ratio - ratio)
+    return 1 / theta, rho * ratio, 2 * rho / delta

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import SolverFailure
+from .hierarchy import hierarchy
 from .transfer import prolongate
 
 if TYPE_CHECKING:
@@ -124,23 +125,16 @@ class FineQ1(Target):
         SolverFailure
             If multigrid does not converge.
         """
-        import torch
-
-        from .multigrid import Multigrid
-
-        b, start = (
-            torch.from_numpy(np.array(v, dtype=np.float64))[None]
-            for v in (problem.known_load.vector(fine.cells), prolongate(problem.U, fine.cells))
-        )
-        mg = Multigrid(problem.medium.tensors(), fine.cells, fine.size, torch.from_numpy(fine.free.copy()))
-        u, info = mg.solve(b, start, tolerance=MULTIGRID_TOLERANCE, max_iterations=300)
+        solver = hierarchy(problem.medium, fine)
+        b, start = problem.known_load.vector(fine.cells), prolongate(problem.U, fine.cells)
+        u, info = solver.solve(b, start, tolerance=MULTIGRID_TOLERANCE, max_iterations=300)
         if not info.converged:
             raise SolverFailure(
                 f"multigrid on {fine.cells[1]} x {fine.cells[0]} fine cells reached a relative residual of "
-                f"{float(info.relative_residual[0]):.1e} after {info.iterations} steps, not {MULTIGRID_TOLERANCE:.0e}; "
+                f"{info.relative_residual:.1e} after {info.iterations} steps, not {MULTIGRID_TOLERANCE:.0e}; "
                 "the contrast is too large for it."
             )
-        return u[0].numpy()
+        return u
 
     def ratio(self, medium: Medium, space: Space) -> float:
         """Compute ε/h: fine cells per coefficient cell, along y."""

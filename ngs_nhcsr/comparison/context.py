@@ -15,8 +15,8 @@ from ..checks import check_memory
 from ..errors import InvalidProblem
 from ..problem import Problem
 from ..solvers.direct import DirichletSystem
+from ..solvers.hierarchy import Hierarchy, hierarchy
 from ..solvers.medium import Medium
-from ..solvers.multigrid import Multigrid, SolveInfo
 from ..solvers.q1 import stiffness
 from ..solvers.space import SIDES, Space
 
@@ -187,36 +187,9 @@ class Context:
         K = stiffness(self.A if A is None else A, cells, self.size)
         return DirichletSystem(K, Space(cells, size=self.size).free).factorise()
 
-    def hierarchy(self) -> Multigrid:
+    def hierarchy(self) -> Hierarchy:
         """Set up the multigrid hierarchy of the fine mesh on the device."""
-        A = torch.from_numpy(np.array(self.A, dtype=float))[None].to(self.device)
-        return Multigrid(A, self.cells, self.size)
-
-    def multigrid_cg(
-        self, mg: Multigrid, start: np.ndarray | None = None, *, tolerance: float = 0.0, steps: int = 300
-    ) -> tuple[np.ndarray, SolveInfo]:
-        """Solve on the fine mesh by multigrid-CG for the context's load.
-
-        Parameters
-        ----------
-        mg : from :meth:`hierarchy`.
-        start : (ny+1, nx+1) first iterate, zero on the boundary; default: zero.
-        tolerance : relative residual, in the preconditioner's norm, at which the iteration ends.
-        steps : at most so many conjugate gradient steps, of one V-cycle each.
-
-        Returns
-        -------
-        field : (ny+1, nx+1) nodal values.
-        info : what the solve did, among it whether it converged.
-        """
-
-        def tensor(v: np.ndarray) -> torch.Tensor:
-            return torch.from_numpy(np.ascontiguousarray(v))[None].to(self.device)
-
-        u, info = mg.solve(
-            tensor(self.b), None if start is None else tensor(start), tolerance=tolerance, max_iterations=steps
-        )
-        return u[0].cpu().numpy(), info
+        return hierarchy(self.medium, self.fine, self.device)
 
 
 def _load_on(fine: Space, problem: Problem) -> tuple[np.ndarray, np.ndarray]:

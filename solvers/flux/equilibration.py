@@ -23,10 +23,10 @@ import logging
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 from scipy.sparse.linalg import splu
 
-from ..multigrid import Multigrid
+from ..hierarchy import hierarchy
+from ..space import SIDES, Space
 
 log = logging.getLogger(__name__)
 
@@ -266,27 +266,12 @@ def add_rotation(
     >>> bool(abs(Q[0]).max() < 1e-6)
     True
     """
-    free = torch.ones(a.shape[0] + 1, a.shape[1] + 1, dtype=torch.bool)
-    mg = Multigrid(torch.from_numpy(1 / a)[None], a.shape, size, free)
-    K = mg.levels[0].stencil
-    r = torch.from_numpy(-_curl_load(Q, a, shift, size))[None]
-    psi, p, rz = torch.zeros_like(r), torch.zeros_like(r), 1.0
-    for step in range(cycles):
-        scale = float(r.abs().max())
-        if scale == 0.0:
-            break
-        z = mg.cycle((r / scale).to(mg.cycle_dtype)).to(r.dtype) * scale
-        rz, previous = float((r * z).sum()), rz
-        p = z + (rz / previous) * p
-        Kp = K.apply(p)
-        curvature = float((p * Kp).sum())
-        if not (rz > 0 and curvature > 0):  # at rounding level
-            break
-        alpha = float((r * p).sum()) / curvature
-        psi += alpha * p
-        r -= alpha * Kp
-        log.debug("stream function: step %d lowers the squared norm by %.3e", step, alpha**2 * curvature)
-    Rx, Ry = rotation(psi[0].numpy())
+    if cycles == 0:
+        return Q
+    space = Space.with_sides(a.shape, size, natural=SIDES)
+    psi, info = hierarchy(1 / a, space).solve(-_curl_load(Q, a, shift, size), tolerance=0.0, max_iterations=cycles)
+    log.debug("stream function: %d steps lower the squared norm by %.3e", info.iterations, info.energy_drop)
+    Rx, Ry = rotation(psi)
     return Q[0] + Rx, Q[1] + Ry
 
 

@@ -33,6 +33,20 @@ def pixel_elements(a, element):
 
 
 @njit(**OPTIONS)
+def full_elements(elements, entries):
+    """Return element matrices (ny, nx, 4, 4) from their distinct entries (10, ny, nx), numbered by entries (4, 4)."""
+    ny, nx = elements.shape[1:]
+    K = np.empty((ny, nx, 4, 4))
+    for r in range(4):
+        for c in range(4):
+            q = entries[r, c]
+            for j in range(ny):
+                for i in range(nx):
+                    K[j, i, r, c] = elements[q, j, i]
+    return K
+
+
+@njit(**OPTIONS)
 def stencil(K):
     """Assemble element matrices (ny, nx, 4, 4) to a nine-point operator with ring (5, ny+3, nx+3)."""
     ny, nx = K.shape[:2]
@@ -179,6 +193,21 @@ def fix(S, j0, j1, i0, i1):
     for j in range(ny + 1):
         for i in range(nx + 1):
             if j0 <= j < j1 and i0 <= i < i1:
+                continue
+            y, x = j + 1, i + 1
+            S[0, y, x] = 1
+            S[1, y, x] = S[1, y, x - 1] = 0
+            S[2, y, x] = S[2, y - 1, x] = 0
+            S[3, y, x] = S[3, y - 1, x - 1] = 0
+            S[4, y, x - 1] = S[4, y - 1, x] = 0
+
+
+@njit(**OPTIONS)
+def fix_mask(S, free):
+    """Give the nodes that are not ``free`` (ny+1, nx+1) an identity row in S (5, ny+3, nx+3), in place."""
+    for j in range(free.shape[0]):
+        for i in range(free.shape[1]):
+            if free[j, i]:
                 continue
             y, x = j + 1, i + 1
             S[0, y, x] = 1

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..blocktri import BlockTridiagonal
+from ..hierarchy import compiled
 from ..multigrid import Multigrid
 from ..q1 import SYMMETRIC_PAIRS
 from ..stencil import Stencil
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Cells a side up to which the problem is solved directly.
-DIRECT = 96
+#: Cells a side up to which the problem is solved directly, and where multigrid is compiled.
+DIRECT, DIRECT_COMPILED = 96, 24
 #: Where multigrid stops (about the relative energy error), for the solution and for corrections of it.
 TOLERANCE, ROUGH_TOLERANCE = 1e-10, 1e-5
 #: With the first, multigrid has failed if its relative residual is larger than this.
@@ -43,7 +45,7 @@ class EffectiveProblem:
         self.elements, self.cells = elements, space.cells
         self.free = torch.from_numpy(space.free.copy()).to(elements.device)
         self._stencil = Stencil.from_elements(elements).for_several()
-        self._invert = _solver(elements.detach(), self.free)
+        self._invert = _solver(elements.detach(), space, self.free)
 
     def solve(self, load: Load[Tensor], U: Tensor) -> Tensor:
         """Solve for loads and boundary data.
@@ -111,22 +113,22 @@ class _Solve(torch.autograd.Function):
         return torch.stack(grad, 2).sum(1), adjoint, None
 
 
-def _solver(elements: Tensor, free: Tensor) -> Callable[..., Tensor]:
+def _solver(elements: Tensor, space: Space, free: Tensor) -> Callable[..., Tensor]:
     """Solver for load vectors b (B, K, …), and a tolerance, of the operator with these elements on the free nodes.
 
     Direct on small grids; on others multigrid, which costs N² instead of N⁴, and directly where that fails (κ may be
     anything, for coefficients that the network has not seen).
     """
     stencil = Stencil.from_elements(elements)
-    if max(elements.shape[-2:]) <= DIRECT:
+    if max(elements.shape[-2:]) <= (DIRECT_COMPILED if _compiled(elements) else DIRECT):
         factor = BlockTridiagonal(stencil, free)
         return lambda b, tolerance=TOLERANCE: factor.solve(b)
     several = stencil.for_several()
-    mg = Multigrid.of_elements(elements, free)
+    solve = _compiled_solver(elements, space) if _compiled(elements) else _torch_solver(elements, free)
 
     def iterate(b: Tensor, tolerance: float = TOLERANCE) -> Tensor:
         b = b * free
-        W = torch.stack([mg.solve(v, tolerance=tolerance)[0] for v in b.unbind(1)], 1)
+        W = solve(b, tolerance)
         left = (b - several.apply(W)) * free
         if float(left.norm()) <= SAFE * max(1.0, tolerance / TOLERANCE) * float(b.norm()):
             return W
@@ -134,3 +136,27 @@ def _solver(elements: Tensor, free: Tensor) -> Callable[..., Tensor]:
         return BlockTridiagonal(stencil, free).solve(b)
 
     return iterate
+
+
+def _compiled(elements: Tensor) -> bool:
+    return elements.device.type == "cpu" and compiled()
+
+
+def _compiled_solver(elements: Tensor, space: Space) -> Callable[[Tensor, float], Tensor]:
+    """Multigrid in compiled kernels, medium by medium and load by load."""
+    from ..compiled_multigrid import CompiledMultigrid
+
+    solvers = [CompiledMultigrid.of_elements(K, space) for K in elements.double().numpy()]
+
+    def solve(b: Tensor, tolerance: float) -> Tensor:
+        loads = b.detach().double().numpy()
+        fields = [[mg.solve(v, tolerance=tolerance)[0] for v in of] for mg, of in zip(solvers, loads, strict=True)]
+        return torch.from_numpy(np.array(fields)).to(b)
+
+    return solve
+
+
+def _torch_solver(elements: Tensor, free: Tensor) -> Callable[[Tensor, float], Tensor]:
+    """Multigrid in torch, all media of the batch at once."""
+    mg = Multigrid.of_elements(elements, free)
+    return lambda b, tolerance: torch.stack([mg.solve(v, tolerance=tolerance)[0] for v in b.unbind(1)], 1)

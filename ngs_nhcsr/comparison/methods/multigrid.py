@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...solvers.direct import DirichletSystem
-from ...solvers.multigrid import Multigrid
+from ...solvers.hierarchy import Hierarchy
 from ...solvers.transfer import prolongate
 from ..context import Context
 from ..method import Method, methods
@@ -44,15 +44,15 @@ class CoarseThenCycles(Method):
         self.steps = steps
         self.name, self.label = f"coarse+{steps}", f"coarse solution + {cycles(steps)}"
 
-    def offline(self, context: Context) -> tuple[DirichletSystem, Multigrid]:
+    def offline(self, context: Context) -> tuple[DirichletSystem, Hierarchy]:
         """Factorise the coarse system and set up the hierarchy."""
         return context.dirichlet_system(context.coarse), context.hierarchy()
 
-    def online(self, context: Context, state: tuple[DirichletSystem, Multigrid]) -> np.ndarray:
+    def online(self, context: Context, state: tuple[DirichletSystem, Hierarchy]) -> np.ndarray:
         """Solve the coarse system, prolong and iterate: (ny+1, nx+1)."""
         system, mg = state
         start = prolongate(system.solve(context.F), context.cells)
-        return context.multigrid_cg(mg, start, steps=self.steps)[0]
+        return mg.solve(context.b, start, tolerance=0.0, max_iterations=self.steps)[0]
 
 
 class CyclesFromZero(Method):
@@ -67,13 +67,13 @@ class CyclesFromZero(Method):
         self.steps = steps
         self.name, self.label = f"zero+{steps}", f"zero + {cycles(steps)}"
 
-    def offline(self, context: Context) -> Multigrid:
+    def offline(self, context: Context) -> Hierarchy:
         """Set up the hierarchy."""
         return context.hierarchy()
 
-    def online(self, context: Context, state: Multigrid) -> np.ndarray:
+    def online(self, context: Context, state: Hierarchy) -> np.ndarray:
         """Iterate: (ny+1, nx+1)."""
-        return context.multigrid_cg(state, steps=self.steps)[0]
+        return state.solve(context.b, tolerance=0.0, max_iterations=self.steps)[0]
 
 
 for _family in (CoarseThenCycles, CyclesFromZero):

@@ -14,7 +14,7 @@ from ...corrector import Corrector
 from ...guard import Status, guard
 from ...proposer import NetworkSolver
 from ...solvers.direct import DirichletSystem
-from ...solvers.multigrid import Multigrid
+from ...solvers.hierarchy import Hierarchy
 from ..context import Context
 from ..method import Method, methods
 from .multigrid import cycles
@@ -28,7 +28,7 @@ class _State:
 
     solver: NetworkSolver
     system: DirichletSystem
-    multigrid: Multigrid | None
+    multigrid: Hierarchy | None
     violations: list[str]
     status: Status = Status.ACCEPTED
 
@@ -77,7 +77,7 @@ class Network(Method):
         state.status = verdict.status
         if state.multigrid is None:
             return verdict.field
-        return context.multigrid_cg(state.multigrid, verdict.field, steps=self.steps)[0]
+        return state.multigrid.solve(context.b, verdict.field, tolerance=0.0, max_iterations=self.steps)[0]
 
     def remark(self, state: _State) -> str:
         """Say what the guard and the model's contract say; empty if nothing."""

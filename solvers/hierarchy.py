@@ -1,0 +1,163 @@
+"""The fine solver for one medium in numpy: compiled where numba is installed, else torch.
+
+Owns the choice between the two; both give the same solutions, to their tolerance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from .medium import Medium, as_medium
+from .space import Space
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What a solve did.
+
+    Attributes
+    ----------
+    iterations : conjugate gradient steps.
+    relative_residual : root of r·Br, B the V-cycle, relative to the load's.
+    energy_drop : Hestenes-Stiefel sum: a lower bound of the squared energy error of the start.
+    converged : whether the residual is at most the tolerance.
+    """
+
+    iterations: int
+    relative_residual: float
+    energy_drop: float
+    converged: bool
+
+
+class Hierarchy(Protocol):
+    """Multigrid for one medium on one mesh, for any number of loads."""
+
+    def solve(
+        self, b: np.ndarray, x: np.ndarray | None = None, *, tolerance: float = 1e-8, max_iterations: int = 100
+    ) -> tuple[np.ndarray, Solved]:
+        """Solve by conjugate gradients, preconditioned by one V-cycle.
+
+        Parameters
+        ----------
+        b : (ny+1, nx+1) load vector; entries of Dirichlet nodes are ignored.
+        x : (ny+1, nx+1) start; its entries at Dirichlet nodes are the boundary values. Default zero.
+        tolerance : stop when ``sqrt(r·Br)`` (about the energy error) fell by this factor, relative to the load.
+            With 0 just ``max_iterations`` steps are taken, and the residual before the last one is reported, relative
+            to the start's.
+        max_iterations : give up after so many steps; ``converged`` then says so.
+
+        Returns
+        -------
+        (ny+1, nx+1) solution, and what was done.
+        """
+        ...
+
+    def relative_error(self, b: np.ndarray, x: np.ndarray) -> float:
+        """Estimate the relative energy error of a field against the solution, by what one step would take off it.
+
+        The step is a V-cycle with an exact line search: what it takes off is a lower bound of the error. It is taken
+        relative to the improved field. In nine of ten cases the estimate is 0.97 to 1.01 of the error.
+
+        Parameters
+        ----------
+        b : (ny+1, nx+1) load vector.
+        x : (ny+1, nx+1) field, with the boundary values at Dirichlet nodes.
+
+        Returns
+        -------
+        Estimate of the energy norm of A⁻¹b − x over that of A⁻¹b.
+        """
+        ...
+
+
+def compiled() -> bool:
+    """Tell whether compiled kernels can be used here: numba is installed."""
+    return find_spec("numba") is not None
+
+
+def hierarchy(medium: Medium | np.ndarray, space: Space, device: Any = "cpu") -> Hierarchy:
+    """Set multigrid up for a medium.
+
+    Parameters
+    ----------
+    medium : the coefficient, numpy: a medium or cell values (my, mx).
+    space : the mesh with its boundary conditions. If all nodes are free (the Neumann problem), loads must sum to zero;
+        solutions are determined up to a constant.
+    device : where it works; kernels are for CPUs.
+
+    Returns
+    -------
+    Hierarchy
+
+    Examples
+    --------
+    >>> u, info = hierarchy(np.ones((4, 4)), Space((16, 16))).solve(np.full((17, 17), 1 / 256))
+    >>> info.converged, round(float(u.max()), 4)
+    (True, 0.0739)
+    """
+    medium = as_medium(medium)
+    if not compiled() or str(device).split(":")[0] != "cpu":
+        return TorchHierarchy(medium, space, device)
+    from .compiled_multigrid import CompiledMultigrid
+
+    return CompiledMultigrid.of_medium(medium, space)
+
+
+class TorchHierarchy:
+    """``multigrid.Multigrid`` for one medium in numpy; see :class:`Hierarchy`.
+
+    Parameters
+    ----------
+    medium : the coefficient, numpy.
+    space : the mesh.
+    device : where it works.
+    """
+
+    def __init__(self, medium: Medium, space: Space, device: Any = "cpu"):
+        import torch
+
+        from .multigrid import Multigrid
+
+        # Numbers near one, so that the cycle in float32 neither overflows nor loses digits.
+        self._unit = float(np.sqrt(medium.values.min()) * np.sqrt(medium.values.max()))
+        self._device = device
+        free = torch.from_numpy(space.free.copy()).to(device)
+        self._mg = Multigrid(medium.scaled(1 / self._unit).tensors(device), space.cells, space.size, free)
+
+    def solve(
+        self, b: np.ndarray, x: np.ndarray | None = None, *, tolerance: float = 1e-8, max_iterations: int = 100
+    ) -> tuple[np.ndarray, Solved]:
+        """Solve by conjugate gradients; parameters as for :meth:`Hierarchy.solve`.
+
+        Parameters
+        ----------
+        b : (ny+1, nx+1) load vector.
+        x : (ny+1, nx+1) start, or ``None``.
+        tolerance : when to stop.
+        max_iterations : when to give up.
+
+        Returns
+        -------
+        (ny+1, nx+1) solution, and what was done.
+        """
+        load = self._tensor(b / self._unit)
+        start = None if x is None else self._tensor(x)
+        u, info = self._mg.solve(load, start, tolerance=tolerance, max_iterations=max_iterations)
+        drop = float(info.energy_drop[0].clamp_min(0)) * self._unit
+        return u[0].cpu().numpy(), Solved(info.iterations, float(info.relative_residual[0]), drop, info.converged)
+
+    def relative_error(self, b: np.ndarray, x: np.ndarray) -> float:
+        """Estimate the error of a field ``x`` (ny+1, nx+1) for a load vector ``b``; see :class:`Hierarchy`."""
+        return float(self._mg.relative_error(self._tensor(b / self._unit), self._tensor(x))[0])
+
+    def _tensor(self, v: np.ndarray) -> Tensor:
+        import torch
+
+        return torch.from_numpy(np.array(v, dtype=float))[None].to(self._device)

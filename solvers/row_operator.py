@@ -1,0 +1,116 @@
+"""Nine-point operators of Q1 meshes, stored by kinds of rows: what the compiled multigrid works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .kernels import blackbox, rows
+from .q1 import SYMMETRIC_PAIRS, element_matrices, reference_matrices
+
+#: Where the entries of a 4 x 4 element matrix are among the ten that are stored.
+ENTRIES = np.array(
+    [[next(k for k, p in enumerate(SYMMETRIC_PAIRS) if set(p) == {i, j}) for j in range(4)] for i in range(4)]
+)
+
+
+@dataclass(frozen=True)
+class RowOperator:
+    """An operator on (ny+1, nx+1) nodes; the order of its arrays is that of ``kernels.rows``.
+
+    Attributes
+    ----------
+    S : (5, kinds, nx+3) couplings.
+    F : (kinds, nx+3) float32, 1 at free and 0 at fixed nodes.
+    kind : (ny+3,) kind of every row of a field with ring.
+    """
+
+    S: np.ndarray
+    F: np.ndarray
+    kind: np.ndarray
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Cells (ny, nx) of the mesh."""
+        return len(self.kind) - 3, self.S.shape[2] - 3
+
+    @property
+    def inverse_diagonal(self) -> np.ndarray:
+        """Reciprocals of the diagonal by kinds of rows, zero at fixed nodes, float32."""
+        return np.divide(self.F, self.S[0], out=np.zeros_like(self.F), where=self.F > 0, casting="same_kind")
+
+    @classmethod
+    def of_raster(
+        cls, elements: np.ndarray, refinement: tuple[int, int], free: np.ndarray, dtype: type = np.float64
+    ) -> RowOperator:
+        """Assemble the operator of a mesh whose cells divide those of a raster.
+
+        Parameters
+        ----------
+        elements : (10, my, mx) matrices of a mesh cell inside each raster cell, in the order ``q1.SYMMETRIC_PAIRS``.
+        refinement : (ky, kx) mesh cells per raster cell.
+        free : (ny+1, nx+1) boolean mask of the free nodes.
+        dtype : of the couplings.
+
+        Returns
+        -------
+        RowOperator
+        """
+        my, mx = elements.shape[1:]
+        ny, nx = my * refinement[0], mx * refinement[1]
+        row = np.arange(ny + 1)
+        below, above = (row - 1) // refinement[0], row // refinement[0]
+        above[-1] = -1
+        new = np.ones(ny + 1, bool)
+        new[1:] = (below[1:] != below[:-1]) | (above[1:] != above[:-1]) | (free[1:] != free[:-1]).any(1)
+        first = np.flatnonzero(new)
+        kind = np.zeros(ny + 3, np.int64)
+        kind[1:-1] = np.cumsum(new)
+        S = np.zeros((5, len(first) + 1, nx + 3), dtype)
+        F = np.zeros((len(first) + 1, nx + 3), np.float32)
+        rows.fill_kinds(elements, np.append(-1, below[first]), np.append(-1, above[first]), refinement[1], S)
+        F[1:, 1:-1] = free[first]
+        return cls(S, F, kind)
+
+    @classmethod
+    def of_elements(cls, K: np.ndarray, free: np.ndarray) -> RowOperator:
+        """Assemble element matrices (ny, nx, 4, 4), every row a kind of its own, with ``free`` (ny+1, nx+1)."""
+        F = np.zeros((free.shape[0] + 2, free.shape[1] + 2), np.float32)
+        F[1:-1, 1:-1] = free
+        return cls(blackbox.stencil(K), F, np.arange(len(F)))
+
+
+def raster_elements(
+    a: np.ndarray, cells: tuple[int, int], size: tuple[float, float]
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return element matrices of a mesh, as few as there are.
+
+    Parameters
+    ----------
+    a : (my, mx) cell values of the coefficient.
+    cells : (ny, nx) cells of the mesh.
+    size : (Ly, Lx) of the rectangle.
+
+    Returns
+    -------
+    elements : (10, my, mx) those of a mesh cell in each raster cell if the mesh divides the raster; else (10, ny, nx).
+    refinement : mesh cells per cell of ``elements``.
+
+    Examples
+    --------
+    >>> elements, refinement = raster_elements(np.ones((2, 3)), (4, 9), (1.0, 1.0))
+    >>> elements.shape, refinement
+    ((10, 2, 3), (2, 3))
+    """
+    (my, mx), (ny, nx) = a.shape, cells
+    if ny % my or nx % mx:
+        return element_matrices(a, cells, size), (1, 1)
+    Kxx, Kyy, _ = reference_matrices(size[0] / ny, size[1] / nx)
+    entries = np.array([(Kxx + Kyy)[i, j] for i, j in SYMMETRIC_PAIRS])
+    return entries[:, None, None] * a, (ny // my, nx // mx)
+
+
+def full_elements(elements: np.ndarray) -> np.ndarray:
+    """Write element matrices (10, ny, nx) out as (ny, nx, 4, 4)."""
+    return blackbox.full_elements(elements, ENTRIES)
