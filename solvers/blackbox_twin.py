@@ -102,6 +102,12 @@ class Interpolation:
         ]
         return torch.stack([torch.stack(w, -1) if w else middle for w in nodes], -2)
 
+    def to(self, dtype: torch.dtype) -> Interpolation:
+        """Copy with weights in another floating-point type ``dtype``."""
+        other = Interpolation.__new__(Interpolation)
+        other.fine, other.P = self.fine, self.P.to(dtype)
+        return other
+
     def coarsen(self, K: Tensor) -> Tensor:
         """Return the Galerkin element matrices (B, Ny, Nx, 4, 4) of the patches from the cells' (B, ny, nx, 4, 4)."""
         ny, nx = self.fine

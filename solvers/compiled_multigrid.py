@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 #: Meshes with fewer cells are solved on one thread.
 SMALL = 300 * 300
 MAX_THREADS = 4
+#: Residuals below this, in the coefficient's unit, are zero to the cycle: squares of their reciprocals overflow.
+TINY = 1e-150
 
 
 class CompiledMultigrid:
@@ -56,6 +58,7 @@ class CompiledMultigrid:
         shape = (space.cells[0] + 3, space.cells[1] + 3)
         self._b, self._x, self._r = (np.zeros(shape) for _ in range(3))
         self._p, self._q = (np.zeros(shape, np.float32) for _ in range(2))
+        self._fixed = np.nonzero(~space.free)
         rows = space.cells[0] + 1
         self._rows = [(0, rows)] if space.cells[0] * space.cells[1] < SMALL else self._workers.ranges(rows)
 
@@ -119,17 +122,24 @@ class CompiledMultigrid:
             self._x[1:-1, 1:-1] = x
         op = self._operator
         parts = self._workers.map(rows.residual, self._rows, op.S, op.F, op.kind, self._b, self._x, self._r)
-        largest = max(float(self._r.max()), -float(self._r.min()))
-        self._scale = 1 / largest if 0 < largest < np.inf else 1.0
+        self._set_scale()
         return sum(p[0] for p in parts), sum(p[1] for p in parts)
+
+    def _set_scale(self) -> None:
+        """Set the factor that takes the residual to numbers near one, for the cycle in float32."""
+        largest = max(float(self._r.max()), -float(self._r.min()))
+        self._scale = 1 / largest if TINY < largest < np.inf else 1.0
 
     def _precondition(self, field: np.ndarray | None = None) -> float:
         """Run a cycle for the residual (default) or another float64 field with ring; return r·z in the unit."""
+        return self._run(self._r if field is None else field) / self._scale**2
+
+    def _run(self, field: np.ndarray) -> float:
+        """Run a cycle for a float64 field with ring times the scale; return right-hand side times result."""
         from .kernels import rows
 
-        source = self._r if field is None else field
-        self._workers.map(rows.single, self._rows, source, self._scale, self._vcycle.right_side)
-        return self._vcycle.cycle() / self._scale**2
+        self._workers.map(rows.single, self._rows, field, self._scale, self._vcycle.right_side)
+        return self._vcycle.cycle()
 
     def _direction(self, beta: float) -> float:
         """Set p = z + beta p; return p·Ap in the unit."""
@@ -141,6 +151,29 @@ class CompiledMultigrid:
         )
         self._p, self._q = self._q, self._p
         return float(sum(parts)) / self._scale**2
+
+    def precondition(self, r: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Apply one V-cycle, a symmetric positive definite approximation of A⁻¹, to a residual.
+
+        Parameters
+        ----------
+        r : (ny+1, nx+1) float64, of any magnitude; entries of Dirichlet nodes are ignored. If all nodes are free, its
+            mean is taken off.
+        out : (ny+1, nx+1) float64 that the result is written to; may be ``r``.
+
+        Returns
+        -------
+        (ny+1, nx+1) float64 with some seven digits, zero at Dirichlet nodes; of mean zero if all nodes are free.
+        """
+        inner = self._r[1:-1, 1:-1]
+        inner[:] = r
+        inner[self._fixed] = 0
+        if self._vcycle.singular:
+            inner -= inner.mean()
+        self._set_scale()
+        self._run(self._r)
+        z = self._vcycle.result[1:-1, 1:-1]
+        return np.multiply(z, 1 / (self._scale * self._unit), out=out, dtype=float)
 
     def relative_error(self, b: np.ndarray, x: np.ndarray) -> float:
         """Estimate the relative energy error of a field against the solution, by what one step would take off it.

@@ -22,7 +22,7 @@ from .blackbox import DirectSolver
 from .kernels import blackbox, rows
 from .kernels.workers import Workers
 from .row_operator import RowOperator, full_elements
-from .smoothing import chebyshev_factors
+from .smoothing import chebyshev_factors, kept_nodes
 
 #: The exact solution is on a grid of at most so many cells along its short side, and at high contrast.
 MAX_BLOCK, MAX_BLOCK_HIGH = 130, 300
@@ -131,7 +131,7 @@ class VCycle:
             weights = blackbox.weights(whole)
             self.levels.append(Level.of(operator, bound, weights))
             bound = None
-            K, free = blackbox.galerkin(K, *weights), free[_kept(free.shape[0])][:, _kept(free.shape[1])]
+            K, free = blackbox.galerkin(K, *weights), free[kept_nodes(free.shape[0])][:, kept_nodes(free.shape[1])]
             operator = RowOperator.of_elements(K, free)
             whole = operator.S
             self.masks.append(free.astype(np.float32))
@@ -198,9 +198,3 @@ class VCycle:
         if self.singular and depth == 0:
             level.z[1:-1, 1:-1] -= level.z[1:-1, 1:-1].mean()
         return float(sum(parts))
-
-
-def _kept(nodes: int) -> np.ndarray:
-    """Numbers of the nodes of a line that black-box coarsening keeps: the even ones and the last."""
-    kept = np.arange(0, nodes, 2)
-    return kept if kept[-1] == nodes - 1 else np.append(kept, nodes - 1)

@@ -1,9 +1,11 @@
 """Batched matrix-free geometric multigrid-CG for Q1 elements in torch (CPU and CUDA).
 
-Owns the fine solver of the project, and with it the estimate of how far a field is from the solution.
+Owns the fine solver for batches and for GPUs; on CPUs one medium is solved by its compiled twin, ``cycle`` with
+``compiled_multigrid``.
 
-Galerkin element matrices on every level, Chebyshev-Jacobi smoothing, a direct solve on the coarsest level, and
-conjugate gradients outside. The V-cycle runs in float32 by default and the CG iteration around it in float64:
+Bilinear interpolation on the grids that divide the raster, black-box interpolation below it, Galerkin element matrices,
+Chebyshev-Jacobi smoothing, a direct solve on the first grid below the raster that it affords, and conjugate gradients
+outside. The V-cycle runs in float32 by default and the CG iteration around it in float64:
 float32 alone stagnates at a relative residual of about 1e-6 on 512² and fails from 2048² on.
 
 References: W. Hackbusch, *Multi-Grid Methods and Applications*, 1985; Y. Notay, *Flexible conjugate gradients*,
@@ -19,16 +21,19 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from .blackbox_twin import Interpolation
 from .blocktri import BlockTridiagonal
 from .linalg import quiet_blas
 from .medium import Medium, as_medium
-from .stencil import Stencil, aligned_stencil, coarsen_elements, galerkin_elements
+from .q1 import ENTRIES, SYMMETRIC_PAIRS
+from .smoothing import kept_nodes
+from .stencil import Stencil, aligned_stencil, galerkin_elements
 from .transfer import prolongate_by_two, restrict_by_two
 
 log = logging.getLogger(__name__)
 
-#: A grid is not coarsened below this many cells in a direction.
-COARSEST = 4
+#: The direct solve is on a grid of at most this many cells along its short side.
+COARSEST = 64
 
 
 def dot(p: Tensor, q: Tensor) -> Tensor:
@@ -48,10 +53,12 @@ class Level:
     mask : (ny+1, nx+1) ``free`` in that precision.
     inverse_diagonal : (B, ny+1, nx+1) reciprocals of the diagonal, zero at fixed nodes.
     eigenvalue_bound : upper bound of the eigenvalues of D^-1 A, for the Chebyshev smoother.
+    interpolation : black-box interpolation from the next coarser grid; ``None``: bilinear.
     """
 
     stencil: Stencil
     free: Tensor
+    interpolation: Interpolation | None = None
     smoother: Stencil = field(init=False)
     mask: Tensor = field(init=False)
     inverse_diagonal: Tensor = field(init=False)
@@ -96,7 +103,7 @@ class Multigrid:
     Parameters
     ----------
     A : (B, my, mx) coefficient cell values, positive, or the media; float64 recommended.
-    cells : (ny, nx) cells of the finest mesh. Coarsened while both numbers are even.
+    cells : (ny, nx) cells of the finest mesh.
     size : (Ly, Lx) side lengths.
     free : (ny+1, nx+1) boolean mask of the free nodes; default: all but the boundary. If all are free (the
         Neumann problem), loads must sum to zero; solutions are determined up to a constant.
@@ -131,7 +138,7 @@ class Multigrid:
         self.levels: list[Level] = []
         ny, nx = cells
         # Levels finer than the raster need no element matrices: their stencils are sums of neighbouring cells.
-        while all(n % (2 * m) == 0 and n // 2 >= COARSEST for n, m in zip((ny, nx), medium.cells, strict=True)):
+        while all(n % (2 * m) == 0 for n, m in zip((ny, nx), medium.cells, strict=True)):
             stencil, monotone = aligned_stencil(medium, (ny, nx), size)
             level = Level(stencil, free)
             level.prepare(cycle_dtype, monotone=monotone)
@@ -162,16 +169,20 @@ class Multigrid:
         return mg
 
     def _coarsen(self, K: Tensor, free: Tensor) -> None:
-        """Add the level of these element matrices and all coarser ones."""
-        while True:
-            level = Level(Stencil.from_elements(K), free)
+        """Add the level of these element matrices and all coarser ones, by black-box interpolation."""
+        coarsened = False
+        while not coarsened or min(K.shape[-2:]) > COARSEST:
+            stencil = Stencil.from_elements(K)
+            interpolation = Interpolation(stencil)
+            level = Level(stencil, free, interpolation.to(self.cycle_dtype))
             level.prepare(self.cycle_dtype)
             self.levels.append(level)
-            ny, nx = K.shape[-2:]
-            if ny % 2 or nx % 2 or min(ny, nx) <= COARSEST:
-                break
-            K, free = coarsen_elements(K), free[::2, ::2]
-        last = self.levels[-1]
+            full = K[:, torch.as_tensor(ENTRIES)].permute(0, 3, 4, 1, 2)
+            full = interpolation.coarsen(full)
+            K = torch.stack([full[..., i, j] for i, j in SYMMETRIC_PAIRS], 1)
+            free, coarsened = free[kept_nodes(free.shape[0])][:, kept_nodes(free.shape[1])], True
+        last = Level(Stencil.from_elements(K), free)
+        self.levels.append(last)
         pinned = last.free
         if bool(pinned.all()):  # the Neumann problem leaves a constant open; one node of this grid fixes it
             pinned = pinned.clone()
@@ -216,13 +227,17 @@ class Multigrid:
             return self.coarsest.solve(b.double() * level.free).to(b.dtype)
         x = self._smooth(level, None, b)
         r = torch.sub(b, level.smoother.apply(x)).mul_(level.mask)
-        x = x.addcmul_(prolongate_by_two(self.cycle(restrict_by_two(r), depth + 1)), level.mask)
+        if level.interpolation is None:
+            coarse = prolongate_by_two(self.cycle(restrict_by_two(r), depth + 1))
+        else:
+            coarse = level.interpolation.prolong(self.cycle(level.interpolation.restrict(r), depth + 1))
+        x = x.addcmul_(coarse, level.mask)
         return self._smooth(level, x, b)
 
-    def _precondition(self, r: Tensor, depth: int = 0) -> Tensor:
+    def _precondition(self, r: Tensor) -> Tensor:
         """Run a V-cycle in ``cycle_dtype`` for residuals of any size."""
         scale = r.abs().amax((-2, -1), keepdim=True).clamp_min(1e-300)
-        return self.cycle((r / scale).to(self.cycle_dtype), depth).to(r.dtype).mul_(scale)
+        return self.cycle((r / scale).to(self.cycle_dtype)).to(r.dtype).mul_(scale)
 
     def relative_error(self, b: Tensor, x: Tensor, operator: Stencil | None = None) -> Tensor:
         """Estimate the relative energy errors of fields against the solution, by what one step would take off them.
@@ -257,7 +272,7 @@ class Multigrid:
         return relative.flatten()
 
     def solve(
-        self, b: Tensor, x: Tensor | None = None, *, tolerance: float = 1e-8, max_iterations: int = 100, depth: int = 0
+        self, b: Tensor, x: Tensor | None = None, *, tolerance: float = 1e-8, max_iterations: int = 100
     ) -> tuple[Tensor, SolveInfo]:
         """Solve by conjugate gradients, preconditioned by one V-cycle.
 
@@ -269,29 +284,25 @@ class Multigrid:
             With 0 just ``max_iterations`` steps are taken, and the residual before the last one is reported, relative
             to the start's.
         max_iterations : give up after so many steps; ``info.converged`` then says so.
-        depth : level of the hierarchy to solve on (0 = finest).
 
         Returns
         -------
         (B, ny+1, nx+1) solutions, and :class:`SolveInfo`.
         """
         with quiet_blas():
-            return self._solve(b, x, tolerance, max_iterations, depth)
+            return self._solve(b, x, tolerance, max_iterations)
 
-    def _solve(
-        self, b: Tensor, x: Tensor | None, tolerance: float, max_iterations: int, depth: int
-    ) -> tuple[Tensor, SolveInfo]:
+    def _solve(self, b: Tensor, x: Tensor | None, tolerance: float, max_iterations: int) -> tuple[Tensor, SolveInfo]:
         """Solve as :meth:`solve` does, with BLAS held to one thread by the caller."""
-        level = self.levels[depth]
-        A, free = level.stencil, level.free
+        A, free = self.levels[0].stencil, self.levels[0].free
         x = torch.zeros_like(b) if x is None else x.clone()
         Ax = A.apply(x)
         r = (b - Ax) * free
-        z = self._precondition(r, depth)
+        z = self._precondition(r)
         rz = dot(r, z)
         counted = tolerance == 0  # a number of steps: no residual is needed to stop, which saves two cycles
         relative_to_load = bool(x.any()) and not counted
-        reference = dot(b * free, self._precondition(b * free, depth)) if relative_to_load else rz
+        reference = dot(b * free, self._precondition(b * free)) if relative_to_load else rz
         if (x * ~free).any():  # boundary values carry energy that the load does not know of
             reference = torch.maximum(reference, dot(x, Ax))
         reference = torch.maximum(reference, torch.full_like(reference, 1e-300))
@@ -309,7 +320,7 @@ class Multigrid:
                 k += 1
                 break
             r_next = r - alpha * Ap
-            z = self._precondition(r_next, depth)
+            z = self._precondition(r_next)
             rz_next = dot(r_next, z)
             # Polak-Ribière form: the float32 cycle is not exactly the same linear map in every step.
             beta = torch.where(rz > 0, (rz_next - dot(r, z)) / rz.clamp_min(1e-300), torch.zeros_like(rz))

@@ -20,6 +20,10 @@ Array = np.ndarray
 
 #: The ten entries of a symmetric 4 x 4 element matrix, in the order in which they are stored.
 SYMMETRIC_PAIRS = ((0, 0), (1, 1), (2, 2), (3, 3), (0, 1), (2, 3), (0, 2), (1, 3), (0, 3), (1, 2))
+#: Where the entries of the full matrix are among them.
+ENTRIES = np.array(
+    [[next(k for k, p in enumerate(SYMMETRIC_PAIRS) if set(p) == {i, j}) for j in range(4)] for i in range(4)]
+)
 
 
 @lru_cache(maxsize=64)

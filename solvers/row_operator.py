@@ -7,12 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .kernels import blackbox, rows
-from .q1 import SYMMETRIC_PAIRS, element_matrices, reference_matrices
-
-#: Where the entries of a 4 x 4 element matrix are among the ten that are stored.
-ENTRIES = np.array(
-    [[next(k for k, p in enumerate(SYMMETRIC_PAIRS) if set(p) == {i, j}) for j in range(4)] for i in range(4)]
-)
+from .q1 import ENTRIES, SYMMETRIC_PAIRS, element_matrices, reference_matrices
 
 
 @dataclass(frozen=True)

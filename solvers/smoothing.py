@@ -1,7 +1,4 @@
-"""Chebyshev smoothing of the coarse problem: its window and bounds on the spectrum.
-
-Owns the numbers that both backends of the smoother share.
-"""
+"""What compiled and torch multigrid share: Chebyshev factors, bounds on the spectrum, the nodes of coarser grids."""
 
 from __future__ import annotations
 
@@ -78,3 +75,23 @@ def chebyshev_factors(bound: float) -> tuple[float, float, float]:
     ratio = delta / theta
     rho = 1 / (2 / ratio - ratio)
     return 1 / theta, rho * ratio, 2 * rho / delta
+
+
+def kept_nodes(nodes: int) -> np.ndarray:
+    """List the nodes of a line that black-box coarsening keeps: the even ones and the last.
+
+    Parameters
+    ----------
+    nodes : nodes of the line, 2 or more.
+
+    Returns
+    -------
+    Their numbers.
+
+    Examples
+    --------
+    >>> kept_nodes(5).tolist(), kept_nodes(6).tolist()
+    ([0, 2, 4], [0, 2, 4, 5])
+    """
+    even = np.arange(0, nodes, 2)
+    return even if even[-1] == nodes - 1 else np.append(even, nodes - 1)

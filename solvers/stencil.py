@@ -1,7 +1,7 @@
 """Batched symmetric nine-point operators of Q1 elements in torch.
 
-Owns the torch twins of ``q1``: element matrices of scalar and of tensor coefficients, their assembly and Galerkin
-coarsening, the mass matrix.
+Owns the torch twins of ``q1``: element matrices of scalar and of tensor coefficients, their assembly, the mass
+matrix.
 
 An operator on ``(ny+1, nx+1)`` nodes is stored as the five distinct diagonals of its symmetric stencil, so that
 applying it is nine fused multiply-adds on whole arrays, on any device and for any batch.
@@ -10,7 +10,6 @@ applying it is nine fused multiply-adds on whole arrays, on any device and for a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -229,27 +228,6 @@ def tensor_elements(kxx: Tensor, kyy: Tensor, kxy: Tensor, hy: float, hx: float,
         (k.unsqueeze(-3) * k.new_tensor(p).view(10, 1, 1) for k, p in zip((kxx, kyy, kxy), parts, strict=True)),
         torch.zeros((), dtype=kxx.dtype, device=kxx.device),
     )
-
-
-@lru_cache(maxsize=1)
-def _coarsening_kernel() -> np.ndarray:
-    """Linear map from the element matrices of the 2 x 2 children to the parent's: P_c^T K_c P_c."""
-    hat = {0: np.array([[1.0, 0.0], [0.5, 0.5]]), 1: np.array([[0.5, 0.5], [0.0, 1.0]])}
-    kernel = np.zeros((10, 10, 2, 2))
-    for cy in (0, 1):
-        for cx in (0, 1):
-            P = np.kron(hat[cy], hat[cx])
-            for k, (i, j) in enumerate(SYMMETRIC_PAIRS):
-                K = np.zeros((4, 4))
-                K[i, j] = K[j, i] = 1.0
-                parent = P.T @ K @ P
-                kernel[:, k, cy, cx] = [parent[p, q] for p, q in SYMMETRIC_PAIRS]
-    return kernel
-
-
-def coarsen_elements(K: Tensor) -> Tensor:
-    """Return the Galerkin element matrices of twice the mesh size: (B, 10, ny, nx) -> (B, 10, ny/2, nx/2)."""
-    return F.conv2d(K, K.new_tensor(_coarsening_kernel()), stride=2)
 
 
 def apply_mass(f: Tensor, size: tuple[float, float] = (1.0, 1.0)) -> Tensor:

@@ -93,17 +93,19 @@ def restrict(b: Any, cells: tuple[int, int]) -> Any:
 
 
 def prolongate_by_two(u: Tensor) -> Tensor:
-    """Prolongate (B, ny+1, nx+1) to the grid with half the mesh size, (B, 2ny+1, 2nx+1)."""
+    """Prolongate (..., ny+1, nx+1) to the grid with half the mesh size, (..., 2ny+1, 2nx+1)."""
     import torch.nn.functional as F
 
-    return F.conv_transpose2d(u.unsqueeze(1), _hat(u), stride=2, padding=1).squeeze(1)
+    fine = F.conv_transpose2d(u.reshape(-1, 1, *u.shape[-2:]), _hat(u), stride=2, padding=1)
+    return fine.reshape(*u.shape[:-2], *fine.shape[-2:])
 
 
 def restrict_by_two(r: Tensor) -> Tensor:
-    """Apply the transpose of :func:`prolongate_by_two`: (B, 2ny+1, 2nx+1) to (B, ny+1, nx+1)."""
+    """Apply the transpose of :func:`prolongate_by_two`: (..., 2ny+1, 2nx+1) to (..., ny+1, nx+1)."""
     import torch.nn.functional as F
 
-    return F.conv2d(r.unsqueeze(1), _hat(r), stride=2, padding=1).squeeze(1)
+    coarse = F.conv2d(r.reshape(-1, 1, *r.shape[-2:]), _hat(r), stride=2, padding=1)
+    return coarse.reshape(*r.shape[:-2], *coarse.shape[-2:])
 
 
 def _places(N: int, n: int) -> tuple[np.ndarray, np.ndarray]:

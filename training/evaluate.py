@@ -18,8 +18,9 @@ from ..media.loads import LOADS, TEST_LOADS, load
 from ..media.maps import MAPS
 from ..networks.corrector import CorrectorNetwork
 from ..solvers.coarse import coarse_solve
+from ..solvers.hierarchy import hierarchy
+from ..solvers.space import Space
 from ..solvers.load import Load
-from ..solvers.multigrid import Multigrid
 from ..solvers.norms import relative_errors
 from ..solvers.substructuring.plain_start import PlainQ1
 from ..solvers.substructuring.scheme import Scheme
@@ -90,17 +91,18 @@ def _baselines(case: Case, A: Tensor, U: Tensor, target: Tensor, f: np.ndarray) 
     }
     b = torch.from_numpy(Load(f).vector((n, n)))[None]
     m = min(A.shape[-1], n)
-    on_cells, _ = Multigrid(A, (m, m)).solve(torch.from_numpy(restrict(b[0].numpy(), (m, m)))[None])
-    fields["Q1 on the cells"] = torch.from_numpy(prolongate(on_cells[0].numpy(), (n, n)))[None]
+    on_cells, _ = hierarchy(a, Space((m, m))).solve(restrict(b[0].numpy(), (m, m)))
+    fields["Q1 on the cells"] = torch.from_numpy(prolongate(on_cells, (n, n)))[None]
     if n >= 2 * m:
         for j in (1, 2):
             name = f"the same, local solves, {j} correction" + "s" * (j > 1)
             scheme = Scheme(corrections=j, tolerance=0.0)
             fields[name] = predict(PlainQ1(), U[None], A, b[None], case.scale, scheme=scheme)[0]
-    mg = Multigrid(A, (n, n))
+    mg = hierarchy(a, Space((n, n)))
     for j in (1, 2):
         name = f"coarse + {j} cycle" + "s" * (j > 1)
-        fields[name] = mg.solve(b, coarse, tolerance=0.0, max_iterations=j)[0]
+        field, _ = mg.solve(b[0].numpy(), coarse[0].numpy(), tolerance=0.0, max_iterations=j)
+        fields[name] = torch.from_numpy(field)[None]
     return fields
 
 

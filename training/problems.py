@@ -10,8 +10,10 @@ from torch import Tensor
 
 from ..media.families import families
 from ..media.loads import load
+from ..solvers.hierarchy import compiled, hierarchy
 from ..solvers.load import Load
 from ..solvers.multigrid import Multigrid
+from ..solvers.space import Space
 from ..solvers.transfer import prolongate_by_two, restrict_by_two
 
 #: Load vectors of training problems are kept on a grid with this many cells per coarse cell.
@@ -122,7 +124,7 @@ class Problems:
 def solve_ladder(A: Tensor, f: Tensor, coarse: int, scales: tuple[int, ...], tolerance: float) -> Problems:
     """Solve on the coarse mesh and on the mesh of every scale.
 
-    The meshes are the levels of one multigrid hierarchy, so all operators and loads are nested Galerkin products.
+    The coefficient is integrated exactly on every mesh and loads are restricted, so all problems are nested.
 
     Parameters
     ----------
@@ -141,31 +143,40 @@ def solve_ladder(A: Tensor, f: Tensor, coarse: int, scales: tuple[int, ...], tol
     ArithmeticError
         If multigrid does not converge.
     """
-    n = coarse * scales[-1]
-    mg = Multigrid(A, (n, n))
-    solved = [_solve_rungs(mg, f[:, k], coarse, scales, tolerance) for k in range(f.shape[1])]
-    parts = [torch.stack([s[i] for s in solved], 1) for i in range(2 + len(scales))]
-    return Problems(A, parts[0], parts[1], dict(zip(scales, parts[2:], strict=True)))
-
-
-def _solve_rungs(mg: Multigrid, f: Tensor, coarse: int, scales: tuple[int, ...], tolerance: float) -> list[Tensor]:
-    """Coarse solution, load on the finer coarse grid, then the solutions on the meshes of ``scales``."""
     loads = [Load(f).vector((f.shape[-2] - 1, f.shape[-1] - 1))]
     while loads[-1].shape[-1] - 1 > coarse:
         loads.append(restrict_by_two(loads[-1]))
     solutions: dict[int, Tensor] = {}
     x: Tensor | None = None
-    for depth in range(len(loads) - 1, -1, -1):  # coarse to fine: every solution starts the next solve
-        cells = loads[depth].shape[-1] - 1
-        wanted = 1e-10 if cells == coarse else tolerance
-        x, info = mg.solve(loads[depth], x, tolerance=wanted, depth=depth)
-        if not info.converged:
-            raise ArithmeticError(f"multigrid did not converge at {cells}²: {info}")
+    for b in reversed(loads):  # coarse to fine: every solution starts the next solve
+        cells = b.shape[-1] - 1
+        x = _solve_all(A, b, x, 1e-10 if cells == coarse else tolerance)
         solutions[cells // coarse] = x
-        if depth:
-            x = prolongate_by_two(x)
+        x = prolongate_by_two(x)
     kept = next(b for b in loads if b.shape[-1] - 1 == min(LOAD_CELLS, scales[-1]) * coarse)
-    return [solutions[1], kept, *(solutions[s] for s in scales)]
+    return Problems(A, solutions[1], kept, {s: solutions[s] for s in scales})
+
+
+def _solve_all(A: Tensor, b: Tensor, x: Tensor | None, tolerance: float) -> Tensor:
+    """Solve for load vectors b (B, K, n+1, n+1) from a start: medium by medium on CPUs, in batches on other devices."""
+    n = b.shape[-1] - 1
+    if A.device.type == "cpu" and compiled():
+        solvers = [hierarchy(a, Space((n, n))) for a in A.numpy()]
+        loads, starts = b.numpy(), None if x is None else x.numpy()
+        solved = [
+            [mg.solve(v, None if starts is None else starts[i, k], tolerance=tolerance) for k, v in enumerate(loads[i])]
+            for i, mg in enumerate(solvers)
+        ]
+        failed = [info for of in solved for _, info in of if not info.converged]
+        fields = torch.from_numpy(np.array([[u for u, _ in of] for of in solved]))
+    else:
+        mg = Multigrid(A, (n, n))
+        batch = [mg.solve(b[:, k], None if x is None else x[:, k], tolerance=tolerance) for k in range(b.shape[1])]
+        failed = [info for _, info in batch if not info.converged]
+        fields = torch.stack([u for u, _ in batch], 1)
+    if failed:
+        raise ArithmeticError(f"multigrid did not converge at {n}²: {failed[0]}")
+    return fields
 
 
 def make_problems(recipe: Recipe, seeds: range, device: str | torch.device = "cpu") -> Problems:
