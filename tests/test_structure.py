@@ -36,9 +36,10 @@ LAYERS = [
     {"result"},
     {"pipeline"},
     {"corrector", "prepared"},
-    {"api"},
+    {"api", "many"},
     {"training"},
     {"comparison", "demo", "visual"},
+    {"bench"},
     {"cli"},
 ]
 #: The only modules that import NGSolve.

@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from .._version import __version__
 from ..errors import NhcsrError
-from . import compare, correct, demo, evaluate, models, train
+from . import bench, compare, correct, demo, evaluate, models, train
 
 #: In the order of ``ngs-nhcsr --help``; what a command needs is imported when it runs.
 COMMANDS = (
@@ -23,6 +23,7 @@ COMMANDS = (
     correct.effective,
     demo.demo,
     compare.compare,
+    bench.bench,
     models.models,
     train.generate,
     train.train,

@@ -1,0 +1,1 @@
+"""Seconds of everything, honestly: what ``ngs-nhcsr bench`` measures, and the tables it writes."""

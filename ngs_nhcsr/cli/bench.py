@@ -1,0 +1,46 @@
+"""Command ``bench``: seconds of everything, on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import get_console
+
+
+def bench(
+    effort: Annotated[str, typer.Option(help="tiny (seconds), standard (ten minutes) or full (an hour).")] = "standard",
+    only: Annotated[
+        str | None, typer.Option(help="fine, ngsolve, correct, classical, many, with commas between; default: all.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Of the network: cpu, cuda …")] = "cpu",
+    json_: Annotated[Path | None, typer.Option("--json", help="Where to save all numbers as JSON.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Where to save the tables.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Where to save the picture.")] = None,
+) -> None:
+    """Time corrections, fine solvers, NGSolve, LOD and MsFEM; medians of one run, with the machine described."""
+    from ..bench.run import EFFORTS
+    from ..bench.run import bench as run
+    from ..bench.timing import Timing
+    from ..errors import InvalidProblem
+
+    if effort not in EFFORTS:
+        raise InvalidProblem(f"effort must be one of {', '.join(EFFORTS)}, not {effort!r}.")
+    sections = None if only is None else [name.strip() for name in only.split(",")]
+    unknown = sorted(set(sections or ()) - {"fine", "ngsolve", "correct", "classical", "many"})
+    if unknown:
+        raise InvalidProblem(f"there is no part {unknown[0]!r}; choose among fine, ngsolve, correct, classical, many.")
+    console = get_console()
+
+    def tell(t: Timing) -> None:
+        console.print(f"{1e3 * t.seconds:10.2f} ms  {t.name}: {t.case}", highlight=False)
+
+    report = run(EFFORTS[effort], sections=sections, device=device, tell=tell)
+    for path, text in ((json_, report.to_json), (markdown, report.to_markdown)):
+        if path is not None:
+            path.write_text(text() + "\n", encoding="utf-8")
+            console.print(f"Saved: {path}")
+    if picture is not None:
+        report.plot(picture)
+        console.print(f"Saved: {picture}")
