@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from .comparison import Comparison, compare
     from .corrector import Corrector
     from .guard import Status
+    from .many import correct_many
     from .models import ModelCard, list_models, load_model
+    from .ngsolve_io.fine_solve import solve_fine
+    from .ngsolve_io.preconditioner import PixelMultigrid
     from .problem import Problem
     from .result import Correction
     from .solvers.pde import PDE
@@ -45,17 +48,20 @@ __getattr__, __dir__ = lazy(
         "FineQ1": "solvers.target",
         "ModelCard": "models",
         "PDE": "solvers.pde",
+        "PixelMultigrid": "ngsolve_io.preconditioner",
         "Problem": "problem",
         "Scheme": "solvers.substructuring.scheme",
         "Status": "guard",
         "Target": "solvers.target",
         "compare": "comparison",
         "correct": "api",
+        "correct_many": "many",
         "list_models": "models",
         "load_model": "models",
         "plot_compare": "visual",
         "plot_field": "visual",
         "plot_warp": "visual",
+        "solve_fine": "ngsolve_io.fine_solve",
         "to_pyvista": "visual",
     },
 )
@@ -75,6 +81,7 @@ __all__ = [
     "NhcsrError",
     "NhcsrWarning",
     "NotCoercive",
+    "PixelMultigrid",
     "Problem",
     "Scheme",
     "SolverFailure",
@@ -84,10 +91,12 @@ __all__ = [
     "__version__",
     "compare",
     "correct",
+    "correct_many",
     "list_models",
     "load_model",
     "plot_compare",
     "plot_field",
     "plot_warp",
+    "solve_fine",
     "to_pyvista",
 ]

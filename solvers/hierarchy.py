@@ -6,11 +6,11 @@ Owns the choice between the two; both give the same solutions, to their toleranc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from .backend import compiled
 from .medium import Medium, as_medium
 from .space import Space
 
@@ -76,10 +76,20 @@ class Hierarchy(Protocol):
         """
         ...
 
+    def precondition(self, r: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Apply one V-cycle, a symmetric positive definite approximation of A⁻¹, to a residual.
 
-def compiled() -> bool:
-    """Tell whether compiled kernels can be used here: numba is installed."""
-    return find_spec("numba") is not None
+        Parameters
+        ----------
+        r : (ny+1, nx+1) float64, of any magnitude; entries of Dirichlet nodes are ignored. If all nodes are free, its
+            mean is taken off.
+        out : (ny+1, nx+1) float64 that the result is written to; may be ``r``.
+
+        Returns
+        -------
+        (ny+1, nx+1) float64 with some seven digits, zero at Dirichlet nodes; of mean zero if all nodes are free.
+        """
+        ...
 
 
 def hierarchy(medium: Medium | np.ndarray, space: Space, device: Any = "cpu") -> Hierarchy:
@@ -127,7 +137,7 @@ class TorchHierarchy:
 
         # Numbers near one, so that the cycle in float32 neither overflows nor loses digits.
         self._unit = float(np.sqrt(medium.values.min()) * np.sqrt(medium.values.max()))
-        self._device = device
+        self._device, self._space = device, space
         free = torch.from_numpy(space.free.copy()).to(device)
         self._mg = Multigrid(medium.scaled(1 / self._unit).tensors(device), space.cells, space.size, free)
 
@@ -156,6 +166,26 @@ class TorchHierarchy:
     def relative_error(self, b: np.ndarray, x: np.ndarray) -> float:
         """Estimate the error of a field ``x`` (ny+1, nx+1) for a load vector ``b``; see :class:`Hierarchy`."""
         return float(self._mg.relative_error(self._tensor(b / self._unit), self._tensor(x))[0])
+
+    def precondition(self, r: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Apply one V-cycle; parameters as for :meth:`Hierarchy.precondition`.
+
+        Parameters
+        ----------
+        r : (ny+1, nx+1) residual.
+        out : where the result is written, or ``None``.
+
+        Returns
+        -------
+        (ny+1, nx+1) result.
+        """
+        from .linalg import quiet_blas
+
+        free = self._space.free
+        r = r - r.mean() if free.all() else np.where(free, r, 0.0)
+        with quiet_blas():
+            z = self._mg._precondition(self._tensor(r))[0].cpu().numpy()
+        return np.divide(z - z.mean() if free.all() else z, self._unit, out=out)
 
     def _tensor(self, v: np.ndarray) -> Tensor:
         import torch

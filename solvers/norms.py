@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from .backend import compiled
 from .medium import Medium, cell_values
 from .q1 import SYMMETRIC_PAIRS, element_matrices, mass_apply
 
@@ -41,6 +42,11 @@ def energy_product(v: Array, w: Array, A: Array | Medium, size: Size = (1.0, 1.0
     A = np.asarray(cell_values(A), dtype=float)
     ny, nx = v.shape[0] - 1, v.shape[1] - 1
     if ny % A.shape[0] == 0 and nx % A.shape[1] == 0:
+        if compiled():
+            from .kernels.energy import energy_product as kernel
+
+            fields = (np.ascontiguousarray(x) for x in (v, w, A))
+            return float(kernel(*fields, (size[0] / ny) / (size[1] / nx)))
         vx, wx = np.diff(v, axis=1), np.diff(w, axis=1)
         vy, wy = np.diff(v, axis=0), np.diff(w, axis=0)
 

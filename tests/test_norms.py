@@ -57,3 +57,14 @@ def test_the_energy_of_a_prolonged_field_is_that_of_the_field():
     v, A = rng.standard_normal((5, 7)), rng.random((8, 12)) + 0.1
     expected = norms.energy_squared(prolongate(v, (16, 24)), A, (2.0, 1.0))
     assert norms.energy_squared(v, A, (2.0, 1.0)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("cells", "raster"), [((6, 9), (2, 3)), ((4, 4), (4, 4)), ((5, 8), (1, 2))])
+def test_the_compiled_energy_is_that_of_numpy(monkeypatch, cells, raster):
+    rng = np.random.default_rng(31)
+    v, w = rng.standard_normal((2, cells[0] + 1, cells[1] + 1))
+    a, size = rng.random(raster) + 0.1, (0.7, 1.3)
+    found = [norms.energy_product(v, w, a, size), norms.energy_squared(v, a, size)]
+    monkeypatch.setattr(norms, "compiled", lambda: False)
+    np.testing.assert_allclose(found, [norms.energy_product(v, w, a, size), norms.energy_squared(v, a, size)], rtol=1e-12)
+    assert np.isnan(norms.energy_squared(np.where(v == v[1, 1], np.nan, v), a))

@@ -53,11 +53,11 @@ OWNERS = {
     ),
     "prolongation and restriction": (
         r"^def \w*(prolongat|restrict|interpolate_)\w*\(",
-        ("solvers.transfer", "solvers.kernels.blackbox", "solvers.windows"),
+        ("solvers.transfer", "solvers.kernels.blackbox", "solvers.kernels.rows", "solvers.windows"),
     ),
     "energy and L2 norms": (
         r"^def (energy_(squared|norm|product|distance)|l2_(squared|norm)|relative_errors|functional)\(",
-        ("solvers.norms",),
+        ("solvers.norms", "solvers.kernels.energy"),
     ),
     "static condensation": (r"^def (condense|nodal_cell)\(|^class CellLayout", ("solvers.substructuring.",)),
     "loads, from functions and moments to load vectors": (

@@ -19,9 +19,9 @@ from ..media.maps import MAPS
 from ..networks.corrector import CorrectorNetwork
 from ..solvers.coarse import coarse_solve
 from ..solvers.hierarchy import hierarchy
-from ..solvers.space import Space
 from ..solvers.load import Load
 from ..solvers.norms import relative_errors
+from ..solvers.space import Space
 from ..solvers.substructuring.plain_start import PlainQ1
 from ..solvers.substructuring.scheme import Scheme
 from ..solvers.transfer import prolongate, restrict

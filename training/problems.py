@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..media.families import families
 from ..media.loads import load
-from ..solvers.hierarchy import compiled, hierarchy
+from ..solvers.backend import compiled
+from ..solvers.hierarchy import hierarchy
 from ..solvers.load import Load
 from ..solvers.multigrid import Multigrid
 from ..solvers.space import Space

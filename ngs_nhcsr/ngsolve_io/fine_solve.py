@@ -1,6 +1,8 @@
-"""The fine Q1 solution as NGSolve computes it: its own assembly and its sparse Cholesky factorisation."""
+"""Fine Q1 solutions on NGSolve's side: by this package's multigrid on a user's space, and as NGSolve computes them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import ngsolve as ngs
 import numpy as np
@@ -9,6 +11,58 @@ from ..errors import GridMismatch
 from ..solvers.load import Function, boundary_values, nodal_values
 from ..solvers.space import Cells, Space, cell_pair
 from .meshes import structured_mesh
+from .preconditioner import PixelMultigrid
+
+
+def solve_fine(
+    a: Any,
+    fes: ngs.FESpace,
+    f: Any = 1.0,
+    g: Any = 0.0,
+    *,
+    tolerance: float = 1e-8,
+    max_iterations: int = 300,
+    cells_per_element: int = 1,
+) -> ngs.GridFunction:
+    """Compute the Q1 solution of −div(a∇u) = f on a space of the user's by multigrid; no matrix is assembled.
+
+    For several loads keep a :class:`PixelMultigrid` and call its ``solve``.
+
+    Parameters
+    ----------
+    a : coefficient: CoefficientFunction (taken as its mean over the 2 x 2 Gauss points of every element), number, or
+        array ``[iy, ix]`` of cell values on any raster of the rectangle, integrated exactly.
+    fes : real scalar H1 space of order 1 on a uniform mesh of quads of a rectangle; sides that are not marked Dirichlet
+        in it are natural.
+    f : number, CoefficientFunction, callable f(x, y) of arrays, nodal values ``[iy, ix]``, or an assembled LinearForm
+        (which may have terms on natural sides) or its vector.
+    g : Dirichlet data: number, CoefficientFunction, callable g(x, y) of arrays, or nodal values (ny+1, nx+1).
+    tolerance : stop when the energy error, about, is this share of the solution's energy norm.
+    max_iterations : give up after so many steps.
+    cells_per_element : takes a CoefficientFunction on so many cells per element and axis, where it varies inside.
+
+    Returns
+    -------
+    ngs.GridFunction
+        The solution, a new one in ``fes``. Without Dirichlet nodes that of mean zero.
+
+    Raises
+    ------
+    InvalidProblem, NotCoercive, GridMismatch
+        If an argument breaks a rule, or there are no Dirichlet nodes and f does not integrate to zero.
+    SolverFailure
+        If the tolerance is not reached.
+
+    Examples
+    --------
+    >>> from ngsolve.meshes import MakeStructured2DMesh
+    >>> fes = ngs.H1(MakeStructured2DMesh(quads=True, nx=64, ny=64), order=1, dirichlet=".*")
+    >>> u = solve_fine(np.ones((4, 4)), fes, f=1.0)
+    >>> round(u(fes.mesh(0.5, 0.5)), 4)
+    0.0737
+    """
+    multigrid = PixelMultigrid(a, fes, cells_per_element=cells_per_element)
+    return multigrid.solve(f, g, tolerance=tolerance, max_iterations=max_iterations)
 
 
 def ngsolve_solve(

@@ -1,4 +1,4 @@
-r"""Static condensation of the fine interior nodes of coarse cells, with the constraints of I_H (LAPACK).
+r"""Static condensation of the fine interior nodes of coarse cells, with the constraints of I_H.
 
 On a cell T with interior nodes I, boundary nodes B and the four constraint rows C (local L2 projection), the
 saddle point system of a corrector q with multipliers :math:`\lambda` gives
@@ -7,17 +7,23 @@ saddle point system of a corrector q with multipliers :math:`\lambda` gives
 
 and the condensed symmetric matrix :math:`M = \begin{pmatrix} S & G^T \\ G & -D \end{pmatrix}` in
 :math:`(q_B, \lambda)`. It depends on the coefficient in T only, so all patches that contain T share it.
+
+Compiled kernels condense the cells where numba is installed, else LAPACK, one cell after the other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from ..windows import CORNERS, DirichletWindow, bilinear_hats, reference_stiffness
+from ..kernels.workers import Workers
+from ..windows import CORNERS, DirichletWindow, bilinear_hats, not_definite, reference_stiffness
 
 #: Cells whose dense coupling blocks are made at a time.
 CHUNK = 32
@@ -51,6 +57,14 @@ class CellLayout:
         """Flat numbers of the interior nodes, row-major."""
         nodes = np.arange((self.r[0] + 1) * (self.r[1] + 1)).reshape(self.r[0] + 1, self.r[1] + 1)
         return nodes[1:-1, 1:-1].ravel()
+
+    @property
+    def places(self) -> np.ndarray:
+        """For every node its number among the interior nodes, or −1 − its number among the boundary nodes."""
+        boundary, interior = self.boundary, self.interior
+        places = np.empty(len(boundary) + len(interior), np.int64)
+        places[interior], places[boundary] = np.arange(len(interior)), -1 - np.arange(len(boundary))
+        return places
 
     @property
     def hats(self) -> np.ndarray:
@@ -115,7 +129,7 @@ def _coupling_maps(r: tuple[int, int], h: tuple[float, float]) -> tuple[sp.csr_m
 
 
 def condense(
-    a: np.ndarray, h: tuple[float, float], constraints: np.ndarray | None = None
+    a: np.ndarray, h: tuple[float, float], constraints: np.ndarray | None = None, threads: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """Condense a list of coarse cells.
 
@@ -124,6 +138,7 @@ def condense(
     a : (cells, ry, rx) fine cell values of the coefficient.
     h : fine cell sides (hy, hx).
     constraints : (cells, k, fine nodes of a cell) the rows C, or (1, k, …) for the same in all cells; default: none.
+    threads : number of threads of the compiled kernels.
 
     Returns
     -------
@@ -140,9 +155,40 @@ def condense(
     ((1, 16, 16), (1, 16, 9), True)
     """
     r = (a.shape[1], a.shape[2])
-    layout = CellLayout(r)
     C = np.zeros((1, 0, (r[0] + 1) * (r[1] + 1))) if constraints is None else constraints
-    C = np.broadcast_to(C, (len(a), *C.shape[1:]))
+    if find_spec("numba") is None:
+        return condense_by_lapack(a, h, C)
+    from ..kernels.lapack import ROUTINES
+    from ..kernels.lod_cells import condense_cells
+
+    layout = CellLayout(r)
+    q = len(layout.boundary) + C.shape[1]
+    matrix, extension = np.zeros((len(a), q, q)), np.empty((len(a), q, len(layout.interior)))
+    fixed = (ROUTINES, np.require(a, float, ["C", "W"]), reference_stiffness(h), _distinct(C), layout.places)
+    _run(condense_cells, a, threads, *fixed, matrix, extension)
+    return matrix, extension
+
+
+def condense_by_lapack(a: np.ndarray, h: tuple[float, float], constraints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Condense a list of coarse cells without compiled kernels; see :func:`condense`.
+
+    Parameters
+    ----------
+    a : (cells, ry, rx) fine cell values of the coefficient.
+    h : fine cell sides (hy, hx).
+    constraints : (cells or 1, k, fine nodes of a cell) the rows C.
+
+    Returns
+    -------
+    matrix (cells, q, q), extension (cells, q, interior nodes).
+
+    Raises
+    ------
+    SolverFailure
+    """
+    r = (a.shape[1], a.shape[2])
+    layout = CellLayout(r)
+    C = np.broadcast_to(constraints, (len(a), *constraints.shape[1:]))
     B, q = len(layout.boundary), len(layout.boundary) + C.shape[1]
     to_coupling, to_boundary = _coupling_maps(r, h)
     matrix = np.zeros((len(a), q, q))
@@ -161,17 +207,45 @@ def condense(
     return matrix, extension
 
 
-def bubbles(a: np.ndarray, h: tuple[float, float], loads: np.ndarray) -> np.ndarray:
+def bubbles(a: np.ndarray, h: tuple[float, float], loads: np.ndarray, threads: int = 1) -> np.ndarray:
     """Solutions in the cell interiors, zero on the cell boundaries: :math:`A_{II}^{-1} b_I`.
 
     Parameters
     ----------
     a : (cells, ry, rx) coefficient.
     h : fine cell sides (hy, hx).
-    loads : (cells, p, interior nodes).
+    loads : (cells, p, interior nodes), or (1, p, …) for the same in all cells.
+    threads : number of threads of the compiled kernels.
 
     Returns
     -------
-    Array of the shape of ``loads``.
+    (cells, p, interior nodes).
+
+    Raises
+    ------
+    SolverFailure
     """
-    return np.stack([DirichletWindow(cell, h).solve(b) for cell, b in zip(a, loads, strict=True)])
+    if find_spec("numba") is None:
+        loads = np.broadcast_to(loads, (len(a), *loads.shape[1:]))
+        return np.stack([DirichletWindow(cell, h).solve(b) for cell, b in zip(a, loads, strict=True)])
+    from ..kernels.lapack import ROUTINES
+    from ..kernels.lod_cells import solve_cells
+
+    places = CellLayout((a.shape[1], a.shape[2])).places
+    out = np.empty((len(a), *loads.shape[1:]))
+    fixed = (ROUTINES, np.require(a, float, ["C", "W"]), reference_stiffness(h), places, _distinct(loads))
+    _run(solve_cells, a, threads, *fixed, out)
+    return out
+
+
+def _distinct(rows: np.ndarray) -> np.ndarray:
+    """Return what is given for every cell as kernels take it, of length 1 if it was broadcast to all cells."""
+    return np.require(rows[:1] if len(rows) and not rows.strides[0] else rows, float, ["C", "W"])
+
+
+def _run(kernel: Callable[..., tuple[int, int]], a: np.ndarray, threads: int, *arguments: Any) -> None:
+    """Run a kernel over all cells, and raise if one of them has no positive definite matrix."""
+    workers = Workers(min(threads, len(a)))
+    for cell, pivot in workers.map(kernel, workers.ranges(len(a)), *arguments):
+        if pivot:
+            raise not_definite(a[cell], pivot)

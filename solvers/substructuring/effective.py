@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..backend import compiled
 from ..blocktri import BlockTridiagonal
-from ..hierarchy import compiled
 from ..multigrid import Multigrid
 from ..q1 import SYMMETRIC_PAIRS
 from ..stencil import Stencil
