@@ -1,9 +1,10 @@
-"""What surrounds every solver: read, solve, write back, report; and the way of targets that need no network."""
+"""What surrounds every solver: read, solve, write, report; and the way of targets that need no network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,24 +79,25 @@ def run(
     ------
     InvalidProblem, NotCoercive, GridMismatch, UntrustedResult
     """
-    from .ngsolve_io.write_back import check_space, copy_of, write_back
+    from .ngsolve_io.write_back import check_space, copy_of, write_later
 
     clock, scale = Clock(), check_scale(scale)
     check_space(request.fes)
     if scale == 1 and request.fine:
         values = reader.grid_of(u_coarse).U
-        return Correction(u_fine=copy_of(u_coarse), values=values, status=Status.ACCEPTED, problem=None, model=model)
+        write = partial(copy_of, copy_of(u_coarse))
+        return Correction(write=write, values=values, status=Status.ACCEPTED, problem=None, model=model)
     with suited_threads():
         problem = reader.read(u_coarse, **request.reading)
         fine = problem.space.refined(scale)
         check_memory(fine.cells)
         clock.lap("read")
         out = solve(problem, fine, clock.lap)
-    u_fine = write_back(u_coarse, fine, out.values, request.fes)
+    write = write_later(u_coarse, fine, out.values, request.fes)
     clock.lap("write")
     verdict = out.verdict
     result = Correction(
-        u_fine=u_fine,
+        write=write,
         values=out.values,
         status=out.status,
         problem=problem,

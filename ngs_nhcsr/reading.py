@@ -16,7 +16,7 @@ import numpy as np
 
 from .solvers.direct import DirichletSystem
 from .solvers.load import Load
-from .solvers.q1 import mass_apply, stiffness
+from .solvers.q1 import assemble, mass_apply, stiffness
 from .solvers.space import Space
 
 log = logging.getLogger(__name__)
@@ -78,9 +78,27 @@ def roughness(F: np.ndarray, free: np.ndarray) -> float:
     >>> roughness(np.ones((6, 6)), np.pad(np.ones((4, 4), bool), 1))
     0.0
     """
+    return roughness_by_name({"": F}, free)[""]
+
+
+def roughness_by_name(loads: Mapping[str, np.ndarray], free: np.ndarray) -> dict[str, float]:
+    """Compute the roughness of several load vectors at once.
+
+    Parameters
+    ----------
+    loads : load vectors (N+1, M+1) by name, at least one.
+    free : (N+1, M+1) mask of free nodes.
+
+    Returns
+    -------
+    dict
+        :func:`roughness` by name, in the same order.
+    """
+    F = np.stack(list(loads.values()))
     rough, inner = _rough_part(F, free)
-    total = float(np.linalg.norm(F[inner]))
-    return float(np.linalg.norm(rough)) / total if total > 0 else 0.0
+    norms, totals = (np.linalg.norm(v, axis=1) for v in (rough[:, inner], F[:, inner]))
+    ratios = np.divide(norms, totals, out=np.zeros_like(totals), where=totals > 0)
+    return dict(zip(loads, ratios.tolist(), strict=True))
 
 
 def follows_solution(F: np.ndarray, U: np.ndarray, free: np.ndarray, size: tuple[float, float]) -> tuple[float, float]:
@@ -123,12 +141,13 @@ def follows_solution(F: np.ndarray, U: np.ndarray, free: np.ndarray, size: tuple
 
 
 def _rough_part(v: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return v minus the mean of its four neighbours where all five are free, else 0, and where that is."""
+    """Return v (..., N+1, M+1) minus the mean of its four neighbours where all five are free, else 0, and where."""
     inner = np.zeros_like(free)
     inner[1:-1, 1:-1] = free[1:-1, 1:-1] & free[:-2, 1:-1] & free[2:, 1:-1] & free[1:-1, :-2] & free[1:-1, 2:]
+    mean = (v[..., :-2, 1:-1] + v[..., 2:, 1:-1] + v[..., 1:-1, :-2] + v[..., 1:-1, 2:]) / 4
     out = np.zeros_like(v)
-    out[1:-1, 1:-1] = v[1:-1, 1:-1] - (v[:-2, 1:-1] + v[2:, 1:-1] + v[1:-1, :-2] + v[1:-1, 2:]) / 4
-    return np.where(inner, out, 0.0), inner
+    out[..., 1:-1, 1:-1] = np.where(inner[1:-1, 1:-1], v[..., 1:-1, 1:-1] - mean, 0.0)
+    return out, inner
 
 
 def galerkin_solve(A: np.ndarray, space: Space, F: np.ndarray, U: np.ndarray) -> np.ndarray:
@@ -189,12 +208,12 @@ def choose(rough: Mapping[str, float]) -> tuple[str, list[str]]:
     return chosen, [n for n, r in rough.items() if n != chosen and r <= best * (1 + TIE) + EVIDENCE]
 
 
-def read_load(A: np.ndarray, space: Space, U: np.ndarray, candidates: Mapping[str, np.ndarray]) -> Reading:
+def read_load(elements: np.ndarray, space: Space, U: np.ndarray, candidates: Mapping[str, np.ndarray]) -> Reading:
     """Recognise the quadrature rule of a coarse solution among candidates, and make the solution canonical.
 
     Parameters
     ----------
-    A : (my, mx) coefficient raster.
+    elements : (10, N, M) element matrices with the coefficient integrated exactly, as of ``solvers.q1``.
     space : the coarse space.
     U : (N+1, M+1) nodal values as the user computed them.
     candidates : load vectors A_q U (N+1, M+1) by name of the rule, in order of preference.
@@ -203,14 +222,16 @@ def read_load(A: np.ndarray, space: Space, U: np.ndarray, candidates: Mapping[st
     -------
     Reading, without a load where all candidates are rougher than ``ROUGH``.
     """
-    rough = {name: roughness(F, space.free) for name, F in candidates.items()}
+    rough = roughness_by_name(candidates, space.free)
     best = min(rough.values())
     if best > ROUGH:
         return Reading(U, None, "none", rough)
     name, ties = choose(rough)
-    chosen = read_given(A, space, U, candidates[name], name)
-    others = {n: read_given(A, space, U, candidates[n], n) for n in ties}
-    norm = np.linalg.norm(chosen.U)
-    differing = [n for n, other in others.items() if np.linalg.norm(other.U - chosen.U) > SAME * norm]
-    log.info("coarse solution read as %s (roughness %.2g)", chosen.rule, rough[chosen.rule])
-    return Reading(chosen.U, chosen.load, chosen.rule, rough, tuple(differing))
+    system = DirichletSystem(assemble(elements), space.free)
+    F = np.where(space.free, candidates[name], 0.0)
+    chosen = system.solve(F, U)
+    others = {n: system.solve(candidates[n], U) for n in ties}
+    norm = np.linalg.norm(chosen)
+    differing = [n for n, other in others.items() if np.linalg.norm(other - chosen) > SAME * norm]
+    log.info("coarse solution read as %s (roughness %.2g)", name, rough[name])
+    return Reading(chosen, Load.from_moments(F, space), name, rough, tuple(differing))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -39,8 +40,8 @@ class Correction:
 
     Attributes
     ----------
-    u_fine : GridFunction on the fine mesh (H1, order 1), or in the space given by ``fes``.
-    values : (ny+1, nx+1) its nodal values on the fine tensor grid.
+    write : makes :attr:`u_fine`.
+    values : (ny+1, nx+1) nodal values on the fine tensor grid.
     status : see :class:`Status`.
     problem : what was read from NGSolve; ``None`` at scale 1.
     notes : everything the user should know, in sentences.
@@ -57,7 +58,7 @@ class Correction:
     solution : what the target's ``solve`` returned, where it was not "fine"; see :attr:`field`.
     """
 
-    u_fine: GridFunction
+    write: Callable[[], GridFunction]
     values: np.ndarray
     status: Status
     problem: Problem | None
@@ -100,6 +101,19 @@ class Correction:
     def cells(self) -> tuple[int, int]:
         """Fine cells (ny, nx)."""
         return self.values.shape[0] - 1, self.values.shape[1] - 1
+
+    @cached_property
+    def u_fine(self) -> GridFunction:
+        """The field as GridFunction on the fine mesh (H1, order 1), or in the space given by ``fes``.
+
+        Made on first use, of :attr:`values` as they then are: NGSolve takes longer for a fine mesh than the solution
+        took (1 s at 512 x 512 cells).
+
+        Returns
+        -------
+        A GridFunction of its own, on a mesh that later corrections share.
+        """
+        return self.write()
 
     @cached_property
     def field(self) -> TraceField:

@@ -13,6 +13,7 @@ from ..solvers.load import Load
 from . import quadrature
 from .coarse_field import CoarseField
 from .forms import check_form, load_of, sparse_matrix
+from .gauss import exact_elements
 from .load import as_function, sample_load
 from .meshes import free_dofs
 
@@ -53,7 +54,8 @@ def canonical(
         F = quadrature.to_grid(u, found, b)
         return read_given(A, found.space, found.U, F, "given form"), rules.mismatch(u, b)
     if found.vertices is not None:
-        return read_load(A, found.space, found.U, rules.candidates(u, found, A)), 0.0
+        elements = exact_elements(A, found.space.cells, found.space.size)
+        return read_load(elements, found.space, found.U, rules.candidates(u, found, elements)), 0.0
     return _recognised(u, found, A, rules), 0.0
 
 

@@ -54,13 +54,20 @@ def check_coefficient_function(a: ngs.CoefficientFunction) -> None:
         )
 
 
-def check_coarse_field(u: Any) -> None:
+def check_coarse_field(u: Any) -> tuple[np.ndarray, np.ndarray]:
     """Check that a coarse solution can be read.
 
     Parameters
     ----------
     u : must be a finite, real, scalar GridFunction in H1, with Dirichlet nodes, on a serial, straight, two-dimensional
         mesh of an axis-parallel rectangle.
+
+    Returns
+    -------
+    coordinates : np.ndarray
+        (nv, 2) of the mesh's vertices.
+    free : np.ndarray
+        (nv,) mask of the vertices whose degree of freedom is free.
 
     Raises
     ------
@@ -79,8 +86,7 @@ def check_coarse_field(u: Any) -> None:
             f"u_coarse has {int((~np.isfinite(values)).sum())} values that are not finite; the coarse solve failed. "
             "Check its coefficient for NaN or zeros."
         )
-    check_rectangle(u.space.mesh)
-    check_dirichlet(u)
+    return check_rectangle(u.space.mesh), check_dirichlet(u)
 
 
 def _check_mesh(mesh: ngs.Mesh) -> None:
@@ -113,12 +119,17 @@ def _check_space(u: ngs.GridFunction) -> None:
         )
 
 
-def check_rectangle(mesh: ngs.Mesh) -> None:
+def check_rectangle(mesh: ngs.Mesh) -> np.ndarray:
     """Check that a mesh fills its bounding box: no holes, no L-shape, no rotation.
 
     Parameters
     ----------
     mesh : two-dimensional mesh.
+
+    Returns
+    -------
+    np.ndarray
+        (nv, 2) coordinates of its vertices.
 
     Raises
     ------
@@ -133,24 +144,31 @@ def check_rectangle(mesh: ngs.Mesh) -> None:
             f"the mesh covers {area:.6g} of its bounding box of area {box:.6g}; only axis-parallel rectangles without "
             "holes are supported."
         )
+    return coordinates
 
 
-def check_dirichlet(u: ngs.GridFunction) -> None:
+def check_dirichlet(u: ngs.GridFunction) -> np.ndarray:
     """Check that some vertex carries a Dirichlet condition.
 
     Parameters
     ----------
     u : its space is what counts.
 
+    Returns
+    -------
+    np.ndarray
+        (nv,) mask of the vertices whose degree of freedom is free.
+
     Raises
     ------
     InvalidProblem
         If none does: the problem is then pure Neumann.
     """
-    mesh = u.space.mesh
-    if free_vertices(u).all():
+    mesh, free = u.space.mesh, free_vertices(u)
+    if free.all():
         raise InvalidProblem(
             "the space has no Dirichlet nodes, so the problem is pure Neumann (or the boundary name is misspelt). "
             f"The mesh has the boundaries {', '.join(map(repr, mesh.GetBoundaries()))}; use "
             "H1(mesh, order=1, dirichlet=...)."
         )
+    return free

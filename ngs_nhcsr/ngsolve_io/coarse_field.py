@@ -11,12 +11,15 @@ import numpy as np
 from ..solvers.space import Space
 from .checks import check_coarse_field
 from .evaluate import evaluate
-from .meshes import boundary_segments, free_vertices, vertices
+from .meshes import MeshCache, boundary_segments, vertices
+from .quad_cells import QuadCells
 
 log = logging.getLogger(__name__)
 
 #: Vertices closer than this fraction of the domain are taken as one coordinate.
 RESOLUTION = 2.0**-30
+
+_grids = MeshCache(4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +32,13 @@ class CoarseField:
         matching size.
     U : (ny+1, nx+1) nodal values.
     vertices : (ny+1, nx+1) vertex number of each node, if the mesh is a uniform grid of quads; else ``None``.
+    quads : its elements by their place on the grid, likewise.
     """
 
     space: Space
     U: np.ndarray
     vertices: np.ndarray | None
+    quads: QuadCells | None = None
 
 
 def read_coarse(u: ngs.GridFunction, raster: tuple[int, int] | None = None) -> CoarseField:
@@ -58,19 +63,28 @@ def read_coarse(u: ngs.GridFunction, raster: tuple[int, int] | None = None) -> C
     InvalidProblem, GridMismatch
         See :func:`ngs_nhcsr.ngsolve_io.checks.check_coarse_field`.
     """
-    check_coarse_field(u)
     mesh = u.space.mesh
-    coordinates = vertices(mesh)
-    found = tensor_index(coordinates)
-    if found is not None and found[0].cells[0] * found[0].cells[1] == mesh.ne:
-        grid, index = found
+    coordinates, free = check_coarse_field(u)
+    # Points can be moved and meshes deformed without a new time of change.
+    key = (coordinates.tobytes(), mesh.deformation is None)
+    found = _grids.get(mesh, key, lambda: _grid_of_quads(mesh, coordinates))
+    if found is not None:
+        grid, index, quads = found
         values = u.vec.FV().NumPy()[: mesh.nv]
-        space = Space.with_free(grid.cells, grid.lower, grid.size, free_vertices(u)[index])
-        return CoarseField(space, values[index].copy(), index)
+        space = Space.with_free(grid.cells, grid.lower, grid.size, free[index])
+        return CoarseField(space, values[index], index, quads)
     grid = _matching_grid(coordinates, u.space.ndof, raster)
     log.info("coarse solution on %d elements evaluated on a tensor grid of %d x %d cells", mesh.ne, *grid.cells[::-1])
-    space = Space.with_free(grid.cells, grid.lower, grid.size, _free_nodes(u, grid))
+    space = Space.with_free(grid.cells, grid.lower, grid.size, _free_nodes(u, grid, free))
     return CoarseField(space, evaluate(u, mesh, *grid.nodes()), None)
+
+
+def _grid_of_quads(mesh: ngs.Mesh, coordinates: np.ndarray) -> tuple[Space, np.ndarray, QuadCells | None] | None:
+    """Grid, vertex numbers and elements of a uniform mesh of quads; ``None`` if it is none."""
+    found = tensor_index(coordinates)
+    if found is None or found[0].cells[0] * found[0].cells[1] != mesh.ne:
+        return None
+    return *found, QuadCells.of(mesh, found[1])
 
 
 def tensor_index(coordinates: np.ndarray) -> tuple[Space, np.ndarray] | None:
@@ -154,9 +168,8 @@ def _matching_grid(coordinates: np.ndarray, ndof: int, raster: tuple[int, int] |
     return _box(coordinates, matching_cells((Ly * density - 1, Lx * density - 1), raster))
 
 
-def _free_nodes(u: ngs.GridFunction, grid: Space) -> np.ndarray:
+def _free_nodes(u: ngs.GridFunction, grid: Space, free_vertex: np.ndarray) -> np.ndarray:
     """Mask of free nodes of a tensor grid laid over an unstructured mesh, from the Dirichlet boundary segments."""
-    free_vertex = free_vertices(u)
     coordinates = vertices(u.space.mesh)
     y, x = grid.nodes()
     free = np.ones(grid.shape, bool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ngsolve as ngs
@@ -15,6 +15,8 @@ from ..solvers.space import Space
 from .checks import check_coefficient_function
 from .evaluate import mesh_points
 from .meshes import MeshCache
+from .quad_cells import QuadCells
+from .voxel_cache import kept_for
 
 #: Raster cells per coarse cell and axis for a coefficient that does not bring its own raster.
 PER_COARSE = 4
@@ -51,6 +53,7 @@ def rasterise(
     cells_per_coarse: int | None = None,
     mesh: ngs.Mesh | None = None,
     mean: str = "arithmetic",
+    quads: QuadCells | None = None,
 ) -> Raster:
     """Make cell values of a coefficient, on a raster of whole cells per coarse cell.
 
@@ -63,6 +66,7 @@ def rasterise(
     cells_per_coarse : raster cells per coarse cell and axis; default ``PER_COARSE``, or the array's.
     mesh : the mesh a region-wise coefficient belongs to, if another than ``field_mesh``.
     mean : how cells in which ``a`` varies get their value: "arithmetic", "geometric" or "harmonic".
+    quads : the elements of ``field_mesh``, where they are the cells of ``grid``: no point is then searched for.
 
     Returns
     -------
@@ -86,10 +90,16 @@ def rasterise(
     if isinstance(per, bool) or not isinstance(per, (int, np.integer)) or per < 1:
         raise InvalidProblem(f"cells_per_coarse must be a whole number ≥ 1, not {per!r}.")
     home = mesh or (a.space.mesh if isinstance(a, ngs.GridFunction) else field_mesh)
-    return _averaged(_samples(a, home, grid, per), (grid.cells[0] * per, grid.cells[1] * per), mean)
+    cells = (grid.cells[0] * per, grid.cells[1] * per)
+    if quads is None or home is not field_mesh:
+        return _averaged(_located_samples(a, home, grid, per), cells, mean)
+    t = (np.arange(per * SAMPLES) + 0.5) / (per * SAMPLES)
+    raster = kept_for(a, quads, (per, mean), lambda: _averaged(quads.values(a, t), cells, mean))
+    variation = None if raster.variation is None else raster.variation.copy()
+    return replace(raster, values=raster.values.copy(), variation=variation)
 
 
-def _samples(a: ngs.CoefficientFunction, home: ngs.Mesh, grid: Space, per: int) -> np.ndarray:
+def _located_samples(a: ngs.CoefficientFunction, home: ngs.Mesh, grid: Space, per: int) -> np.ndarray:
     """Values of a coefficient at ``SAMPLES`` points per raster cell and axis, as an array of cell values."""
     fine = Space((grid.cells[0] * per * SAMPLES, grid.cells[1] * per * SAMPLES), grid.lower, grid.size)
 
@@ -98,16 +108,18 @@ def _samples(a: ngs.CoefficientFunction, home: ngs.Mesh, grid: Space, per: int) 
         return mesh_points(home, y[:-1] + hy / 2, x[:-1] + hx / 2)
 
     points = _located.get(home, (fine,), locate)
-    return check_coefficient_values(np.asarray(a(points)).reshape(fine.cells), sampled=SAMPLES)
+    return np.asarray(a(points)).reshape(fine.cells)
 
 
 def _averaged(samples: np.ndarray, cells: tuple[int, int], mean: str) -> Raster:
-    """One value per raster cell from its samples."""
+    """One checked value per raster cell from its samples."""
     blocks = samples.reshape(cells[0], SAMPLES, cells[1], SAMPLES)
+    first = np.ascontiguousarray(blocks[:, 0, :, 0])
+    constant = all((blocks[:, i, :, j] == first).all() for i in range(SAMPLES) for j in range(SAMPLES))
+    if constant and first.min() > 0 and first.max() < np.inf:  # else the check of all samples says what is wrong
+        return Raster(check_coefficient_values(first))
+    medium = Medium(check_coefficient_values(samples, sampled=SAMPLES))
     spread = blocks.max((1, 3)) - blocks.min((1, 3))
-    if not spread.any():
-        return Raster(np.ascontiguousarray(blocks[:, 0, :, 0]))
-    medium = Medium(samples)
     arithmetic = np.asarray(medium.mean("arithmetic", cells))
     values = np.asarray(medium.mean(mean, cells))  # type: ignore[arg-type] - checked there
     variation = 1 - np.asarray(medium.mean("harmonic", cells)) / arithmetic

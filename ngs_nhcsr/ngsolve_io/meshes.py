@@ -142,8 +142,22 @@ def fine_space(u: ngs.GridFunction, fine: Space) -> FineSpace:
     FineSpace
         Shared between calls: do not change its mesh.
     """
-    mesh = u.space.mesh
-    dirichlet = _dirichlet_names(u)
+    return fine_space_on(u.space.mesh, dirichlet_names(u), fine)
+
+
+def fine_space_on(mesh: ngs.Mesh, dirichlet: str, fine: Space) -> FineSpace:
+    """Make the fine mesh and H1 space as :func:`fine_space` does, without the coarse solution.
+
+    Parameters
+    ----------
+    mesh : coarse mesh.
+    dirichlet : regular expression of the Dirichlet boundaries, see :func:`dirichlet_names`.
+    fine : the fine tensor grid.
+
+    Returns
+    -------
+    FineSpace
+    """
     return _fine_spaces.get(mesh, (fine, dirichlet), lambda: _named_space(mesh, fine, dirichlet))
 
 
@@ -176,7 +190,7 @@ def structured_mesh(
     made = NetgenMesh()
     made.dim = 2
     made.AddPoints(np.ascontiguousarray(np.stack([X.ravel(), Y.ravel(), np.zeros(X.size)], 1)))
-    index = np.arange((ny + 1) * (nx + 1)).reshape(ny + 1, nx + 1)
+    index = np.arange((ny + 1) * (nx + 1), dtype=np.int32).reshape(ny + 1, nx + 1)
     quads = np.stack([index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]], -1).reshape(-1, 4)
     segments = np.concatenate(
         [
@@ -197,8 +211,8 @@ def structured_mesh(
     return ngs.Mesh(made)
 
 
-def _dirichlet_names(u: ngs.GridFunction) -> str:
-    """Regular expression of the boundaries without free vertices."""
+def dirichlet_names(u: ngs.GridFunction) -> str:
+    """Return the regular expression of the boundaries of u's mesh that have no free vertex."""
     mesh = u.space.mesh
     pairs, regions = boundary_segments(mesh)
     fixed = set(regions.tolist()) - set(regions[free_vertices(u)[pairs].any(1)].tolist())

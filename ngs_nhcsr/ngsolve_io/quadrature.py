@@ -1,4 +1,8 @@
-"""Loads that candidate quadrature rules give a coarse solution, assembled by NGSolve on the user's own space."""
+"""Loads that candidate quadrature rules give a coarse solution on the user's own space.
+
+On uniform quads of order 1 they come from the coefficient at the Gauss points (``cell_rules``), elsewhere from
+NGSolve's assembly.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,14 @@ import scipy.sparse as sp
 from scipy.spatial import KDTree
 
 from ..problem import MATCHING
-from ..reading import roughness
+from ..reading import choose, roughness_by_name
 from ..solvers.load import Load
-from ..solvers.q1 import stiffness
 from ..solvers.space import Space
+from .cell_rules import CellRules, by_cells, raster_function
 from .coarse_field import CoarseField
 from .evaluate import evaluate
 from .forms import distance, load_of, sparse_matrix
+from .gauss import grid_loads
 from .meshes import boundary_segments, free_dofs, free_vertices, vertices
 
 #: ``bonus_intorder`` of the candidates, the plain ``dx`` first; on quads Gauss rules of 2, 3, 4, 5, 6, 7, 12 points.
@@ -68,8 +73,7 @@ def as_coefficient_function(a: Any, values: np.ndarray, grid: Space) -> ngs.Coef
         return a
     if isinstance(a, (int, float)):
         return ngs.CoefficientFunction(float(a))
-    upper = (grid.lower[0] + grid.size[1], grid.lower[1] + grid.size[0])
-    return ngs.VoxelCoefficient(grid.lower, upper, values, linear=False)
+    return raster_function(values, grid)
 
 
 class Rules:
@@ -79,12 +83,17 @@ class Rules:
     ----------
     space : of the coarse solutions.
     a : the coefficient.
+    raster : (my, mx) its raster, where it is constant on its cells as far as is known; else ``None``.
+    certain : whether the raster is all there is of the coefficient.
     """
 
-    def __init__(self, space: ngs.FESpace, a: ngs.CoefficientFunction):
-        self._space, self._a = space, a
+    def __init__(
+        self, space: ngs.FESpace, a: ngs.CoefficientFunction, raster: np.ndarray | None = None, certain: bool = False
+    ):
+        self._space, self._a, self._raster, self._certain = space, a, raster, certain
         self._forms: dict[int, ngs.BilinearForm] = {}
         self._matrices: dict[int, sp.csr_array] = {}
+        self._cells: CellRules | None = None
 
     def form(self, bonus: int) -> ngs.BilinearForm:
         """Assemble the form with ``bonus_intorder=bonus``, or return the one assembled before."""
@@ -117,31 +126,51 @@ class Rules:
         values, free = u.vec.FV().NumPy(), free_dofs(u)
         return {rule_name(k): load_of(self.matrix(u, k), values, free) for k in orders}
 
-    def candidates(self, u: ngs.GridFunction, field: CoarseField, values: np.ndarray) -> dict[str, np.ndarray]:
+    def candidates(self, u: ngs.GridFunction, field: CoarseField, exact: np.ndarray) -> dict[str, np.ndarray]:
         """Compute the load vectors on the tensor grid for every candidate rule, exact integration first.
 
         Parameters
         ----------
         u : coarse solution on a grid of quads.
         field : the same, read.
-        values : (my, mx) the coefficient's raster; exact integration is a candidate for order 1 only.
+        exact : (10, N, M) element matrices with exact integration, which is a candidate for order 1 only.
 
         Returns
         -------
         dict
             Load vectors (N+1, M+1) by name of the rule; the costliest rule only if no other gives a smooth load.
         """
+        by_cells = field.quads is not None and u.space.globalorder == 1
+        found = self._by_cells(field, exact) if by_cells else None
+        return self._assembled(u, field, exact) if found is None else found
+
+    def _by_cells(self, field: CoarseField, exact: np.ndarray) -> dict[str, np.ndarray] | None:
+        """Candidates from element matrices; ``None`` where that is not possible, or none of them is smooth."""
+        if not by_cells(self._space):
+            return None
+        if self._cells is None:
+            self._cells = CellRules(self._a, field.quads, field.space, self._raster, certain=self._certain)
+        cheap, free = BONUS_ORDERS[:-1], field.space.free
+        bonus = {rule_name(k): k for k in cheap}
+        for _ in range(2):  # the second time from the coefficient itself, if its raster has other values
+            loads = self._cells.loads(cheap, field.U, free, exact)
+            found = dict(zip((EXACT, *bonus), loads, strict=True))
+            rough = roughness_by_name(found, free)
+            name, ties = choose(rough)
+            if self._cells.confirm([bonus[n] for n in (name, *ties) if n != EXACT]):
+                break
+        return found if rough[name] < DECISIVE else None
+
+    def _assembled(self, u: ngs.GridFunction, field: CoarseField, exact: np.ndarray) -> dict[str, np.ndarray]:
+        """Candidates assembled by NGSolve."""
         found: dict[str, np.ndarray] = {}
-        space = field.space
+        free = field.space.free
         if u.space.globalorder == 1:
-            K = stiffness(values, space.cells, space.size)
-            found[EXACT] = load_of(K, field.U.ravel(), space.free.ravel()).reshape(space.shape)
-        *cheap, costly = BONUS_ORDERS
-        for orders in (tuple(cheap), (costly,)):
-            for name, load in self.loads(u, orders).items():
-                found[name] = to_grid(u, field, load)
-            # The rule with most points costs as much as all others and is within 0.1 % of exact integration.
-            if min(roughness(F, space.free) for F in found.values()) < DECISIVE:
+            found[EXACT] = grid_loads(exact[None], field.U, free)[0]
+        # The rule with most points costs as much as all others and is within 0.1 % of exact integration.
+        for orders in (BONUS_ORDERS[:-1], BONUS_ORDERS[-1:]):
+            found |= {name: to_grid(u, field, load) for name, load in self.loads(u, orders).items()}
+            if min(roughness_by_name(found, free).values()) < DECISIVE:
                 break
         return found
 

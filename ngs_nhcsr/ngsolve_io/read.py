@@ -77,10 +77,10 @@ class Reader:
         """
         check_kinds(coarse_space=coarse_space)
         u = ngs.GridFunction(coarse_space)
-        space = self.grid_of(u).space
-        coefficient = self._coefficient(u, space)
+        found = self.grid_of(u)
+        coefficient = self._coefficient(u, found)
         self._prepared = (u.space, u.space.mesh.ngmesh._timestamp, coefficient)
-        return space, coefficient.medium
+        return found.space, coefficient.medium
 
     def grid_of(self, u: ngs.GridFunction) -> CoarseField:
         """Read a coarse solution on its tensor grid; see :func:`ngs_nhcsr.ngsolve_io.coarse_field.read_coarse`.
@@ -124,7 +124,7 @@ class Reader:
         """
         check_kinds(form=form)
         found = self.grid_of(u)
-        coefficient = self._coefficient(u, found.space)
+        coefficient = self._coefficient(u, found)
         A = coefficient.medium.values
         reading, mismatch = canonical(u, found, A, coefficient.rules, f, form)  # type: ignore[arg-type]
         doubts = doubts_about_load(reading, found, recovered=f is None and form is None)
@@ -146,17 +146,20 @@ class Reader:
             reading=reading,
         )
 
-    def _coefficient(self, u: ngs.GridFunction, space: Space) -> _Coefficient:
+    def _coefficient(self, u: ngs.GridFunction, found: CoarseField) -> _Coefficient:
         """Raster and rules for u's space: those prepared, or new ones."""
+        mesh, grid = u.space.mesh, found.space
         if self._prepared is not None:
             fes, stamp, prepared = self._prepared
-            if fes is u.space and stamp == u.space.mesh.ngmesh._timestamp:
+            if fes is u.space and stamp == mesh.ngmesh._timestamp:
                 return prepared
-        mesh = u.space.mesh
-        raster = rasterise(self._a, mesh, space, cells_per_coarse=self._per, mesh=self._mesh, mean=self._mean)
+        per, quads = self._per, found.quads
+        raster = rasterise(self._a, mesh, grid, cells_per_coarse=per, mesh=self._mesh, mean=self._mean, quads=quads)
         # A region-wise coefficient of another mesh cannot be assembled on the user's: its raster stands for it.
         a = self._a if self._mesh is None else raster.values
-        rules = Rules(u.space, as_coefficient_function(a, raster.values, space))
+        constant = raster.values if raster.variation is None else None
+        certain = not isinstance(a, ngs.CoefficientFunction)
+        rules = Rules(u.space, as_coefficient_function(a, raster.values, grid), constant, certain)
         return _Coefficient(raster, Medium(raster.values), rules)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import ngsolve as ngs
 import numpy as np
 
@@ -9,7 +12,7 @@ from ..checks import check_kind
 from ..errors import GridMismatch, InvalidProblem
 from ..solvers.space import Space
 from ..solvers.transfer import prolongate
-from .meshes import fine_space, vertices
+from .meshes import dirichlet_names, fine_space_on, vertices
 
 
 def check_space(fes: ngs.FESpace | None) -> None:
@@ -24,38 +27,48 @@ def copy_of(u: ngs.GridFunction) -> ngs.GridFunction:
     return out
 
 
-def write_back(
+def write_later(
     u_coarse: ngs.GridFunction, fine: Space, values: np.ndarray, fes: ngs.FESpace | None
-) -> ngs.GridFunction:
-    """Make a GridFunction of nodal values on a fine mesh, or in a space of the user's own.
+) -> Callable[[], ngs.GridFunction]:
+    """Prepare a GridFunction of nodal values on a fine mesh, or in a space of the user's own.
+
+    A fine mesh takes more time and memory in NGSolve than many solutions on it: it is made when the function is called.
+    All that can go wrong goes wrong now.
 
     Parameters
     ----------
     u_coarse : coarse solution; the fine mesh covers its mesh and has its names and Dirichlet boundaries.
     fine : the fine tensor grid.
-    values : (ny+1, nx+1) nodal values on it.
+    values : (ny+1, nx+1) nodal values on it, not copied.
     fes : the user's space; ``None`` for the fine mesh's.
 
     Returns
     -------
-    ngs.GridFunction
-        A new one.
+    Callable
+        Makes a new GridFunction; it can be pickled.
 
     Raises
     ------
     GridMismatch
         If the mesh of ``fes`` reaches beyond the fine mesh.
     """
-    u_fine = fine_space(u_coarse, fine).field(values)
-    return u_fine if fes is None else transfer(u_fine, values, fine, fes)
+    mesh, names = u_coarse.space.mesh, dirichlet_names(u_coarse)
+    later = partial(_on_fine_mesh, mesh, names, fine, values)
+    return later if fes is None else partial(copy_of, transfer(later, values, fine, fes))
 
 
-def transfer(u: ngs.GridFunction, values: np.ndarray, grid: Space, fes: ngs.FESpace) -> ngs.GridFunction:
+def _on_fine_mesh(mesh: ngs.Mesh, names: str, fine: Space, values: np.ndarray) -> ngs.GridFunction:
+    return fine_space_on(mesh, names, fine).field(values)
+
+
+def transfer(
+    make: Callable[[], ngs.GridFunction], values: np.ndarray, grid: Space, fes: ngs.FESpace
+) -> ngs.GridFunction:
     """Transfer a fine field to a space of the user's own: nodal values for H1 of order 1, else NGSolve's ``Set``.
 
     Parameters
     ----------
-    u : the field on the fine mesh.
+    make : makes the field on the fine mesh, where it is needed.
     values : (ny+1, nx+1) its nodal values.
     grid : the fine tensor grid.
     fes : the user's space.
@@ -78,7 +91,7 @@ def transfer(u: ngs.GridFunction, values: np.ndarray, grid: Space, fes: ngs.FESp
     if fes.type == "h1ho" and fes.globalorder == 1:
         out.vec.FV().NumPy()[: len(yx)] = prolongate(values, np.clip(yx, 0, 1))
     else:
-        out.Set(u)
+        out.Set(make())
     return out
 
 
