@@ -87,6 +87,14 @@ def stiffness_apply(a: np.ndarray, V: np.ndarray, h: tuple[float, float]) -> np.
     return out
 
 
+def not_definite(a: np.ndarray, pivot: int) -> SolverFailure:
+    """Return the error for a window with cell values ``a`` (my, mx) whose matrix has a wrong ``pivot``, from 1."""
+    return SolverFailure(
+        f"the stiffness matrix of a window of {a.shape} cells is not positive definite (pivot "
+        f"{pivot}); the coefficient spans {a.min():.1e} … {a.max():.1e} there, reduce its contrast."
+    )
+
+
 class DirichletWindow:
     """Band Cholesky factor of the stiffness matrix on the interior nodes of one window.
 
@@ -119,10 +127,7 @@ class DirichletWindow:
         band[:-1, :-1, m + 1] += K[0, 3] * a[1:-1, 1:-1]
         self.factor, info = pbtrf(band.reshape(-1, m + 2).T, lower=1, overwrite_ab=1)
         if info:
-            raise SolverFailure(
-                f"the stiffness matrix of a window of {a.shape} cells is not positive definite (pivot "
-                f"{info}); the coefficient spans {a.min():.1e} … {a.max():.1e} there, reduce its contrast."
-            )
+            raise not_definite(a, info)
 
     def solve(self, b: np.ndarray) -> np.ndarray:
         """Solve for load vectors.

@@ -12,12 +12,17 @@ each corner. Its interior values are :math:`W\Psi`. With the condensed matrix M 
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import scipy.sparse as sp
 
+from ..kernels.workers import Workers
 from ..nesting import Nesting
 from ..substructuring.condensation import CellLayout, Condensed
+from ..threads import one_blas_thread
 from ..windows import CORNERS, corner_nodes
+from .loads import hat_loads
 
 
 def corrected_hats(correctors: np.ndarray, nesting: Nesting) -> np.ndarray:
@@ -85,6 +90,31 @@ def coarse_matrix(psi: np.ndarray, cells: Condensed, nesting: Nesting, petrov: b
     -------
     Sparse (coarse nodes, coarse nodes), rows test functions, all nodes row-major.
     """
+    if find_spec("numba") is None:
+        return _coarse_matrix_by_cells(psi, cells, nesting, petrov)
+    from ..kernels.lapack import ROUTINES
+    from ..kernels.lod_basis import coarse_couplings
+
+    Ny, Nx = nesting.coarse.cells
+    reach = psi.shape[2] // 2 if petrov else psi.shape[2] - 1
+    couplings = np.zeros((Ny + 1, Nx + 1, 2 * reach + 1, 2 * reach + 1))
+    coarse_couplings(ROUTINES, psi, cells.matrix, hat_loads(cells, nesting), petrov, couplings)
+    y = np.arange(Ny + 1)[:, None] + np.arange(-reach, reach + 1)
+    x = np.arange(Nx + 1)[:, None] + np.arange(-reach, reach + 1)
+    inside_y, inside_x = (y >= 0) & (y <= Ny), (x >= 0) & (x <= Nx)
+    inside = inside_y[:, None, :, None] & inside_x[None, :, None, :]
+    columns = (y[:, None, :, None] * (Nx + 1) + x[None, :, None, :])[inside]
+    counts = inside_y.sum(1)[:, None] * inside_x.sum(1)
+    return sp.csr_matrix((couplings[inside], columns, _pointers(counts)), shape=(counts.size, counts.size))
+
+
+def _pointers(counts: np.ndarray) -> np.ndarray:
+    """First entries of the rows or columns of a sparse matrix, and their total, from the entries in each."""
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+
+
+def _coarse_matrix_by_cells(psi: np.ndarray, cells: Condensed, nesting: Nesting, petrov: bool) -> sp.csr_matrix:
+    """Assemble the stiffness matrix of the corrected basis without compiled kernels."""
     Ny, Nx = nesting.coarse.cells
     hats, corners = CellLayout(nesting.ratio).hats, corner_nodes((Ny, Nx)).reshape(Ny, Nx, 4)
     base = hats.shape[1]
@@ -142,7 +172,8 @@ def _windows(psi: np.ndarray, cells: Condensed, nesting: Nesting) -> np.ndarray:
     return out
 
 
-def fine_basis(psi: np.ndarray, cells: Condensed, nesting: Nesting) -> sp.csc_matrix:
+@one_blas_thread
+def fine_basis(psi: np.ndarray, cells: Condensed, nesting: Nesting, threads: int = 1) -> sp.csc_matrix:
     """Evaluate the corrected basis at the fine nodes.
 
     Parameters
@@ -150,22 +181,32 @@ def fine_basis(psi: np.ndarray, cells: Condensed, nesting: Nesting) -> sp.csc_ma
     psi : (Ny+1, Nx+1, 2k+2, 2k+2, q) from :func:`corrected_hats`.
     cells : condensed coarse cells.
     nesting : coarse and fine space.
+    threads : number of threads of the compiled kernels.
 
     Returns
     -------
     Sparse (fine nodes, coarse nodes), nodes row-major: column z holds the nodal values of ψ_z.
     """
-    (Ny, Nx), (ny, nx), k = nesting.coarse.cells, nesting.fine.cells, psi.shape[2] // 2 - 1
+    (Ny, Nx), (ny, nx), half = nesting.coarse.cells, nesting.fine.cells, psi.shape[2] // 2
     ry, rx = nesting.ratio
-    values = _windows(psi, cells, nesting)[:, :, 1:-1, 1:-1]  # zero on the window's boundary
-    fy = (np.arange(Ny + 1)[:, None] - k - 1) * ry + np.arange(1, values.shape[2] + 1)
-    fx = (np.arange(Nx + 1)[:, None] - k - 1) * rx + np.arange(1, values.shape[3] + 1)
+    # Functions are zero on the boundary of their windows, which may reach out of the domain.
+    fy = (np.arange(Ny + 1)[:, None] - half) * ry + np.arange(1, 2 * half * ry)
+    fx = (np.arange(Nx + 1)[:, None] - half) * rx + np.arange(1, 2 * half * rx)
     inside_y, inside_x = (fy >= 0) & (fy <= ny), (fx >= 0) & (fx <= nx)
-    inside = inside_y[:, None, :, None] & inside_x[None, :, None, :]
-    rows = (fy[:, None, :, None] * (nx + 1) + fx[None, :, None, :]).astype(np.int32)[inside]
     counts = inside_y.sum(1)[:, None] * inside_x.sum(1)
-    pointers = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    return sp.csc_matrix((values[inside], rows, pointers), shape=((ny + 1) * (nx + 1), counts.size))
+    pointers = _pointers(counts)
+    if find_spec("numba") is None:
+        inside = inside_y[:, None, :, None] & inside_x[None, :, None, :]
+        values = _windows(psi, cells, nesting)[:, :, 1:-1, 1:-1][inside]
+        rows = (fy[:, None, :, None] * (nx + 1) + fx[None, :, None, :]).astype(np.int32)[inside]
+    else:
+        from ..kernels.lapack import ROUTINES
+        from ..kernels.lod_basis import fine_values
+
+        values, rows, workers = np.empty(pointers[-1]), np.empty(pointers[-1], np.int32), Workers(threads)
+        fixed = (ROUTINES, psi, cells.extension, CellLayout((ry, rx)).places, pointers, rows, values, ry, rx)
+        workers.map(fine_values, workers.ranges(Ny), *fixed)
+    return sp.csc_matrix((values, rows, pointers), shape=((ny + 1) * (nx + 1), counts.size))
 
 
 def gather_cells(correctors: np.ndarray, weights: np.ndarray) -> np.ndarray:

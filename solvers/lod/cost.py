@@ -7,10 +7,10 @@ from typing import NamedTuple
 from ..nesting import Nesting
 from ..substructuring.condensation import CellLayout
 
-#: Flops per second on one core of a 2.5 GHz x86-64: band solves with many right-hand sides, and dense blocks.
-BAND_RATE, DENSE_RATE = 2e9, 9e9
+#: Flops per second on one core of an x86-64 with AVX2: cells, patches, and the basis, which is mostly written.
+CELL_RATE, PATCH_RATE, BASIS_RATE = 8e9, 1.4e10, 7e9
 #: Seconds per patch that do not depend on its size.
-OVERHEAD = 1.5e-3
+OVERHEAD = 5e-5
 
 
 class Estimate(NamedTuple):
@@ -32,7 +32,7 @@ def estimate(nesting: Nesting, layers: int, loads: int) -> Estimate:
     Returns
     -------
     Estimate
-        Flops at the rates above; expect a factor 2 for the seconds.
+        Flops at the rates above, of compiled kernels; expect a factor 2 for the seconds, and 4 without numba.
 
     Examples
     --------
@@ -46,14 +46,14 @@ def estimate(nesting: Nesting, layers: int, loads: int) -> Estimate:
     wy, wx = min(2 * layers + 1, Ny), min(2 * layers + 1, Nx)
     side, edges = wy * ry - 1, (wy - 1) * (rx - 1)
     outer = 2 * (side + wy + 1) + loads
-    columns = (wy + 1) * (wx + 1) + loads
-    cell = interior * ((rx + 1) * (rx + 1) + 4 * (rx + 1) * q + 2 * q * q)
-    strip = edges**3 / 3 + 2 * edges**2 * outer + 2 * edges * outer**2
-    link = side**3 / 3 + side**2 * (side + columns) + 2 * side * (side + columns) ** 2
+    columns = side + (wy + 1) * (wx + 1) / 2 + loads  # half of the multipliers, on average: see kernels.lod
+    cell = interior * ((rx + 1) ** 2 + 4 * (rx + 1) * q + q * q)
+    strip = edges**3 / 3 + edges**2 * outer + edges * outer**2
+    line = side**3 / 3 + side**2 * columns + side * columns**2
     nodes, window = (Ny + 1) * (Nx + 1), (2 * layers + 2) ** 2
     basis = nodes * window * 2 * q * (q + interior)
-    patch = strip + (wx - 1) * link
-    seconds = Ny * Nx * (cell / BAND_RATE + patch / DENSE_RATE + OVERHEAD) + basis / DENSE_RATE
+    patch = strip + (wx - 1) * line
+    seconds = Ny * Nx * (cell / CELL_RATE + patch / PATCH_RATE + OVERHEAD) + basis / BASIS_RATE
     stored = Ny * Nx * (q * q + 2 * q * interior + loads * (2 * layers + 1) ** 2 * q) + nodes * window * q
     fine = nodes * min(window * ry * rx, 4 * ny * nx)
     # 30 bytes per basis entry: the window, the value, its row, and the mask that selects it.

@@ -26,7 +26,7 @@ from ..windows import stiffness_apply
 from .basis import coarse_matrix, corrected_hats, fine_basis, fine_field, gather_cells
 from .cost import Estimate, estimate
 from .loads import condensed_loads, hat_loads, mass_loads
-from .patch_pool import solve_patches
+from .patch_pool import solve_patches, threads
 from .quasi_interpolation import cell_projections
 from .response import bilinear_corners, boundary_response, load_response
 
@@ -47,8 +47,9 @@ class LOD:
         (plain coarse test functions).
     rhs_correctors : add the part of the solution in the kernel of I_H that comes from f. Loads that are
         bilinear on every coarse cell cost nothing online; others one more pass over the patches.
-    workers : processes of the offline part; ``None`` or 1 for none. More need the ``if __name__ == "__main__":``
-        guard in a script, and OMP_NUM_THREADS=1 in the environment, else every process starts all threads.
+    workers : threads of the offline part; ``None``: as many as there are cores. Where numba is not installed it is
+        processes, one for ``None``; more need the ``if __name__ == "__main__":`` guard in a script, and
+        OMP_NUM_THREADS=1 in the environment, else every process starts all threads.
     size : (Ly, Lx) of the rectangle.
     interpolation : I_H, "plain" or "weighted" by the coefficient. Weighted correctors decay along channels of high
         contrast, where plain ones do not; take ``rhs_correctors`` with it, since more of the solution lies in
@@ -175,7 +176,8 @@ class LOD:
         """Corrected coarse basis ψ, sparse (fine nodes, coarse nodes), nodes row-major; made on first use."""
         if self._basis is None:
             cells = self._assembled()
-            self._basis = fine_basis(corrected_hats(self._correctors, self.nesting), cells, self.nesting)
+            psi = corrected_hats(self._correctors, self.nesting)
+            self._basis = fine_basis(psi, cells, self.nesting, threads(self.workers))
         return self._basis
 
     @property
@@ -258,7 +260,7 @@ class LOD:
         Returns
         -------
         Estimate
-            Peak memory in bytes, and seconds on one core: flops at rates measured at 2.5 GHz; expect a factor 2.
+            Peak memory in bytes, and seconds on one core with compiled kernels; expect a factor 2.
 
         Examples
         --------
@@ -284,19 +286,23 @@ class LOD:
         psi = corrected_hats(self._correctors, nesting)
         K = coarse_matrix(psi, cells, nesting, petrov)
         self._system = DirichletSystem(K, nesting.coarse.free, symmetric=not petrov)
-        self._basis = None if petrov else fine_basis(psi, cells, nesting)
+        self._basis = None if petrov else fine_basis(psi, cells, nesting, threads(self.workers))
         self._cells = cells
 
     def _condense(self, cells: Condensed, wanted: np.ndarray) -> None:
         """Condense the ``wanted`` coarse cells (Ny, Nx)."""
-        nesting = self.nesting
+        nesting, count = self.nesting, threads(self.workers)
         a = nesting.blocks(self._a)[wanted]
         rows, cells.weights[wanted] = cell_projections(a, self.interpolation == "weighted")
-        cells.matrix[wanted], cells.extension[wanted] = condense(a, nesting.fine.spacing, rows)
+        matrix, extension = condense(a, nesting.fine.spacing, rows, count)
+        if wanted.all():
+            cells.matrix, cells.extension = matrix.reshape(cells.matrix.shape), extension.reshape(cells.extension.shape)
+        else:
+            cells.matrix[wanted], cells.extension[wanted] = matrix, extension
         cells.drop_multipliers(nesting.coarse.free)
         if self.rhs_correctors:
             loads = mass_loads(nesting)[:, CellLayout(nesting.ratio).interior]
-            self._bubbles[wanted] = bubbles(a, nesting.fine.spacing, np.broadcast_to(loads, (len(a), *loads.shape)))
+            self._bubbles[wanted] = bubbles(a, nesting.fine.spacing, loads[None], count)
 
     def _online(self, loads: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Correctors (Ny, Nx, 1, 2k+1, 2k+1, q) for condensed load vectors (Ny, Nx, q, 1) of the ``wanted`` cells."""

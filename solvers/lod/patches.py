@@ -40,6 +40,14 @@ class StripLayout:
     side: int
     size: int
 
+    @property
+    def order(self) -> np.ndarray:
+        """``places`` with the unknowns in the order inner, outer; −1 for what lies on the patch's boundary: (m, q)."""
+        order = np.full(self.size, -1)
+        order[self.inner] = np.arange(len(self.inner))
+        order[self.outer] = len(self.inner) + np.arange(len(self.outer))
+        return order[self.places]
+
 
 @lru_cache(maxsize=64)
 def strip_layout(m: int, r: tuple[int, int]) -> StripLayout:

@@ -19,6 +19,14 @@ from ...errors import SolverFailure
 potrf, trtrs = get_lapack_funcs(("potrf", "trtrs"), dtype=np.float64)
 
 
+def not_definite(size: int, pivot: int) -> SolverFailure:
+    """Return the error for a matrix of some ``size`` with a wrong ``pivot``, counted from 1."""
+    return SolverFailure(
+        f"a patch matrix of size {size} is not positive definite (pivot {pivot}); the coefficient's "
+        "contrast is too high for double precision, reduce it."
+    )
+
+
 def cholesky(D: np.ndarray) -> np.ndarray:
     """Factorise a symmetric positive definite matrix.
 
@@ -37,10 +45,7 @@ def cholesky(D: np.ndarray) -> np.ndarray:
     """
     L, info = potrf(D.T, lower=1, clean=0)
     if info:
-        raise SolverFailure(
-            f"a patch matrix of size {len(D)} is not positive definite (pivot {info}); the coefficient's "
-            "contrast is too high for double precision, reduce it."
-        )
+        raise not_definite(len(D), info)
     return L
 
 

@@ -8,7 +8,7 @@ saddle point system of a corrector q with multipliers :math:`\lambda` gives
 and the condensed symmetric matrix :math:`M = \begin{pmatrix} S & G^T \\ G & -D \end{pmatrix}` in
 :math:`(q_B, \lambda)`. It depends on the coefficient in T only, so all patches that contain T share it.
 
-Compiled kernels condense the cells where numba is installed, else LAPACK, one cell after the other.
+Compiled kernels condense the cells where numba is installed; else, and where there are few, LAPACK, one by one.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from ..windows import CORNERS, DirichletWindow, bilinear_hats, not_definite, ref
 
 #: Cells whose dense coupling blocks are made at a time.
 CHUNK = 32
+#: Fewer cells are left to LAPACK, which takes less time for them than loading compiled kernels.
+FEW = 16
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def condense(
     """
     r = (a.shape[1], a.shape[2])
     C = np.zeros((1, 0, (r[0] + 1) * (r[1] + 1))) if constraints is None else constraints
-    if find_spec("numba") is None:
+    if not _by_kernels(a):
         return condense_by_lapack(a, h, C)
     from ..kernels.lapack import ROUTINES
     from ..kernels.lod_cells import condense_cells
@@ -225,7 +227,7 @@ def bubbles(a: np.ndarray, h: tuple[float, float], loads: np.ndarray, threads: i
     ------
     SolverFailure
     """
-    if find_spec("numba") is None:
+    if not _by_kernels(a):
         loads = np.broadcast_to(loads, (len(a), *loads.shape[1:]))
         return np.stack([DirichletWindow(cell, h).solve(b) for cell, b in zip(a, loads, strict=True)])
     from ..kernels.lapack import ROUTINES
@@ -236,6 +238,11 @@ def bubbles(a: np.ndarray, h: tuple[float, float], loads: np.ndarray, threads: i
     fixed = (ROUTINES, np.require(a, float, ["C", "W"]), reference_stiffness(h), places, _distinct(loads))
     _run(solve_cells, a, threads, *fixed, out)
     return out
+
+
+def _by_kernels(a: np.ndarray) -> bool:
+    """Tell whether compiled kernels take these cells: numba is installed, and there are enough of them."""
+    return len(a) >= FEW and find_spec("numba") is not None
 
 
 def _distinct(rows: np.ndarray) -> np.ndarray:
