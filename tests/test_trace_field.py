@@ -377,3 +377,22 @@ def test_data_on_natural_sides_are_not_asked_for(rng):
 def test_coefficients_that_are_no_real_numbers_are_refused(A):
     with pytest.raises(InvalidProblem, match="give real numbers"):
         solve_pde(A)
+
+
+@pytest.mark.parametrize("size", [(0.02, 1.0), (0.03, 1.0)])
+def test_compiled_loops_over_cells_are_those_of_numpy(size, monkeypatch):
+    """Nodal values, energies and gaps cell by cell, on rows that take more than one block."""
+    pytest.importorskip("numba")
+    from ngs_nhcsr.solvers.trace import bounds, function
+
+    A = np.where(np.random.default_rng(543).random((3, 150)) < 0.5, 1.0, 30.0)
+    u = solve_pde(A, lambda x, y: 1 + x * y, g=lambda x, y: x - y, natural=["top"], size=size, modes=4)
+
+    def results():
+        return bounds.cell_gaps(u, u.flux), u.dirichlet(), u.nodes((6, 450)), u.nodes((3, 150))
+
+    compiled = results()
+    for module in (bounds, function):
+        monkeypatch.setattr(module, "COMPILED", False)
+    for found, expected in zip(compiled, results(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * np.abs(expected).max())

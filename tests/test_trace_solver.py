@@ -16,8 +16,8 @@ from ngs_nhcsr.solvers.blackbox_twin import CoarseProblem
 from ngs_nhcsr.solvers.kernels.workers import Workers
 from ngs_nhcsr.solvers.trace.candidates import exponents_for
 from ngs_nhcsr.solvers.trace.cell import trace_cell
-from ngs_nhcsr.solvers.trace.compiled import PerKindSolver, PerVertexSolver
 from ngs_nhcsr.solvers.trace.layout import Boundary, TraceVector, gather, scatter, sparse_matrix
+from ngs_nhcsr.solvers.trace.local_solvers import PerKindSolver, PerVertexSolver, flat_vector
 from ngs_nhcsr.solvers.trace.schwarz import TraceSolver
 from ngs_nhcsr.solvers.trace.vertices import vertex_inverses, vertex_kinds, vertex_parts
 
@@ -82,6 +82,25 @@ def test_product_is_the_assembled_matrix(backend, shape):
     x = random_load(shape, 2, boundary, 1)
     expected = sparse_matrix(log_uniform(shape, 50.0, 1), c.stiffness, 2) @ x.flat() * solver.free.flat()
     np.testing.assert_allclose(solver.apply(x).flat(), expected, atol=1e-11 * abs(expected).max())
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (3, 300)])
+@pytest.mark.parametrize("modes", [0, 1, 2, 5, 6, 8])
+def test_compiled_product_in_sums_and_differences_is_the_plain_one(modes, shape):
+    S = cell(modes, 0.6).stiffness if modes else Q1
+    ops = TraceSolver(log_uniform(shape, 50.0, 18), S, modes, natural=SIDES[-1], backend="numba").operations
+    twin = TraceSolver(log_uniform(shape, 50.0, 18), S, modes, natural=SIDES[-1], backend="torch").operations
+    x = random_load(shape, modes, Boundary(), 19)
+    expected = twin.apply(TraceVector(*(torch.as_tensor(v)[None] for v in x.parts()))).flat()[0].numpy()
+    np.testing.assert_allclose(ops.apply(x).flat(), expected, atol=1e-13 * abs(expected).max() * len(S))
+
+
+def test_a_cell_without_the_symmetries_of_a_rectangle_is_refused():
+    S = cell().stiffness.copy()
+    S[0, 1] += 1e-3  # an even and an odd function of one edge
+    S[1, 0] += 1e-3
+    with pytest.raises(InvalidProblem, match="reflected"):
+        TraceSolver(np.ones((2, 2)), S, 2)
 
 
 def test_scatter_is_the_transpose_of_gather():
@@ -187,23 +206,33 @@ def test_vertices_of_few_kinds_or_each_of_its_own(natural):
     a, boundary, p, workers = two_values((24, 20), 10.0, 11), Boundary.of(natural), 2, Workers(1)
     parts = vertex_parts(cell(aspect=0.6).stiffness, p)
     kinds = vertex_kinds(a, boundary)
-    rng = np.random.default_rng(519)
-    H, V, C = (rng.standard_normal(s).astype(np.float32) for s in ((25, p, 20), (24, p, 21), (25, 21)))
-    found = []
+    free = boundary.free(a.shape, p)
+    s, parts_of_s = flat_vector(a.shape, p)
+    for v, mask in zip(parts_of_s, free.parts(), strict=True):
+        v[:] = np.random.default_rng(519).standard_normal(v.shape) * mask
+    inverses = vertex_inverses(kinds.values, parts, boundary)
+    H, V, C = parts_of_s
+    at_x, at_y = np.pad(H, ((0, 0), (1, 1), (0, 0))), np.pad(V, ((1, 1), (0, 0), (0, 0)))
+    X, Y, Z = np.zeros_like(at_x), np.zeros_like(at_y), np.zeros_like(C)
+    for j, i in np.ndindex(C.shape):
+        around = np.concatenate([at_x[j, i], at_x[j, i + 1], at_y[j, i], at_y[j + 1, i], C[j, i : i + 1]])
+        left, right, below, above, own = np.split(0.5 * inverses[kinds.kind[j, i]] @ around, [p, 2 * p, 3 * p, 4 * p])
+        X[j, i] += left
+        X[j, i + 1] += right
+        Y[j, i] += below
+        Y[j + 1, i] += above
+        Z[j, i] = own[0]
     for local in (
         PerKindSolver(kinds.kind, kinds.values, parts, boundary),
         PerVertexSolver(a, parts, boundary, workers),
     ):
-        Z = np.zeros((25, 4 * p + 1, 21), np.float32)
-        for task in local.tasks(np.concatenate([v.ravel() for v in (H, V, C)]), Z, workers):
-            task()
-        found.append(Z)
-    inverses = vertex_inverses(kinds.values, parts, boundary)
-    at_x, at_y = np.pad(H, ((0, 0), (0, 0), (1, 1))), np.pad(V, ((1, 1), (0, 0), (0, 0)))
-    for j, i in np.ndindex(C.shape):
-        around = np.concatenate([at_x[j, :, i], at_x[j, :, i + 1], at_y[j, :, i], at_y[j + 1, :, i], C[j, i : i + 1]])
-        for Z in found:
-            np.testing.assert_allclose(Z[j, :, i], inverses[kinds.kind[j, i]] @ around, atol=1e-5 * abs(C).max())
+        z, found = flat_vector(a.shape, p)
+        products = [task() for colour in (0, 1) for task in local.tasks(colour, s, z, workers)]
+        for v, expected in zip(found, (X[:, 1:-1], Y[1:-1], Z), strict=True):
+            np.testing.assert_allclose(v, expected, atol=1e-5 * abs(C).max())
+        np.testing.assert_allclose(
+            sum(products), sum((v * w).sum() for v, w in zip(found, (H, V, C), strict=True)), 1e-5
+        )
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (6, 1), (5, 6), (6, 5), (8, 8), (7, 30)])

@@ -24,6 +24,8 @@ import numpy as np
 
 from ...errors import InvalidProblem
 from .dual import DualFlux
+from .function import COMPILED
+from .particular import MEANS
 
 if TYPE_CHECKING:
     from .field import TraceField
@@ -89,6 +91,19 @@ def bounds_of(field: TraceField, flux: DualFlux) -> Bounds:
 
 def cell_gaps(field: TraceField, flux: DualFlux) -> Array:
     r"""Return :math:`\int_K |q - a\nabla v|^2/a` of every cell (my, mx), v the field, q the flux, of one problem."""
+    if COMPILED:
+        from .function_kernels import fill_gaps
+
+        problem, out = field.problem, np.empty(field.shape)
+        v = (field.vector.parts(), field.interior, field.source.coefficients)
+        q = (flux.stream.vector.parts(), flux.particular.reshape(12, *field.shape), flux.stream.interior)
+        fill_gaps(problem.a, v, q, problem.dual.gap_forms, MEANS, problem.sides, out, 0, len(out))
+        return out
+    return _cell_gaps(field, flux)
+
+
+def _cell_gaps(field: TraceField, flux: DualFlux) -> Array:
+    """Compute :func:`cell_gaps` in numpy, band by band."""
     problem, cell = field.problem, field.cell
     f = field.source.coefficients
     mixed = np.einsum("mji,mn,nji->ji", f, cell.particular, field.interior, optimize=True) * field.sides[1] ** 2

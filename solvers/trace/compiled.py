@@ -1,7 +1,7 @@
 """The Schwarz solver's operations in compiled kernels (numba): CPU, one coefficient at a time.
 
 Owns the state of the iteration in the kernels' order of axes, ``H (my+1, p, mx)``, ``V (my, p, mx+1)``,
-``C (my+1, mx+1)``, and the set-up of the local problems.
+``C (my+1, mx+1)``.
 
 Solution, residual and products with the matrix are float64. The preconditioner works in float32 on the residual divided
 by the largest entry of the load, and directions are float32: that costs no steps and halves their memory traffic, and
@@ -11,40 +11,32 @@ since solution and residual move along the same rounded direction they stay cons
 from __future__ import annotations
 
 import logging
-from functools import partial
 
 import numpy as np
 
 from ..blackbox import CoarseSolver
 from ..kernels.workers import Workers
-from . import kernels, vertex_kernels
+from . import kernels
 from .layout import Boundary, TraceVector
-from .vertices import cells_at_vertices, fixed_or_missing, vertex_inverses, vertex_kinds, vertex_parts, with_ring
+from .local_solvers import Parts, PerKindSolver, PerVertexSolver, flat_vector
+from .symmetry import ReflectionBasis
+from .vertices import vertex_kinds, vertex_parts
 
 log = logging.getLogger(__name__)
 
-#: Rows of vertices whose vertices are sorted by kind together.
-SORTED_ROWS = 16
 
-Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-def _parts(flat: np.ndarray, cells: tuple[int, int], modes: int) -> Parts:
-    """Return views H (my+1, p, mx), V (my, p, mx+1), C (my+1, mx+1) of a flat vector."""
+def _vector(cells: tuple[int, int], modes: int, dtype: type) -> tuple[np.ndarray, Parts]:
+    """Return a flat vector of zeros and views H (my+1, p, mx), V (my, p, mx+1), C (my+1, mx+1) of it."""
     my, mx = cells
-    first, second = (my + 1) * modes * mx, (my + 1) * modes * mx + my * modes * (mx + 1)
-    return (
+    first = (my + 1) * modes * mx
+    second = first + my * modes * (mx + 1)
+    flat = np.zeros(second + (my + 1) * (mx + 1), dtype)
+    parts = (
         flat[:first].reshape(my + 1, modes, mx),
         flat[first:second].reshape(my, modes, mx + 1),
         flat[second:].reshape(my + 1, mx + 1),
     )
-
-
-def _vector(cells: tuple[int, int], modes: int, dtype: type) -> tuple[np.ndarray, Parts]:
-    """Return a flat vector of zeros and its parts."""
-    my, mx = cells
-    flat = np.zeros((my + 1) * modes * mx + my * modes * (mx + 1) + (my + 1) * (mx + 1), dtype)
-    return flat, _parts(flat, cells, modes)
+    return flat, parts
 
 
 def _to_kernel_order(x: TraceVector, to: Parts) -> None:
@@ -55,112 +47,6 @@ def _to_kernel_order(x: TraceVector, to: Parts) -> None:
 def _from_kernel_order(x: Parts) -> TraceVector:
     """Copy from the kernels' order of axes to a trace vector."""
     return TraceVector(x[0].transpose(0, 2, 1).copy(), x[1].transpose(0, 2, 1).copy(), x[2].copy())
-
-
-class PerKindSolver:
-    """Local problems of few kinds of vertices: one small matrix product per kind and block of rows.
-
-    Parameters
-    ----------
-    kind : (my+1, mx+1) number of every vertex's kind.
-    values : (kinds, 4) coefficients of the cells SW, SE, NW, NE around a vertex of each kind.
-    parts : (4, m, m) what these cells contribute for a = 1, see :func:`vertex_parts`.
-    boundary : which unknowns are free.
-    """
-
-    def __init__(self, kind: np.ndarray, values: np.ndarray, parts: np.ndarray, boundary: Boundary):
-        self.B = vertex_inverses(values, parts, boundary).astype(np.float32)
-        kinds = len(values)
-        key = (np.arange(kind.shape[0])[:, None] // SORTED_ROWS * kinds + kind).ravel()
-        if key.max() < 2**16:
-            key = key.astype(np.uint16)  # sorted in linear time
-        order = np.argsort(key, kind="stable")
-        self.places = self._places(order, (kind.shape[0] - 1, kind.shape[1] - 1), (parts.shape[1] - 1) // 4)
-        self.strides = (np.uint64(kind.shape[1] - 1), np.uint64(kind.shape[1]))
-        counts = np.bincount(key)
-        found = np.flatnonzero(counts)
-        pieces = -(-counts[found] // kernels.SEGMENT)
-        begin = np.repeat(np.cumsum(counts)[found] - counts[found], pieces)
-        number = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-        first = begin + number * kernels.SEGMENT
-        last = np.minimum(first + kernels.SEGMENT, np.repeat(np.cumsum(counts)[found], pieces))
-        self.segments = np.stack([first, last, np.repeat(found % kinds, pieces)], -1).astype(np.int64)
-
-    @staticmethod
-    def _places(order: np.ndarray, cells: tuple[int, int], p: int) -> np.ndarray:
-        """Return where the unknowns of the vertices ``order`` are in flat vectors; see ``kernels.solve_kinds``."""
-        my, mx = cells
-        j, i = np.divmod(order, mx + 1)
-        upright, corners = (my + 1) * p * mx, (my + 1) * p * mx + my * p * (mx + 1)
-        # At a side another edge is read, and multiplied by zero.
-        left, right = np.maximum(i - 1, 0), np.minimum(i, mx - 1)
-        lower, upper = np.maximum(j - 1, 0), np.minimum(j, my - 1)
-        row = j * (p * mx)
-        places = [
-            row + left,
-            row + right,
-            upright + lower * (p * (mx + 1)) + i,
-            upright + upper * (p * (mx + 1)) + i,
-            corners + order,
-            j * ((4 * p + 1) * (mx + 1)) + i,
-        ]
-        return np.stack(places).astype(np.uint64)
-
-    def tasks(self, s: np.ndarray, Z: np.ndarray, workers: Workers) -> list[partial]:
-        """Return calls that solve all local problems, for ``Workers.together``.
-
-        Parameters
-        ----------
-        s : flat float32 residual in the kernels' order of axes.
-        Z : (my+1, m, mx+1) float32, where the local solutions are written.
-        workers : for whose threads the work is split.
-
-        Returns
-        -------
-        Calls without arguments that may run side by side.
-        """
-        arguments = (self.B, self.places, self.segments, self.strides, s, Z.reshape(-1))
-        return [partial(kernels.solve_kinds, *arguments, *r) for r in workers.ranges(len(self.segments))]
-
-
-class PerVertexSolver:
-    """Local problems where every vertex has its own matrix: factorised side by side in lanes.
-
-    Parameters
-    ----------
-    a : (my, mx) coefficients.
-    parts : (4, m, m) what the cells SW, SE, NW, NE contribute for a = 1, see :func:`vertex_parts`.
-    boundary : which unknowns are free.
-    workers : factorise the matrices.
-    """
-
-    def __init__(self, a: np.ndarray, parts: np.ndarray, boundary: Boundary, workers: Workers):
-        ringed = with_ring(a, boundary)
-        fixed = fixed_or_missing(cells_at_vertices(ringed) > 0, boundary, 1).reshape(-1, 5)
-        self.codes = (fixed @ (1 << np.arange(5))).astype(np.int64)
-        m = parts.shape[1]
-        rows, columns = np.tril_indices(m)
-        packed = np.ascontiguousarray(parts[:, rows, columns])
-        blocks = -(-self.codes.size // vertex_kernels.LANES)
-        self.B = np.empty((blocks, rows.size, vertex_kernels.LANES), np.float32)
-        workers.map(vertex_kernels.factorise_vertices, workers.ranges(blocks), ringed, packed, self.codes, self.B)
-
-    def tasks(self, s: np.ndarray, Z: np.ndarray, workers: Workers) -> list[partial]:
-        """Return calls that solve all local problems, for ``Workers.together``.
-
-        Parameters
-        ----------
-        s : flat float32 residual in the kernels' order of axes.
-        Z : (my+1, m, mx+1) float32, where the local solutions are written.
-        workers : for whose threads the work is split.
-
-        Returns
-        -------
-        Calls without arguments that may run side by side.
-        """
-        cells, modes = (Z.shape[0] - 1, Z.shape[2] - 1), (Z.shape[1] - 1) // 4
-        arguments = (self.B, self.codes, _parts(s, cells, modes), Z)
-        return [partial(vertex_kernels.solve_vertices, *arguments, *r) for r in workers.ranges(len(self.B))]
 
 
 class CompiledOperations:
@@ -184,7 +70,7 @@ class CompiledOperations:
         # Scaled to a geometric mean of 1: float32 inverses of large and small coefficients stay in range.
         self.unit = float(np.sqrt(a.min()) * np.sqrt(a.max()))
         self.a = a / self.unit
-        self.S = stiffness
+        self.S = ReflectionBasis.of(stiffness, modes).blocks(stiffness)
         parts = vertex_parts(stiffness, modes)
         kinds = vertex_kinds(self.a, boundary)
         self.coarse = CoarseSolver(self.a, stiffness[-4:, -4:], boundary, self.workers)
@@ -201,8 +87,8 @@ class CompiledOperations:
         _, self._x = _vector(self.cells, p, np.float64)
         _, self.r = _vector(self.cells, p, np.float64)
         self.q_flat, self.q = _vector(self.cells, p, np.float32)
-        self.s_flat, self.s = _vector(self.cells, p, np.float32)
-        self.z_flat, self.z = _vector(self.cells, p, np.float32)
+        self.s_flat, self.s = flat_vector(self.cells, p)
+        self.z_flat, self.z = flat_vector(self.cells, p)
         self.moments = (
             np.zeros((my + 1, p, mx)),
             np.zeros((my + 1, p, mx)),
@@ -210,9 +96,7 @@ class CompiledOperations:
             np.zeros((my + 1, mx + 1)),
             np.zeros((my + 1, mx + 1)),
         )
-        self.Z = np.zeros((my + 1, 4 * p + 1, mx + 1), np.float32)
         self.cell_rows, self.vertex_rows = self.workers.ranges(my), self.workers.ranges(my + 1)
-        self.pieces = self.workers.ranges(self.q_flat.size)
 
     def _multiply(self, x: Parts) -> float:
         """Compute A x as moments; return x·Ax. Coefficients are in their unit."""
@@ -260,19 +144,21 @@ class CompiledOperations:
         largest = max(max(float(v.max()), -float(v.min())) for v in self.r if v.size)
         self.scale = 1 / largest if largest > 0 else 1.0
         for s, r in zip(self.s, self.r, strict=True):
-            np.multiply(r, self.scale, out=s, casting="same_kind")
+            np.multiply(r.swapaxes(1, 2) if r.ndim == 3 else r, self.scale, out=s, casting="same_kind")
 
     def residual_product(self) -> np.ndarray:
         """Set z = B r and return r·z (1,), in the units of the problem."""
-        right = self.coarse.right_side
+        right, together = self.coarse.right_side, self.workers.together
         right[1:-1, 1:-1] = self.s[2]
-        coarse, *_ = self.workers.together([self.coarse.cycle, *self.local.tasks(self.s_flat, self.Z, self.workers)])
-        parts = self.workers.map(kernels.collect_vertices, self.vertex_rows, self.Z, coarse, self.free, self.z, self.s)
-        return np.array([sum(parts) / self.scale / self.scale / self.unit])
+        first, second = (self.local.tasks(k, self.s_flat, self.z_flat, self.workers) for k in (0, 1))
+        coarse, *products = together([self.coarse.cycle, *first])
+        total = sum(products) + sum(together(second))
+        total += kernels.add_coarse(coarse, self.free, self.z[2], self.s[2])
+        return np.array([total / self.scale / self.scale / self.unit])
 
     def direction(self, beta: np.ndarray) -> np.ndarray:
         """Set q = z + beta q and return q·Aq (1,); z and q are in units of 1 / (scale unit)."""
-        self.workers.map(kernels.new_direction, self.pieces, self.q_flat, self.z_flat, float(beta[0]))
+        self.workers.map(kernels.new_direction, self.vertex_rows, self.q, self.z, float(beta[0]))
         return np.array([self._multiply(self.q) / self.scale / self.scale / self.unit])
 
     def advance(self, alpha: np.ndarray) -> None:

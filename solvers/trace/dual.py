@@ -87,6 +87,23 @@ class DualProblem:
         zero = TraceVector.zeros(self.problem.a.shape, self.problem.cell.modes)
         return solve_lifted(self.solver, self.weight, zero, self.second_component, 1e-8)[0]
 
+    @cached_property
+    def gap_forms(self) -> tuple[Array, Array, Array]:
+        r"""Matrices of the products of fluxes and gradients in a cell; see ``function_kernels.fill_gaps``."""
+        cell, (hy, hx) = self.problem.cell, self.problem.sides
+        n, S = cell.size, cell.stiffness
+        square = np.zeros((n + 15, n + 15))
+        square[:n, :n], square[n + 12 :, n + 12 :] = S, -cell.particular
+        square[n : n + 12, :n], square[:n, n : n + 12] = self._rotation, self._rotation.T
+        square[n : n + 12, n : n + 12] = hx * hy * np.kron(np.eye(2), GRAM)
+        # Green's formula for q · grad v: the trace of v against q · n, and v against f
+        mixed = np.zeros((n + 3, n + 15))
+        mixed[:n, :n], mixed[:n, n : n + 12] = self.circulation, self._outflow.T
+        mixed[:n, n + 12 :], mixed[n:, n + 12 :] = hx**2 * cell.moments.T, hx**2 * cell.particular
+        energy = np.zeros((n + 3, n + 3))
+        energy[:n, :n], energy[n:, n:] = S, cell.particular
+        return square, mixed, energy
+
     def rotation_moments(self, q0: Array) -> Array:
         r"""Return :math:`\int_K q_0\cdot\operatorname{rot} H\varphi_k` (my, mx, n) of polynomials (2, 6, my, mx)."""
         return (q0.reshape(12, -1).T @ self._rotation).reshape(*q0.shape[2:], -1)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -21,6 +23,8 @@ from .layout import TraceVector, gather
 
 Array = np.ndarray
 
+#: Whether loops over the cells are compiled; else numpy does the same, several times slower.
+COMPILED = find_spec("numba") is not None
 #: Points evaluated at once, and cells.
 CHUNK, BAND = 1 << 15, 1 << 15
 #: Points nearer to a vertex than this, in cell sides, count as the vertex.
@@ -98,20 +102,30 @@ class TraceFunction:
         if ny % my or nx % mx:
             return self._unaligned((int(ny), int(nx)))
         ry, rx = ny // my, nx // mx
-        inside = self._lattice(np.arange(ry) / ry, np.arange(rx) / rx).T
-        at_top = self._lattice(np.ones(1), np.arange(rx) / rx).T
-        at_right = self._lattice(np.arange(ry) / ry, np.ones(1)).T
+        inside, at_top, at_right = _at_nodes(self.cell, ry, rx)
         out = np.empty((ny + 1, nx + 1))
-        for rows in self.bands():
-            local = self.band(rows).local()
-            lines = slice(rows.start * ry, rows.stop * ry)
-            values = local.reshape(-1, local.shape[-1]) @ inside
-            out[lines, :-1] = values.reshape(-1, mx, ry, rx).swapaxes(1, 2).reshape(-1, nx)
-            out[lines, -1] = (local[:, -1] @ at_right).ravel()
-            if rows.stop == my:
-                out[-1, :-1] = (local[-1] @ at_top).ravel()
+        if COMPILED:
+            from .function_kernels import fill_nodes
+
+            basis = np.ascontiguousarray(inside.T)
+            fill_nodes(self.vector.parts(), self.interior, basis, ry, rx, out, 0, my)
+        else:
+            self._fill_nodes(inside, out)
+        column, row = np.full(my, mx - 1), np.full(mx, my - 1)
+        out[:-1, -1] = (self._coefficients(np.arange(my), column) @ at_right).ravel()
+        out[-1, :-1] = (self._coefficients(row, np.arange(mx)) @ at_top).ravel()
         out[-1, -1] = self.vector.corners[-1, -1]
         return out
+
+    def _fill_nodes(self, inside: Array, out: Array) -> None:
+        """Write the values at the nodes of all cells but the last ones along each axis; twin of ``fill_nodes``."""
+        (my, mx), (ny, nx) = self.shape, (out.shape[0] - 1, out.shape[1] - 1)
+        ry, rx = ny // my, nx // mx
+        for rows in self.bands():
+            local = self.band(rows).local()
+            values = local.reshape(-1, local.shape[-1]) @ inside
+            values = values.reshape(-1, mx, ry, rx).swapaxes(1, 2).reshape(-1, nx)
+            out[rows.start * ry : rows.stop * ry, :-1] = values
 
     def at(self, points: Array) -> Array:
         """Return the values at points.
@@ -173,6 +187,17 @@ class TraceFunction:
 
     def dirichlet(self) -> Array:
         r"""Return :math:`\int_K |\nabla v|^2` of every cell (my, mx)."""
+        if COMPILED:
+            from .function_kernels import fill_dirichlet
+
+            out = np.empty(self.shape)
+            cell = self.cell
+            fill_dirichlet(self.vector.parts(), self.interior, cell.stiffness, cell.particular, out, 0, len(out))
+            return out
+        return self._dirichlet()
+
+    def _dirichlet(self) -> Array:
+        """Compute :meth:`dirichlet` in numpy, band by band."""
         inner = np.einsum("mji,mn,nji->ji", self.interior, self.cell.particular, self.interior, optimize=True)
         for rows in self.bands():
             c = self.band(rows).centred()
@@ -188,8 +213,7 @@ class TraceFunction:
 
     def _lattice(self, eta: Array, xi: Array) -> Array:
         """Evaluate the basis on a tensor grid of local points: (len(eta) * len(xi), n + 3)."""
-        Y, X = np.meshgrid(eta, xi, indexing="ij")
-        return self.cell.values(np.stack([X.ravel(), Y.ravel()], axis=1))
+        return _lattice(self.cell, eta, xi)
 
     def _unaligned(self, grid: tuple[int, int]) -> Array:
         """Return nodal values where grid and raster cut each other; local positions repeat, each is evaluated once."""
@@ -223,6 +247,19 @@ class TraceFunction:
         scaled = np.where(np.abs(scaled - nearest) < 1e-12 * np.maximum(nearest, 1), nearest, scaled)
         index = np.clip(np.floor(scaled).astype(int), 0, np.array(self.shape[::-1]) - 1)
         return (index[:, 1], index[:, 0]), np.clip(scaled - index, 0.0, 1.0)
+
+
+def _lattice(cell: TraceCell, eta: Array, xi: Array) -> Array:
+    """Evaluate the basis of a cell on a tensor grid of local points: (len(eta) * len(xi), n + 3)."""
+    Y, X = np.meshgrid(eta, xi, indexing="ij")
+    return cell.values(np.stack([X.ravel(), Y.ravel()], axis=1))
+
+
+@lru_cache(maxsize=8)
+def _at_nodes(cell: TraceCell, ry: int, rx: int) -> tuple[Array, Array, Array]:
+    """Evaluate the basis at ry x rx nodes of a cell, at rx on its upper and at ry on its right edge: (n + 3, nodes)."""
+    y, x, end = np.arange(ry) / ry, np.arange(rx) / rx, np.ones(1)
+    return _lattice(cell, y, x).T, _lattice(cell, end, x).T, _lattice(cell, y, end).T
 
 
 def without_constants(c: Array) -> Array:

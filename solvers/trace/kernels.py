@@ -1,14 +1,15 @@
 """Compiled parts of a conjugate gradient step on the trace space.
 
-Owns the innermost loops: product with the matrix, local solves by kind, updates of the iteration's vectors.
+Owns the innermost loops: product with the matrix, updates of the iteration's vectors; ``local_kernels`` has the local
+solves.
 
 Every function works on a range of rows or blocks, releases Python's lock and runs on one thread; a pool may call it for
 several ranges at a time, which write to disjoint memory.
 
 Vectors are triples ``H (my+1, p, mx)``, ``V (my, p, mx+1)``, ``C (my+1, mx+1)``: coefficients on horizontal edges, on
-vertical edges and at vertices, neighbours along x next to each other. ``free`` is (j0, j1, i0, i1) of
-:meth:`ngs_nhcsr.solvers.trace.layout.Boundary.ranges`. Loops are written out where the compiler must see that no index
-is negative: as functions of their own they take twice as long.
+vertical edges and at vertices, neighbours along x next to each other; the preconditioner's are in the order of a trace
+vector, see ``local_kernels``. ``free`` is (j0, j1, i0, i1) of
+:meth:`ngs_nhcsr.solvers.trace.layout.Boundary.ranges`.
 """
 
 from __future__ import annotations
@@ -18,22 +19,104 @@ from numba import njit
 
 from ..kernels.options import OPTIONS
 
-#: Columns of one matrix product: few enough for BLAS to stay on one thread up to 11 functions per edge.
+#: Cells of a row that are worked on at once: what they need stays in the cache.
 BLOCK = 128
-#: Vertices of one matrix product.
-SEGMENT = 64
 #: Parts H, V, C of a vector.
 Triple = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @njit(**OPTIONS)
-def apply_cells(a: np.ndarray, S: np.ndarray, x: Triple, moments: tuple, j0: int, j1: int) -> float:
+def _sums(x, classes, rows, corners, j, i0, count, X):
+    """Set X (4, W, BLOCK) to the sums and differences of some cells of a row; see ``symmetry``."""
+    H, V, C = x
+    for k in range(H.shape[1]):
+        s, t, d, e = classes[0, k], rows[0, k], classes[1, k], rows[1, k]
+        for q in range(count):
+            first, second = np.float64(H[j, k, i0 + q]), np.float64(H[j + 1, k, i0 + q])
+            X[s, t, q] = first + second
+            X[d, e, q] = first - second
+        s, t, d, e = classes[2, k], rows[2, k], classes[3, k], rows[3, k]
+        for q in range(count):
+            first, second = np.float64(V[j, k, i0 + q]), np.float64(V[j, k, i0 + 1 + q])
+            X[s, t, q] = first + second
+            X[d, e, q] = first - second
+    r, s, t, d = corners[0], corners[1], corners[2], corners[3]
+    for q in range(count):
+        sw, se = np.float64(C[j, i0 + q]), np.float64(C[j, i0 + 1 + q])
+        nw, ne = np.float64(C[j + 1, i0 + q]), np.float64(C[j + 1, i0 + 1 + q])
+        X[0, r, q] = sw + se + nw + ne
+        X[1, s, q] = sw + se - nw - ne
+        X[2, t, q] = sw - se + nw - ne
+        X[3, d, q] = sw - se - nw + ne
+
+
+@njit(**OPTIONS)
+def _multiply(B, a, j, i0, count, X, Y):
+    """Set Y (4, R, BLOCK) to a B X for some cells of row j; return X·Y."""
+    width = B.shape[2]
+    total = 0.0
+    for k in range(4):
+        for r in range(B.shape[1]):
+            for c in range(0, width - 8, 4):
+                s0, s1, s2, s3 = B[k, r, c], B[k, r, c + 1], B[k, r, c + 2], B[k, r, c + 3]
+                for q in range(count):
+                    before = Y[k, r, q] if c else 0.0
+                    Y[k, r, q] = (
+                        before + s0 * X[k, c, q] + s1 * X[k, c + 1, q] + s2 * X[k, c + 2, q] + s3 * X[k, c + 3, q]
+                    )
+            c = width - 8
+            s0, s1, s2, s3 = B[k, r, c], B[k, r, c + 1], B[k, r, c + 2], B[k, r, c + 3]
+            s4, s5, s6, s7 = B[k, r, c + 4], B[k, r, c + 5], B[k, r, c + 6], B[k, r, c + 7]
+            energy = 0.0
+            for q in range(count):
+                v = Y[k, r, q] if c else 0.0
+                v += s0 * X[k, c, q] + s1 * X[k, c + 1, q] + s2 * X[k, c + 2, q] + s3 * X[k, c + 3, q]
+                v += s4 * X[k, c + 4, q] + s5 * X[k, c + 5, q] + s6 * X[k, c + 6, q] + s7 * X[k, c + 7, q]
+                v *= a[j, i0 + q]
+                Y[k, r, q] = v
+                energy += v * X[k, r, q]
+            total += energy
+    return total
+
+
+@njit(**OPTIONS)
+def _scatter(Y, classes, rows, corners, j, i0, count, moments):
+    """Add the moments Y of some cells of row j to those of the edges and vertices; those at column i0 have a part."""
+    above, below, AV, C_above, C_below = moments
+    for k in range(classes.shape[1]):
+        s, t, d, e = classes[0, k], rows[0, k], classes[1, k], rows[1, k]
+        for q in range(count):
+            above[j, k, i0 + q] = Y[s, t, q] + Y[d, e, q]
+            below[j + 1, k, i0 + q] = Y[s, t, q] - Y[d, e, q]
+        s, t, d, e = classes[2, k], rows[2, k], classes[3, k], rows[3, k]
+        AV[j, k, i0] += Y[s, t, 0] + Y[d, e, 0]
+        for q in range(1, count):
+            AV[j, k, i0 + q] = Y[s, t, q] + Y[d, e, q] + Y[s, t, q - 1] - Y[d, e, q - 1]
+        AV[j, k, i0 + count] = Y[s, t, count - 1] - Y[d, e, count - 1]
+    r, s, t, d = corners[0], corners[1], corners[2], corners[3]
+    for q in range(count):
+        both, south, west, cross = Y[0, r, q], Y[1, s, q], Y[2, t, q], Y[3, d, q]
+        Y[0, r, q] = both + south + west + cross
+        Y[1, s, q] = both + south - west - cross
+        Y[2, t, q] = both - south + west - cross
+        Y[3, d, q] = both - south - west + cross
+    C_above[j, i0] += Y[0, r, 0]
+    C_below[j + 1, i0] += Y[2, t, 0]
+    for q in range(1, count):
+        C_above[j, i0 + q] = Y[0, r, q] + Y[1, s, q - 1]
+        C_below[j + 1, i0 + q] = Y[2, t, q] + Y[3, d, q - 1]
+    C_above[j, i0 + count] = Y[1, s, count - 1]
+    C_below[j + 1, i0 + count] = Y[3, d, count - 1]
+
+
+@njit(**OPTIONS)
+def apply_cells(a: np.ndarray, S: tuple, x: Triple, moments: tuple, j0: int, j1: int) -> float:
     """Compute a S x in some rows of cells.
 
     Parameters
     ----------
     a : (my, mx) coefficients.
-    S : (n, n) float64 matrix of a cell with a = 1.
+    S : matrix of a cell with a = 1, :class:`ngs_nhcsr.solvers.trace.symmetry.ReflectionBlocks`.
     x : triple (H, V, C).
     moments : (above, below, V, C_above, C_below), where the result is written. What horizontal edges and vertices get
         from the cells above them and below them is kept apart, so that rows of cells are independent. Row 0 of
@@ -45,83 +128,45 @@ def apply_cells(a: np.ndarray, S: np.ndarray, x: Triple, moments: tuple, j0: int
     -------
     The rows' part of x·Ax.
     """
-    H, V, C = x
-    above, below, AV, C_above, C_below = moments
-    mx, n = a.shape[1], S.shape[0]
-    p = n // 4 - 1
-    X, Y = np.zeros((n, BLOCK)), np.empty((n, BLOCK))
+    blocks, classes, rows, corners = S
+    X, Y = np.zeros((4, blocks.shape[2], BLOCK)), np.empty((4, blocks.shape[1], BLOCK))
+    mx = a.shape[1]
     total = 0.0
     for j in range(j0, j1):
-        for k in range(p):
-            AV[j, k, 0] = 0
-        C_above[j, 0] = C_below[j + 1, 0] = 0
+        for k in range(classes.shape[1]):
+            moments[2][j, k, 0] = 0
+        moments[3][j, 0] = moments[4][j + 1, 0] = 0
         for i0 in range(0, mx, BLOCK):
             count = min(BLOCK, mx - i0)
-            for k in range(p):
-                for q in range(count):
-                    X[k, q] = H[j, k, i0 + q]
-                for q in range(count):
-                    X[p + k, q] = H[j + 1, k, i0 + q]
-                for q in range(count):
-                    X[2 * p + k, q] = V[j, k, i0 + q]
-                for q in range(count):
-                    X[3 * p + k, q] = V[j, k, i0 + 1 + q]
-            for q in range(count):
-                X[4 * p, q] = C[j, i0 + q]
-            for q in range(count):
-                X[4 * p + 1, q] = C[j, i0 + 1 + q]
-            for q in range(count):
-                X[4 * p + 2, q] = C[j + 1, i0 + q]
-            for q in range(count):
-                X[4 * p + 3, q] = C[j + 1, i0 + 1 + q]
-            np.dot(S, X, Y)
-            for r in range(n):
-                energy = 0.0
-                for q in range(count):
-                    v = Y[r, q] * a[j, i0 + q]
-                    Y[r, q] = v
-                    energy += v * X[r, q]
-                total += energy
-            # Vertical edges and vertices of the columns from i0 + 1 on are new, those at i0 have a part already.
-            for k in range(p):
-                for q in range(count):
-                    above[j, k, i0 + q] = Y[k, q]
-                for q in range(count):
-                    below[j + 1, k, i0 + q] = Y[p + k, q]
-                AV[j, k, i0] += Y[2 * p + k, 0]
-                for q in range(1, count):
-                    AV[j, k, i0 + q] = Y[2 * p + k, q] + Y[3 * p + k, q - 1]
-                AV[j, k, i0 + count] = Y[3 * p + k, count - 1]
-            C_above[j, i0] += Y[4 * p, 0]
-            C_below[j + 1, i0] += Y[4 * p + 2, 0]
-            for q in range(1, count):
-                C_above[j, i0 + q] = Y[4 * p, q] + Y[4 * p + 1, q - 1]
-            for q in range(1, count):
-                C_below[j + 1, i0 + q] = Y[4 * p + 2, q] + Y[4 * p + 3, q - 1]
-            C_above[j, i0 + count] = Y[4 * p + 1, count - 1]
-            C_below[j + 1, i0 + count] = Y[4 * p + 3, count - 1]
+            _sums(x, classes, rows, corners, j, i0, count, X)
+            total += _multiply(blocks, a, j, i0, count, X, Y)
+            _scatter(Y, classes, rows, corners, j, i0, count, moments)
     return total
 
 
 @njit(**OPTIONS)
-def _advance_row(alpha, unit, scale, i0, i1, above, below, q, x, r, s):
+def _advance_row(alpha, unit, i0, i1, above, below, q, x, r):
     """Update the entries [i0, i1) of one row."""
     for i in range(i0, i1):
         x[i] += alpha * unit * q[i]
-        v = r[i] - alpha * (above[i] + below[i])
-        r[i] = v
-        s[i] = v * scale
+        r[i] -= alpha * (above[i] + below[i])
 
 
 @njit(**OPTIONS)
-def _advance_upright(alpha, unit, scale, i0, i1, moments, q, x, r, s):
+def _advance_upright(alpha, unit, i0, i1, moments, q, x, r):
     """Update the columns [i0, i1) of one row of vertical edges (p, mx+1)."""
     for k in range(q.shape[0]):
         for i in range(i0, i1):
             x[k, i] += alpha * unit * q[k, i]
-            v = r[k, i] - alpha * moments[k, i]
-            r[k, i] = v
-            s[k, i] = v * scale
+            r[k, i] -= alpha * moments[k, i]
+
+
+@njit(**OPTIONS)
+def _scaled(scale, r, s):
+    """Set s (i, p) to scale r, r (p, i)."""
+    for i in range(s.shape[0]):
+        for k in range(s.shape[1]):
+            s[i, k] = scale * r[k, i]
 
 
 @njit(**OPTIONS)
@@ -149,8 +194,8 @@ def advance(
     free : free vertices (j0, j1, i0, i1).
     q : direction, triple of float32.
     x : solution, triple of float64.
-    r : residual, triple of float64.
-    s : scaled residual, triple of float32.
+    r : residual, triple of float64, zero where not free.
+    s : scaled residual, float32 in the order of a trace vector.
     j0 : first row of vertices.
     j1 : end of the rows.
     """
@@ -159,123 +204,71 @@ def advance(
     qH, qV, qC = q
     xH, xV, xC = x
     rH, rV, rC = r
-    sH, sV, sC = s
     my, p, mx = qV.shape[0], qH.shape[1], qH.shape[2]
     for j in range(j0, j1):
         if J0 <= j < J1:
             for k in range(p):
-                _advance_row(
-                    alpha, unit, scale, 0, mx, above[j, k], below[j, k], qH[j, k], xH[j, k], rH[j, k], sH[j, k]
-                )
-            _advance_row(alpha, unit, scale, I0, I1, C_above[j], C_below[j], qC[j], xC[j], rC[j], sC[j])
+                _advance_row(alpha, unit, 0, mx, above[j, k], below[j, k], qH[j, k], xH[j, k], rH[j, k])
+            _scaled(scale, rH[j], s[0][j])
+            _advance_row(alpha, unit, I0, I1, C_above[j], C_below[j], qC[j], xC[j], rC[j])
+            for i in range(I0, I1):
+                s[2][j, i] = scale * rC[j, i]
         if j < my:
-            _advance_upright(alpha, unit, scale, I0, I1, AV[j], qV[j], xV[j], rV[j], sV[j])
+            _advance_upright(alpha, unit, I0, I1, AV[j], qV[j], xV[j], rV[j])
+            _scaled(scale, rV[j], s[1][j])
 
 
 @njit(**OPTIONS)
-def new_direction(q, z, beta, i0, i1):
-    """Set q = z + beta q in the entries [i0, i1) of flat float32 vectors."""
-    beta = np.float32(beta)
-    for i in range(i0, i1):
-        q[i] = z[i] + beta * q[i]
+def _combined(beta, q, z):
+    """Set q = z + beta q, q (p, i) and z (i, p)."""
+    for i in range(z.shape[0]):
+        for k in range(z.shape[1]):
+            q[k, i] = z[i, k] + beta * q[k, i]
 
 
 @njit(**OPTIONS)
-def solve_kinds(
-    B: np.ndarray,
-    places: np.ndarray,
-    segments: np.ndarray,
-    strides: tuple,
-    s: np.ndarray,
-    Z: np.ndarray,
-    k0: int,
-    k1: int,
-) -> None:
-    """Solve the local problems of some segments, vertices of one kind each.
+def new_direction(q: Triple, z: Triple, beta: float, j0: int, j1: int) -> None:
+    """Set q = z + beta q in some rows.
 
     Parameters
     ----------
-    B : (kinds, m, m) float32 inverses with zeros for unknowns that are fixed or missing.
-    places : (6, vertices) uint64, in the flat s the first coefficient of the left, right, lower and upper edge and the
-        vertex, in the flat Z the first number of the vertex; unsigned, so that no index is checked for a sign.
-    segments : (K, 3) first and last position in ``places`` and the kind; at most SEGMENT vertices each.
-    strides : (mx, mx+1) uint64, between coefficients of horizontal and of vertical edges.
-    s : flat float32 residual.
-    Z : flat float32, the local solutions (my+1, m, mx+1), written.
-    k0 : first segment.
-    k1 : end of the segments.
-    """
-    m = B.shape[1]
-    p = (m - 1) // 4
-    level, upright = strides
-    X, Y = np.zeros((m, SEGMENT), np.float32), np.empty((m, SEGMENT), np.float32)
-    for k in range(k0, k1):
-        first, count = segments[k, 0], segments[k, 1] - segments[k, 0]
-        along, across = np.uint64(0), np.uint64(0)
-        for c in range(p):
-            for q in range(count):
-                X[c, q] = s[places[0, first + q] + along]
-            for q in range(count):
-                X[p + c, q] = s[places[1, first + q] + along]
-            for q in range(count):
-                X[2 * p + c, q] = s[places[2, first + q] + across]
-            for q in range(count):
-                X[3 * p + c, q] = s[places[3, first + q] + across]
-            along += level
-            across += upright
-        for q in range(count):
-            X[4 * p, q] = s[places[4, first + q]]
-        np.dot(B[segments[k, 2]], X, Y)
-        across = np.uint64(0)
-        for c in range(m):
-            for q in range(count):
-                Z[places[5, first + q] + across] = Y[c, q]
-            across += upright
-
-
-@njit(**OPTIONS)
-def collect_vertices(
-    Z: np.ndarray, coarse: np.ndarray, free: tuple[int, int, int, int], z: Triple, s: Triple, j0: int, j1: int
-) -> float:
-    """Set z to half the sum of the local solutions plus the coarse one, at the free unknowns of some rows.
-
-    Parameters
-    ----------
-    Z : (my+1, m, mx+1) float32 local solutions.
-    coarse : (my+3, mx+3) float32 coarse solution at the vertices, with a ring.
-    free : free vertices (j0, j1, i0, i1).
-    z : triple of float32, written.
-    s : scaled residual, triple of float32.
+    q : direction, triple of float32.
+    z : preconditioned residual, float32 in the order of a trace vector.
+    beta : factor.
     j0 : first row of vertices.
     j1 : end of the rows.
+    """
+    factor = np.float32(beta)
+    for j in range(j0, j1):
+        _combined(factor, q[0][j], z[0][j])
+        if j < z[1].shape[0]:
+            _combined(factor, q[1][j], z[1][j])
+        for i in range(z[2].shape[1]):
+            q[2][j, i] = z[2][j, i] + factor * q[2][j, i]
+
+
+@njit(**OPTIONS)
+def add_coarse(coarse: np.ndarray, free: tuple[int, int, int, int], z: np.ndarray, s: np.ndarray) -> float:
+    """Add the coarse solution to the vertices.
+
+    Parameters
+    ----------
+    coarse : (my+3, mx+3) float32 solution at the vertices, with a ring.
+    free : free vertices (j0, j1, i0, i1).
+    z : (my+1, mx+1) float32, changed in place.
+    s : (my+1, mx+1) float32 residual at the vertices.
 
     Returns
     -------
-    The rows' part of z·s.
+    The product of the coarse solution and s.
     """
-    H, V, C = z
-    sH, sV, sC = s
-    my, p, mx = V.shape[0], H.shape[1], H.shape[2]
-    J0, J1, I0, I1 = free
-    half = np.float32(0.5)
+    j0, j1, i0, i1 = free
     total = 0.0
     for j in range(j0, j1):
         row = np.float32(0)
-        if J0 <= j < J1:
-            for k in range(p):
-                for i in range(mx):
-                    v = half * (Z[j, p + k, i] + Z[j, k, i + 1])
-                    H[j, k, i] = v
-                    row += v * sH[j, k, i]
-            for i in range(I0, I1):
-                v = half * Z[j, 4 * p, i] + coarse[j + 1, i + 1]
-                C[j, i] = v
-                row += v * sC[j, i]
-        if j < my:
-            for k in range(p):
-                for i in range(I0, I1):
-                    v = half * (Z[j, 3 * p + k, i] + Z[j + 1, 2 * p + k, i])
-                    V[j, k, i] = v
-                    row += v * sV[j, k, i]
+        for i in range(i0, i1):
+            v = coarse[j + 1, i + 1]
+            z[j, i] += v
+            row += v * s[j, i]
         total += row
     return total

@@ -27,6 +27,7 @@ from ..kernels.workers import cores
 from ..threads import suited_threads
 from .cg import Operations, iterate
 from .layout import Boundary, TraceVector
+from .symmetry import ReflectionBasis
 
 log = logging.getLogger(__name__)
 
@@ -53,17 +54,22 @@ class SolveInfo:
     seconds: float
 
 
-def _without_rounding(S: np.ndarray) -> np.ndarray:
-    """Return the symmetric part, constants taken out of its range (four vertex functions of a cell add up to 1).
+def _without_rounding(S: np.ndarray, modes: int) -> np.ndarray:
+    """Return the part with the symmetries of a rectangle, constants taken out of its range.
 
-    Computed cell matrices map constants to 1e-11 instead of 0, and a problem with natural sides only would see it.
+    Computed cell matrices map constants (the four vertex functions of a cell add up to 1) to 1e-11 instead of 0, and a
+    problem with natural sides only would see it; they are symmetric to 1e-9 and better.
     """
     constant = np.zeros(len(S))
     constant[-4:] = 0.5
-    if abs(S @ constant).max() > 1e-6 * abs(S).max() or abs(S - S.T).max() > 1e-6 * abs(S).max():
-        raise InvalidProblem("the cell matrix must be symmetric and map constants (1 at its four corners) to zero.")
+    symmetric = ReflectionBasis.of(S, modes).symmetrised((S + S.T) / 2)
+    if abs(S @ constant).max() > 1e-6 * abs(S).max() or abs(S - symmetric).max() > 1e-6 * abs(S).max():
+        raise InvalidProblem(
+            "the cell matrix must be symmetric, map constants (1 at its four corners) to zero and not change when the "
+            "cell is reflected; every function of an edge must be even or odd."
+        )
     P = np.eye(len(S)) - np.outer(constant, constant)
-    return np.ascontiguousarray(P @ (S + S.T) @ P / 2)
+    return np.ascontiguousarray(P @ symmetric @ P)
 
 
 def _tensor(v: Any) -> torch.Tensor:
@@ -77,7 +83,7 @@ class TraceSolver:
     Parameters
     ----------
     a : (my, mx) positive coefficients of the cells, numpy; or a tensor (B, my, mx) or (my, mx) for the torch backend.
-    stiffness : (4p+4, 4p+4) matrix of a cell with a = 1.
+    stiffness : (4p+4, 4p+4) matrix of a cell with a = 1; every function of an edge is even or odd about its middle.
     modes : functions per edge p, 0 or more.
     natural : sides with a natural condition, among "bottom", "right", "top", "left"; the others are Dirichlet sides.
         With all four the solution is determined up to a constant: the mean over the vertices is zero then.
@@ -88,7 +94,7 @@ class TraceSolver:
     Attributes
     ----------
     boundary : which unknowns are free.
-    stiffness : (4p+4, 4p+4) the cell matrix that is used: symmetric, constants mapped to zero exactly.
+    stiffness : (4p+4, 4p+4) the cell matrix that is used: its symmetries and constants exact.
     backend : "numba" or "torch", the one that was chosen.
     setup_seconds : wall time of the set-up.
 
@@ -131,7 +137,7 @@ class TraceSolver:
                 f"{4 * modes + 4}."
             )
         self.boundary = Boundary.of(natural, periodic)
-        self.modes, self.stiffness = modes, _without_rounding(np.asarray(stiffness, dtype=float))
+        self.modes, self.stiffness = modes, _without_rounding(np.asarray(stiffness, dtype=float), modes)
         self.torch = isinstance(a, torch.Tensor)
         if backend not in ("auto", "numba", "torch"):
             raise InvalidProblem(f"backend {backend!r} is unknown; choose 'auto', 'numba' or 'torch'.")

@@ -2,7 +2,7 @@
 
 Owns the packed storage of these matrices, their factorisation and the solves.
 
-Vertices are numbered j (mx + 1) + i and packed by LANES. A packed symmetric matrix (r >= c at r (r+1)/2 + c) of all
+Vertices are packed by LANES in a given order. A packed symmetric matrix (r >= c at r (r+1)/2 + c) of all
 lanes is one (m (m+1)/2, LANES) array, so that every operation is one on LANES numbers. Matrices are factorised as
 L D L^T in float64 and kept in float32; the left and the right edge of a vertex share no cell, so that block stays zero.
 """
@@ -13,18 +13,18 @@ import numpy as np
 from numba import njit
 
 from ..kernels.options import OPTIONS
+from .local_kernels import gather_vertices, product, scatter_vertices
 
 LANES = 64
 
 
 @njit(**OPTIONS)
-def _assemble(a, parts, first, A):
-    """Set A (packed, LANES) to the matrices of the vertices from ``first`` on, before fixing; a has a ring."""
+def _assemble(a, parts, order, first, last, A):
+    """Set A (packed, LANES) to the matrices of order[first:last], before fixing; a has a ring. The last one repeats."""
     columns = a.shape[1] - 1
-    last = (a.shape[0] - 1) * columns - 1
     sw, se, nw, ne = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
     for k in range(LANES):
-        v = min(first + k, last)
+        v = order[min(first + k, last - 1)]
         j, i = v // columns, v % columns
         sw[k], se[k], nw[k], ne[k] = a[j, i], a[j, i + 1], a[j + 1, i], a[j + 1, i + 1]
     for q in range(A.shape[0]):
@@ -87,15 +87,26 @@ def _factorise(A, m, column, scaled):
 
 
 @njit(**OPTIONS)
-def factorise_vertices(a: np.ndarray, parts: np.ndarray, codes: np.ndarray, B: np.ndarray, b0: int, b1: int) -> None:
-    """Factorise the matrices of some blocks of LANES vertices.
+def factorise_vertices(
+    a: np.ndarray,
+    parts: np.ndarray,
+    codes: np.ndarray,
+    order: np.ndarray,
+    blocks: np.ndarray,
+    B: np.ndarray,
+    b0: int,
+    b1: int,
+) -> None:
+    """Factorise the matrices of some blocks of at most LANES vertices.
 
     Parameters
     ----------
     a : (my+2, mx+2) coefficients with a ring of zeros.
     parts : (4, packed) what the cells SW, SE, NW, NE contribute.
     codes : (vertices,) bits of the fixed or missing unknowns of every vertex: left, right, lower, upper edge, vertex.
-    B : (blocks, packed, LANES) float32 factors, written.
+    order : (vertices,) numbers j (mx + 1) + i of the vertices.
+    blocks : (blocks, 2) first and last position in ``order``.
+    B : (blocks, packed, LANES) float32 factors, written; of twice the matrices, since solutions count by half.
     b0 : first block.
     b1 : end of the blocks.
     """
@@ -103,16 +114,19 @@ def factorise_vertices(a: np.ndarray, parts: np.ndarray, codes: np.ndarray, B: n
     m = int(((8 * packed + 1) ** 0.5 - 1) / 2 + 0.5)
     A, column, scaled = np.empty((packed, LANES)), np.empty((m, LANES)), np.empty((m, LANES))
     for block in range(b0, b1):
-        first = block * LANES
-        _assemble(a, parts, first, A)
+        first, last = blocks[block, 0], blocks[block, 1]
+        _assemble(a, parts, order, first, last, A)
         for k in range(LANES):
-            code = codes[min(first + k, codes.size - 1)]
+            code = codes[order[min(first + k, last - 1)]]
             if code:
                 _fix(A, k, code, m)
         _factorise(A, m, column, scaled)
-        for q in range(packed):
-            for k in range(LANES):
-                B[block, q, k] = A[q, k]
+        for r in range(m):
+            for c in range(r + 1):
+                q = r * (r + 1) // 2 + c
+                factor = 0.5 if r == c else 1.0
+                for k in range(LANES):
+                    B[block, q, k] = factor * A[q, k]
 
 
 @njit(**OPTIONS)
@@ -140,61 +154,41 @@ def _substitute(L, m, X):
 
 
 @njit(**OPTIONS)
-def _around_vertices(s, j, i0, count, X, first):
-    """Set the lanes from ``first`` on to the unknowns around the vertices i0 .. i0 + count of row j."""
-    H, V, C = s
-    my, p, mx = V.shape[0], H.shape[1], H.shape[2]
-    # At a side the wrong edge is read; its unknown has an identity row and is set to zero afterwards.
-    lower, upper = max(j - 1, 0), min(j, my - 1)
-    for k in range(p):
-        for q in range(count):
-            X[k, first + q] = H[j, k, max(i0 + q - 1, 0)]
-        for q in range(count):
-            X[p + k, first + q] = H[j, k, min(i0 + q, mx - 1)]
-        for q in range(count):
-            X[2 * p + k, first + q] = V[lower, k, i0 + q]
-        for q in range(count):
-            X[3 * p + k, first + q] = V[upper, k, i0 + q]
-    for q in range(count):
-        X[4 * p, first + q] = C[j, i0 + q]
-
-
-@njit(**OPTIONS)
-def solve_vertices(B: np.ndarray, codes: np.ndarray, s: tuple, Z: np.ndarray, b0: int, b1: int) -> None:
-    """Solve the local problems of some blocks of LANES vertices.
+def solve_vertices(
+    B: np.ndarray,
+    places: np.ndarray,
+    blocks: np.ndarray,
+    add: bool,
+    s: np.ndarray,
+    z: np.ndarray,
+    b0: int,
+    b1: int,
+) -> float:
+    """Solve the local problems of some blocks of vertices.
 
     Parameters
     ----------
     B : (blocks, packed, LANES) float32 factors.
-    codes : (vertices,) bits of the fixed or missing unknowns of every vertex.
-    s : residual, triple ``H, V, C`` of float32 in the kernels' order of axes.
-    Z : (my+1, m, mx+1) float32 solutions, written; zero for fixed unknowns.
+    places : (5, vertices) uint64, see :func:`ngs_nhcsr.solvers.trace.local_kernels.solve_kinds`.
+    blocks : (blocks, 2) first and last position in ``places``.
+    add : whether solutions are added to what the edges in z have, or replace it.
+    s : flat float32 residual, zero at fixed unknowns.
+    z : flat float32, changed around the vertices.
     b0 : first block.
     b1 : end of the blocks.
+
+    Returns
+    -------
+    What these vertices contribute to z·s.
     """
-    columns, m = Z.shape[2], Z.shape[1]
-    vertices = Z.shape[0] * columns
-    p = (m - 1) // 4
-    X = np.zeros((m, LANES), np.float32)
+    m = int(((8 * B.shape[1] + 1) ** 0.5 - 1) / 2 + 0.5)
+    X, Y = np.zeros((m, LANES), np.float32), np.zeros((m, LANES), np.float32)
+    total = 0.0
     for block in range(b0, b1):
-        start, end = block * LANES, min(block * LANES + LANES, vertices)
-        v = start
-        while v < end:
-            j, i = v // columns, v % columns
-            count = min(end - v, columns - i)
-            _around_vertices(s, j, i, count, X, v - start)
-            v += count
-        _substitute(B[block], m, X)
-        v = start
-        while v < end:
-            j, i = v // columns, v % columns
-            count = min(end - v, columns - i)
-            for r in range(m):
-                for q in range(count):
-                    Z[j, r, i + q] = X[r, v - start + q]
-            v += count
-        for v in range(start, end):
-            if codes[v]:
-                for r in range(m):
-                    if _is_fixed(codes[v], r, p):
-                        Z[v // columns, r, v % columns] = 0
+        first, count = blocks[block, 0], blocks[block, 1] - blocks[block, 0]
+        gather_vertices(places, first, count, s, X)
+        Y[:] = X
+        _substitute(B[block], m, Y)
+        total += product(X, Y, count)
+        scatter_vertices(places, first, count, add, Y, z)
+    return total
