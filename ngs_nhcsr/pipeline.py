@@ -179,8 +179,10 @@ def solve_target(target: Target, problem: Problem, fine: Space, lap: Lap) -> Out
     lap("nodes")
     status = Status.ACCEPTED if problem.consistent else Status.INCONSISTENT
     status, notes = judge_raster(status, problem.notes, values, problem)
-    bound = target.bound(solution)
-    if bound is not None and target.accuracy is not None and bound > target.accuracy and status is Status.ACCEPTED:
-        status = Status.INACCURATE
+    if target.accuracy is not None:
+        bound = target.bound(solution)
+        lap("bound")
+        if bound is not None and bound > target.accuracy and status is Status.ACCEPTED:
+            status = Status.INACCURATE
     notes += target.notes(solution, problem)
     return Outcome(values, status, notes, target=target.name, solution=solution)

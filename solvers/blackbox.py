@@ -1,186 +1,201 @@
-"""The coarse problem of the Schwarz method: Q1 on the cells, with the harmonic (bilinear) vertex functions.
+"""The coarse problem of the Schwarz method in torch: the same V-cycle as ``blackbox``, batched, on any device.
 
-Owns the compiled V-cycle: two Chebyshev steps before and after, black-box interpolation (J. Dendy, *Black box
-multigrid*, 1982) to half the grid, and there a direct solution. Contrast does its harm below half the pixel grid, where
-no smoother mends it; so nothing is approximated there. Only rasters with a short side above twice ``MAX_BLOCK`` cells
-are coarsened further: the direct solution would take longer than all else. ``blackbox_twin`` does the same in torch.
+Owns black-box interpolation as a tensor.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
-
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-from .kernels import blackbox as ck
-from .kernels import blocks
-from .kernels.workers import Workers
-from .smoothing import row_sum_bound, smoothing_bound
+from .blocktri import BlockTridiagonal
+from .q1 import SYMMETRIC_PAIRS
+from .smoothing import WINDOW, smoothing_bound
+from .stencil import Stencil
 from .trace.layout import Boundary
 
-#: Blocks of the exact solution have at most this many cells, and at most so many where the contrast is high.
-MAX_BLOCK, MAX_BLOCK_HIGH = 130, 300
-#: From here on it must be on half the grid: 53 steps instead of 77 at contrast 10⁴ (30 instead of 32 at 1000).
-HIGH_CONTRAST = 2000.0
+
+def _share(first: Tensor, second: Tensor) -> Tensor:
+    """Return first / (first + second), within [0, 1]; half where both vanish."""
+    total = first + second
+    return torch.where(total > 0, first / total.clamp_min(1e-300), 0.5).clamp(0, 1)
 
 
-@dataclass
-class _Level:
-    """One grid: operator, inverse diagonal, interpolation weights, work space; all float32."""
-
-    S: np.ndarray
-    D: np.ndarray
-    bound: np.float32
-    weights: tuple[np.ndarray, ...]
-    b: np.ndarray
-    x: np.ndarray
-    r: np.ndarray
-    d: np.ndarray
+def _stencil(K: Tensor) -> Stencil:
+    """Assemble element matrices (B, ny, nx, 4, 4)."""
+    return Stencil.from_elements(torch.stack([K[..., r, c] for r, c in SYMMETRIC_PAIRS], -3))
 
 
-def _mask(cells: tuple[int, int], boundary: Boundary) -> np.ndarray:
-    """Return 1 at free and 0 at fixed vertices of my x mx cells, (my+1, mx+1) float32."""
-    j0, j1, i0, i1 = boundary.ranges(cells)
-    mask = np.zeros((cells[0] + 1, cells[1] + 1), np.float32)
-    mask[j0:j1, i0:i1] = 1
-    return mask
-
-
-class DirectSolver:
-    """Direct solution of a nine-point operator with ring, block by block along its long side.
-
-    Set up in three parts, so that both halves may be eliminated side by side: :meth:`eliminate` twice, then
-    :meth:`join`.
+class Interpolation:
+    """Black-box interpolation from the nodes with even numbers (and the last); see ``kernels.blackbox.weights``.
 
     Parameters
     ----------
-    S : (5, ny+3, nx+3) operator as in ``kernels.blackbox``, fixed nodes with identity rows.
+    S : operator on (B, ny+1, nx+1) nodes.
+
+    Attributes
+    ----------
+    fine : (ny, nx) cells of the fine grid; the coarse one has Ny = ceil(ny / 2) and Nx = ceil(nx / 2).
+    P : (B, Ny, Nx, 9, 4) values at the 3 x 3 nodes of every patch of functions that are 1 at one of its corners. Where
+        the last patch is one cell wide, its middle nodes repeat its right ones.
     """
 
-    def __init__(self, S: np.ndarray):
-        self.transposed = S.shape[2] > S.shape[1]
-        if self.transposed:
-            S = np.ascontiguousarray(S[[0, 2, 1, 3, 4]].transpose(0, 2, 1))
-        rows, n = S.shape[1] - 2, S.shape[2] - 2
-        self.middle = rows // 2
-        self.G = np.empty((rows, n, n), np.float32)
-        self.S64 = S
-        self.S = S.astype(np.float32)
-        self.b, self.x = np.zeros((2, rows + 2, n + 2), np.float32)
-        self.work = np.empty((rows, n), np.float32)
+    def __init__(self, S: Stencil):
+        ny, nx = S.C.shape[-2] - 1, S.C.shape[-1] - 1
+        self.fine = (ny, nx)
+        odd_y, odd_x = ny % 2, nx % 2
+        # One more row or column makes the numbers even; then the node before it takes the value of the last.
+        C = F.pad(S.C, (0, odd_x, 0, odd_y))
+        E = F.pad(S.E, (1, 1 + odd_x, 0, odd_y))
+        N = F.pad(S.N, (0, odd_x, 1, 1 + odd_y))
+        NE, NW = (F.pad(v, (1, 1 + odd_x, 1, 1 + odd_y)) for v in (S.NE, S.NW))
+        rows, columns = C.shape[-2], C.shape[-1]
+        west, east = E[..., :columns], E[..., 1:]
+        south, north = N[..., :rows, :], N[..., 1:, :]
+        sw, ne = NE[..., :rows, :columns], NE[..., 1:, 1:]
+        nw, se = NW[..., 1:, :columns], NW[..., :rows, 1:]
+        left = _share(-(west + sw + nw), -(east + ne + se))[..., 0::2, 1::2]
+        lower = _share(-(south + sw + se), -(north + ne + nw))[..., 1::2, 0::2]
+        if odd_x:  # the last column of coarse nodes is the last but one of the padded grid
+            left = torch.cat([left[..., :-1], torch.zeros_like(left[..., -1:])], -1)
+            lower[..., -1] = _share(-(south + sw + se), -(north + ne + nw))[..., 1::2, nx]
+        if odd_y:
+            left[..., -1, :] = _share(-(west + sw + nw), -(east + ne + se))[..., ny, 1::2]
+            if odd_x:
+                left[..., -1, -1] = 0
+            lower = torch.cat([lower[..., :-1, :], torch.zeros_like(lower[..., -1:, :])], -2)
+        self.P = self._patches(left, lower, [v[..., 1::2, 1::2] for v in (sw, se, nw, ne, south, north, west, east)])
 
-    def eliminate(self, step: int) -> np.ndarray:
-        """Eliminate the rows of one half, independent of the other.
+    def _patches(self, left: Tensor, lower: Tensor, around: list[Tensor]) -> Tensor:
+        """Put the weights of a patch's nine nodes together."""
+        sw, se, nw, ne, south, north, west, east = around
+        bottom, top = left[..., :-1, :], left[..., 1:, :]
+        first, last = lower[..., :-1], lower[..., 1:]
+        zero, one = torch.zeros_like(bottom), torch.ones_like(bottom)
+        middle = torch.stack(
+            [
+                sw + south * bottom + west * first,
+                se + south * (1 - bottom) + east * last,
+                nw + north * top + west * (1 - first),
+                ne + north * (1 - top) + east * (1 - last),
+            ],
+            -1,
+        )
+        middle = middle / middle.sum(-1, keepdim=True).clamp_max(-1e-300)
+        ny, nx = self.fine
+        if nx % 2:
+            middle[..., -1, :] = torch.stack([zero, last, zero, 1 - last], -1)[..., -1, :]
+        if ny % 2:
+            middle[..., -1, :, :] = torch.stack([zero, zero, top, 1 - top], -1)[..., -1, :, :]
+        nodes = [
+            [one, zero, zero, zero],
+            [bottom, 1 - bottom, zero, zero],
+            [zero, one, zero, zero],
+            [first, zero, 1 - first, zero],
+            [],
+            [zero, last, zero, 1 - last],
+            [zero, zero, one, zero],
+            [zero, zero, top, 1 - top],
+            [zero, zero, zero, one],
+        ]
+        return torch.stack([torch.stack(w, -1) if w else middle for w in nodes], -2)
 
-        Parameters
-        ----------
-        step : 1 for the first half, -1 for the last.
+    def to(self, dtype: torch.dtype) -> Interpolation:
+        """Copy with weights in another floating-point type ``dtype``."""
+        other = Interpolation.__new__(Interpolation)
+        other.fine, other.P = self.fine, self.P.to(dtype)
+        return other
 
-        Returns
-        -------
-        The half's contribution to the Schur complement of the middle row, which :meth:`join` needs.
-        """
-        return blocks.eliminate(self.S64, self.G, self.middle, step)
+    def coarsen(self, K: Tensor) -> Tensor:
+        """Return the Galerkin element matrices (B, Ny, Nx, 4, 4) of the patches from the cells' (B, ny, nx, 4, 4)."""
+        ny, nx = self.fine
+        K = F.pad(K, (0, 0, 0, 0, 0, nx % 2, 0, ny % 2))
+        total = torch.zeros((), dtype=K.dtype, device=K.device)
+        for cy in (0, 1):
+            for cx in (0, 1):
+                n = 3 * cy + cx
+                P = self.P[..., [n, n + 1, n + 3, n + 4], :]
+                KP = (K[:, cy::2, cx::2, :, :, None] * P[..., None, :, :]).sum(-2)
+                total = total + (P[..., :, :, None] * KP[..., :, None, :]).sum(-3)
+        return total
 
-    def join(self, first: np.ndarray, second: np.ndarray) -> None:
-        """Finish the set-up.
+    def prolong(self, c: Tensor) -> Tensor:
+        """Interpolate coarse values (B, Ny+1, Nx+1) to (B, ny+1, nx+1)."""
+        ny, nx = self.fine
+        corners = torch.stack([c[:, :-1, :-1], c[:, :-1, 1:], c[:, 1:, :-1], c[:, 1:, 1:]], -1)
+        v = (self.P * corners[..., None, :]).sum(-1)
+        out = c.new_zeros(c.shape[0], 2 * v.shape[1] + 1, 2 * v.shape[2] + 1)
+        for r in (0, 1, 2):
+            for k in (0, 1, 2):
+                out[:, r : r + 2 * v.shape[1] : 2, k : k + 2 * v.shape[2] : 2] = v[..., 3 * r + k]
+        return out[:, : ny + 1, : nx + 1]
 
-        Parameters
-        ----------
-        first : (n, n) what :meth:`eliminate` returned for step 1.
-        second : (n, n) what it returned for step -1.
-        """
-        blocks.finish(self.S64, self.G, self.middle, first, second)
-        del self.S64  # only the set-up needs double precision
+    def restrict(self, r: Tensor) -> Tensor:
+        """Apply the transpose of :meth:`prolong`: moments (B, ny+1, nx+1) to (B, Ny+1, Nx+1)."""
+        ny, nx = self.fine
+        Ny, Nx = self.P.shape[1:3]
+        r = F.pad(r, (0, nx % 2, 0, ny % 2))
+        out = r.new_zeros(r.shape[0], Ny + 1, Nx + 1)
+        # Every fine node belongs to one patch: the last row and column of nodes to the last patch.
+        for a in (0, 1, 2):
+            rows = slice(Ny - 1 if a == 2 else 0, Ny)
+            for b in (0, 1, 2):
+                columns = slice(Nx - 1 if b == 2 else 0, Nx)
+                v = r[:, a : a + 2 * Ny : 2, b : b + 2 * Nx : 2][:, rows, columns]
+                w = self.P[:, rows, columns, 3 * a + b] * v[..., None]
+                for k in range(4):
+                    y, x = k // 2, k % 2
+                    out[:, rows.start + y : rows.stop + y, columns.start + x : columns.stop + x] += w[..., k]
+        return out
 
-    def solve(self, b: np.ndarray, x: np.ndarray) -> None:
-        """Set x to the solution for b, both (ny+3, nx+3) float32 with ring."""
-        if self.transposed:
-            self.b[:] = b.T
-            blocks.solve(self.S, self.G, self.middle, self.b, self.x, self.work)
-            x[:] = self.x.T
-        else:
-            blocks.solve(self.S, self.G, self.middle, b, x, self.work)
 
-
-class CoarseSolver:
-    """V-cycle for the vertex functions: set up in float64, cycle in float32.
+class CoarseProblem:
+    """Two grids: Chebyshev smoothing on the cells, direct solution on half the grid.
 
     Parameters
     ----------
-    a : (my, mx) coefficients.
+    a : (B, my, mx) coefficients.
     element : (4, 4) matrix of the vertex functions of a cell with a = 1.
     boundary : which vertices are free; not periodic.
-    workers : for the set-up.
     """
 
-    def __init__(self, a: np.ndarray, element: np.ndarray, boundary: Boundary, workers: Workers):
-        K = ck.pixel_elements(a, np.ascontiguousarray(element))
-        self.levels: list[_Level] = []
-        self.masks = [_mask(K.shape[:2], boundary)]
-        bound = smoothing_bound(element)
-        block = MAX_BLOCK_HIGH if a.max() > HIGH_CONTRAST * a.min() else MAX_BLOCK
-        while not self.levels or min(K.shape[:2]) > block:
-            S = ck.stencil(K)
-            weights = ck.weights(S)
-            K = ck.galerkin(K, *weights)
-            ck.fix(S, *boundary.ranges((S.shape[1] - 3, S.shape[2] - 3)))
-            self.levels.append(self._level(S, weights, bound if not self.levels else row_sum_bound(S)))
-            self.masks.append(_mask(K.shape[:2], boundary))
-        S = ck.stencil(K)
-        ck.fix(S, *boundary.ranges(K.shape[:2]))
+    def __init__(self, a: Tensor, element: np.ndarray, boundary: Boundary):
+        cells = (a.shape[-2], a.shape[-1])
+        K = a[..., None, None] * torch.as_tensor(element, dtype=a.dtype, device=a.device)
+        self.stencil = _stencil(K)
+        self.interpolation = Interpolation(self.stencil)
+        K = self.interpolation.coarsen(K)
+        self.free = self._free(cells, boundary, a)
+        half = self._free((K.shape[1], K.shape[2]), boundary, a)
         self.singular = boundary.singular
         if self.singular:  # one vertex is held; the moments of constants vanish
-            _hold_first(S)
-            self.masks[-1][0, 0] = 0
-        self.exact = DirectSolver(S)
-        halves = workers.together([partial(self.exact.eliminate, step) for step in (1, -1)])
-        self.exact.join(*halves)
-        self.b, self.x = np.zeros((2, *S.shape[1:]), np.float32)
+            half[0, 0] = 0
+        self.exact = BlockTridiagonal(_stencil(K), half.bool())
+        self.inverse = self.free / self.stencil.C
+        self.bound = smoothing_bound(element)
 
-    def _level(self, S: np.ndarray, weights: tuple[np.ndarray, ...], bound: float) -> _Level:
-        """Build a grid of the cycle in float32."""
-        D = np.zeros(S.shape[1:], np.float32)
-        D[1:-1, 1:-1] = self.masks[-1] / S[0, 1:-1, 1:-1]
-        b, x, r, d = (np.zeros(S.shape[1:], np.float32) for _ in range(4))
-        single = tuple(w.astype(np.float32) for w in weights)
-        return _Level(S.astype(np.float32), D, np.float32(bound), single, b, x, r, d)
+    @staticmethod
+    def _free(cells: tuple[int, int], boundary: Boundary, a: Tensor) -> Tensor:
+        return torch.as_tensor(boundary.free(cells, 0).corners, dtype=a.dtype, device=a.device)
 
-    @property
-    def right_side(self) -> np.ndarray:
-        """Where the moments are written before :meth:`cycle`: (my+3, mx+3) float32 with ring."""
-        return self.levels[0].b
+    def _smooth(self, b: Tensor, x: Tensor | None) -> Tensor:
+        """Take two Chebyshev steps from x (None: zero)."""
+        theta, delta = 0.5 * (self.bound + self.bound / WINDOW), 0.5 * (self.bound - self.bound / WINDOW)
+        ratio = delta / theta
+        rho = 1 / (2 / ratio - ratio)
+        r = b if x is None else (b - self.stencil.apply(x))
+        d = self.inverse * r / theta
+        x = d if x is None else x + d
+        r = b - self.stencil.apply(x)
+        return x + rho * ratio * d + 2 * rho / delta * self.inverse * r
 
-    def cycle(self, depth: int = 0) -> np.ndarray:
-        """Return an approximate solution for :attr:`right_side` by one V-cycle.
-
-        Parameters
-        ----------
-        depth : level to begin on; 0 is the raster.
-
-        Returns
-        -------
-        (my+3, mx+3) float32 with ring, work space of this object: overwritten by the next cycle.
-        """
-        level = self.levels[depth]
-        last = depth + 1 == len(self.levels)
-        b = self.b if last else self.levels[depth + 1].b
-        ck.smooth(level.S, level.D, level.b, level.x, level.r, level.d, level.bound, True)
-        ck.residual(level.S, level.b, level.x, level.r)
-        Wx, Wy, Wc = level.weights
-        ck.restrict(level.r, Wx, Wy, Wc, self.masks[depth + 1], b)
-        if last:
-            self.exact.solve(self.b, self.x)
-        x = self.x if last else self.cycle(depth + 1)
-        ck.prolong(level.x, Wx, Wy, Wc, x)
-        ck.smooth(level.S, level.D, level.b, level.x, level.r, level.d, level.bound, False)
-        if self.singular and depth == 0:
-            level.x[1:-1, 1:-1] -= level.x[1:-1, 1:-1].mean()
-        return level.x
-
-
-def _hold_first(S: np.ndarray) -> None:
-    """Give node (0, 0) an identity row, in place: constants are then not in the kernel."""
-    S[0, 1, 1] = 1
-    S[1, 1, 1] = S[2, 1, 1] = S[3, 1, 1] = 0
+    def solve(self, r: Tensor) -> Tensor:
+        """Return an approximate solution (B, my+1, mx+1) for moments r (B, my+1, mx+1): one V-cycle."""
+        b = r * self.free
+        x = self._smooth(b, None)
+        r = (b - self.stencil.apply(x)) * self.free
+        x = x + self.interpolation.prolong(self.exact.solve(self.interpolation.restrict(r))) * self.free
+        x = self._smooth(b, x) * self.free
+        return x - x.mean((-2, -1), keepdim=True) if self.singular else x

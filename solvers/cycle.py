@@ -18,8 +18,8 @@ from functools import partial
 
 import numpy as np
 
-from .blackbox import DirectSolver
-from .kernels import blackbox, rows
+from .block_solver import DirectSolver
+from .kernels import blackbox, passes, rows
 from .kernels.workers import Workers
 from .row_operator import RowOperator, full_elements
 from .smoothing import chebyshev_factors, kept_nodes
@@ -39,7 +39,7 @@ class Level:
 
     Attributes
     ----------
-    S, D, F, kind, steps : operator, inverse diagonal, mask, kinds of rows and Chebyshev factors, see ``kernels.rows``.
+    S, D, F, kind, steps : operator, inverse diagonal, mask, kinds of rows and Chebyshev factors, see ``kernels.passes``.
     weights : black-box interpolation from the next grid; ``None``: bilinear.
     b, x, z : right-hand side, result of the first smoothing, result of the cycle, (ny+3, nx+3) with ring.
     r : residual, where it is not restricted at once.
@@ -95,6 +95,7 @@ class VCycle:
     contrast : of the coefficient.
     workers : threads.
     reaction : (10, my, mx) the part of ``elements`` that grows with the area of a mesh cell.
+    serial : run cycles on the calling thread; only the set-up uses ``workers``.
 
     Attributes
     ----------
@@ -110,6 +111,8 @@ class VCycle:
         contrast: float,
         workers: Workers,
         reaction: np.ndarray | None = None,
+        *,
+        serial: bool = False,
     ):
         self.workers, self.singular = workers, bool(free.all())
         self.levels: list[Level] = []
@@ -140,10 +143,12 @@ class VCycle:
             free = free.copy()
             free[0, 0] = False
             self.masks[-1][0, 0] = 0
-        blackbox.fix_mask(S, free)
+        blackbox.fix(S, free)
         self.exact = DirectSolver(S)
         self.exact.join(*workers.together([partial(self.exact.eliminate, step) for step in (1, -1)]))
         self.b, self.x = np.zeros((2, *S.shape[1:]), np.float32)
+        if serial:
+            self.workers = Workers(1)
         self._ranges = [self._split(level) for level in self.levels]
 
     def _split(self, level: Level) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
@@ -178,7 +183,7 @@ class VCycle:
         bilinear = level.weights is None
         last = depth + 1 == len(self.levels)
         out = self.levels[depth + 1].b if bilinear else level.r
-        self.workers.map(rows.smooth_and_restrict, down, *level.operator, level.b, level.x, out, bilinear)
+        self.workers.map(passes.smooth_and_restrict, down, *level.operator, level.b, level.x, out, bilinear)
         coarse = out
         if bilinear:
             self.cycle(depth + 1)
@@ -193,7 +198,7 @@ class VCycle:
                 self.cycle(depth + 1)
             blackbox.prolong(level.x, *weights, self.x if last else self.levels[depth + 1].z)
         parts = self.workers.map(
-            rows.correct_and_smooth, up, *level.operator, level.b, level.x, coarse, level.z, bilinear
+            passes.correct_and_smooth, up, *level.operator, level.b, level.x, coarse, level.z, bilinear
         )
         if self.singular and depth == 0:
             level.z[1:-1, 1:-1] -= level.z[1:-1, 1:-1].mean()

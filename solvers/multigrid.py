@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .blackbox_twin import Interpolation
+from .blackbox import Interpolation
 from .blocktri import BlockTridiagonal
 from .linalg import quiet_blas
 from .medium import Medium, as_medium

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ngs_nhcsr.solvers.compiled_multigrid import CompiledMultigrid
 from ngs_nhcsr.solvers.direct import DirichletSystem
 from ngs_nhcsr.solvers.hierarchy import TorchHierarchy
-from ngs_nhcsr.solvers.kernels import rows
+from ngs_nhcsr.solvers.kernels import passes, rows
 from ngs_nhcsr.solvers.medium import Medium
 from ngs_nhcsr.solvers.norms import relative_errors
 from ngs_nhcsr.solvers.q1 import stiffness
@@ -81,7 +81,7 @@ def test_fused_passes_are_the_steps_they_fuse(bilinear, parts):
     x, out, z = np.zeros((19, 27)), np.zeros(shape), np.zeros((19, 27))
     for k in range(parts):
         n = shape[0] - 2
-        rows.smooth_and_restrict(*arguments, x, out, bilinear, n * k // parts, n * (k + 1) // parts)
+        passes.smooth_and_restrict(*arguments, x, out, bilinear, n * k // parts, n * (k + 1) // parts)
     expected = smooth(torch.zeros_like(tb))
     r = (tb - A.apply(expected)) * free
     if bilinear:
@@ -92,7 +92,7 @@ def test_fused_passes_are_the_steps_they_fuse(bilinear, parts):
     np.testing.assert_allclose(out[1:-1, 1:-1], r[0], atol=1e-12)
     coarse = rng.standard_normal((9, 13))
     total = sum(
-        rows.correct_and_smooth(*arguments, x, ringed(coarse), z, bilinear, 17 * k // parts, 17 * (k + 1) // parts)
+        passes.correct_and_smooth(*arguments, x, ringed(coarse), z, bilinear, 17 * k // parts, 17 * (k + 1) // parts)
         for k in range(parts)
     )
     if bilinear:

@@ -66,5 +66,6 @@ def test_the_compiled_energy_is_that_of_numpy(monkeypatch, cells, raster):
     a, size = rng.random(raster) + 0.1, (0.7, 1.3)
     found = [norms.energy_product(v, w, a, size), norms.energy_squared(v, a, size)]
     monkeypatch.setattr(norms, "compiled", lambda: False)
-    np.testing.assert_allclose(found, [norms.energy_product(v, w, a, size), norms.energy_squared(v, a, size)], rtol=1e-12)
+    expected = [norms.energy_product(v, w, a, size), norms.energy_squared(v, a, size)]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
     assert np.isnan(norms.energy_squared(np.where(v == v[1, 1], np.nan, v), a))

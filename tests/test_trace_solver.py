@@ -11,11 +11,11 @@ import scipy.sparse.linalg as sla
 import torch
 
 from ngs_nhcsr.errors import InvalidProblem, NotCoercive, SolverFailure
-from ngs_nhcsr.solvers.blackbox import CoarseSolver
-from ngs_nhcsr.solvers.blackbox_twin import CoarseProblem
+from ngs_nhcsr.solvers.blackbox import CoarseProblem
 from ngs_nhcsr.solvers.kernels.workers import Workers
 from ngs_nhcsr.solvers.trace.candidates import exponents_for
 from ngs_nhcsr.solvers.trace.cell import trace_cell
+from ngs_nhcsr.solvers.trace.compiled import coarse_cycle
 from ngs_nhcsr.solvers.trace.layout import Boundary, TraceVector, gather, scatter, sparse_matrix
 from ngs_nhcsr.solvers.trace.local_solvers import PerKindSolver, PerVertexSolver, flat_vector
 from ngs_nhcsr.solvers.trace.schwarz import TraceSolver
@@ -242,9 +242,10 @@ def test_coarse_cycles_agree(shape, natural):
     free = boundary.free(shape, 0).corners
     r = np.random.default_rng(520).standard_normal(free.shape) * free
     r -= r.mean() * boundary.singular
-    compiled = CoarseSolver(a, Q1, boundary, Workers(1))
+    compiled = coarse_cycle(a, Q1, boundary, Workers(1))
     compiled.right_side[1:-1, 1:-1] = r
-    x = compiled.cycle()[1:-1, 1:-1]
+    compiled.cycle()
+    x = compiled.result[1:-1, 1:-1]
     y = CoarseProblem(torch.as_tensor(a)[None], Q1, boundary).solve(torch.as_tensor(r)[None])[0].numpy()
     np.testing.assert_allclose(x, y, atol=2e-5 * max(abs(y).max(), 1e-3))
 
@@ -257,11 +258,12 @@ def test_coarse_cycle_nearly_solves(contrast):
     A = sparse_matrix(a, Q1, 0)
     free = boundary.free(shape, 0).corners
     error = np.random.default_rng(521).standard_normal(free.shape) * free
-    coarse = CoarseSolver(a, Q1, boundary, Workers(1))
+    coarse = coarse_cycle(a, Q1, boundary, Workers(1))
     for _ in range(4):
         before = error.ravel() @ (A @ error.ravel())
         coarse.right_side[1:-1, 1:-1] = (A @ error.ravel()).reshape(free.shape) * free
-        error = error - coarse.cycle()[1:-1, 1:-1]
+        coarse.cycle()
+        error = error - coarse.result[1:-1, 1:-1]
         assert error.ravel() @ (A @ error.ravel()) < 0.25 * before
 
 

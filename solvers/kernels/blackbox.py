@@ -1,4 +1,4 @@
-"""Compiled parts of the coarse problem: black-box coarsening, Chebyshev smoothing, transfers.
+"""Compiled black-box coarsening and its transfers.
 
 Owns the storage of nine-point operators and nodal fields with a ring, and the interpolation weights.
 
@@ -15,21 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..smoothing import WINDOW
 from .options import OPTIONS
-
-
-@njit(**OPTIONS)
-def pixel_elements(a, element):
-    """Return element matrices (ny, nx, 4, 4) of cells with coefficients a (ny, nx), ``element`` (4, 4) for a = 1."""
-    ny, nx = a.shape
-    K = np.empty((ny, nx, 4, 4))
-    for j in range(ny):
-        for i in range(nx):
-            for r in range(4):
-                for c in range(4):
-                    K[j, i, r, c] = a[j, i] * element[r, c]
-    return K
 
 
 @njit(**OPTIONS)
@@ -187,23 +173,7 @@ def galerkin(K: np.ndarray, Wx: np.ndarray, Wy: np.ndarray, Wc: np.ndarray) -> n
 
 
 @njit(**OPTIONS)
-def fix(S, j0, j1, i0, i1):
-    """Give the nodes outside rows [j0, j1) and columns [i0, i1) of S (5, ny+3, nx+3) an identity row, in place."""
-    ny, nx = S.shape[1] - 3, S.shape[2] - 3
-    for j in range(ny + 1):
-        for i in range(nx + 1):
-            if j0 <= j < j1 and i0 <= i < i1:
-                continue
-            y, x = j + 1, i + 1
-            S[0, y, x] = 1
-            S[1, y, x] = S[1, y, x - 1] = 0
-            S[2, y, x] = S[2, y - 1, x] = 0
-            S[3, y, x] = S[3, y - 1, x - 1] = 0
-            S[4, y, x - 1] = S[4, y - 1, x] = 0
-
-
-@njit(**OPTIONS)
-def fix_mask(S, free):
+def fix(S, free):
     """Give the nodes that are not ``free`` (ny+1, nx+1) an identity row in S (5, ny+3, nx+3), in place."""
     for j in range(free.shape[0]):
         for i in range(free.shape[1]):
@@ -215,70 +185,6 @@ def fix_mask(S, free):
             S[2, y, x] = S[2, y - 1, x] = 0
             S[3, y, x] = S[3, y - 1, x - 1] = 0
             S[4, y, x - 1] = S[4, y - 1, x] = 0
-
-
-@njit(**OPTIONS)
-def residual(S, b, x, r):
-    """Set r = b - S x, for S (5, ny+3, nx+3) and fields (ny+3, nx+3); the ring stays as it is."""
-    for j in range(1, x.shape[0] - 1):
-        for i in range(1, x.shape[1] - 1):
-            r[j, i] = b[j, i] - (
-                S[0, j, i] * x[j, i]
-                + (S[1, j, i] * x[j, i + 1] + S[1, j, i - 1] * x[j, i - 1])
-                + (S[2, j, i] * x[j + 1, i] + S[2, j - 1, i] * x[j - 1, i])
-                + (S[3, j, i] * x[j + 1, i + 1] + S[3, j - 1, i - 1] * x[j - 1, i - 1])
-                + (S[4, j, i - 1] * x[j + 1, i - 1] + S[4, j - 1, i] * x[j - 1, i + 1])
-            )
-
-
-@njit(**OPTIONS)
-def smooth(
-    S: np.ndarray,
-    D: np.ndarray,
-    b: np.ndarray,
-    x: np.ndarray,
-    r: np.ndarray,
-    d: np.ndarray,
-    bound: float | np.float32,
-    from_zero: bool,
-) -> None:
-    """Take two Chebyshev steps for S x = b, in place.
-
-    Parameters
-    ----------
-    S : (5, ny+3, nx+3) operator.
-    D : (ny+3, nx+3) inverse diagonal, zero at fixed nodes.
-    b : (ny+3, nx+3) moments.
-    x : (ny+3, nx+3) iterate, overwritten.
-    r : (ny+3, nx+3) work space.
-    d : (ny+3, nx+3) work space.
-    bound : upper bound of the spectrum of D S; the steps damp [bound / WINDOW, bound].
-    from_zero : whether x counts as zero before.
-    """
-    one = D[0, 0] * 0 + 1
-    theta, delta = 0.5 * (bound + bound / WINDOW), 0.5 * (bound - bound / WINDOW)
-    ratio = delta / theta
-    rho = 1 / (2 / ratio - ratio)
-    first, again, second = one / theta, one * (rho * ratio), one * (2 * rho / delta)
-    ny, nx = x.shape
-    if from_zero:
-        for j in range(1, ny - 1):
-            for i in range(1, nx - 1):
-                d[j, i] = first * D[j, i] * b[j, i]
-        residual(S, b, d, r)
-        for j in range(1, ny - 1):
-            for i in range(1, nx - 1):
-                x[j, i] = d[j, i] + again * d[j, i] + second * D[j, i] * r[j, i]
-        return
-    residual(S, b, x, r)
-    for j in range(1, ny - 1):
-        for i in range(1, nx - 1):
-            d[j, i] = first * D[j, i] * r[j, i]
-            x[j, i] += d[j, i]
-    residual(S, b, x, r)
-    for j in range(1, ny - 1):
-        for i in range(1, nx - 1):
-            x[j, i] += again * d[j, i] + second * D[j, i] * r[j, i]
 
 
 @njit(**OPTIONS)

@@ -14,8 +14,10 @@ import logging
 
 import numpy as np
 
-from ..blackbox import CoarseSolver
+from ..cycle import VCycle
 from ..kernels.workers import Workers
+from ..q1 import SYMMETRIC_PAIRS
+from ..smoothing import smoothing_bound
 from . import kernels
 from .layout import Boundary, TraceVector
 from .local_solvers import Parts, PerKindSolver, PerVertexSolver, flat_vector
@@ -49,6 +51,27 @@ def _from_kernel_order(x: Parts) -> TraceVector:
     return TraceVector(x[0].transpose(0, 2, 1).copy(), x[1].transpose(0, 2, 1).copy(), x[2].copy())
 
 
+def coarse_cycle(a: np.ndarray, element: np.ndarray, boundary: Boundary, workers: Workers) -> VCycle:
+    """Set up the coarse problem: Q1 on the cells, with the harmonic (bilinear) vertex functions.
+
+    Parameters
+    ----------
+    a : (my, mx) coefficients.
+    element : (4, 4) matrix of the vertex functions of a cell with a = 1.
+    boundary : which vertices are free; not periodic.
+    workers : for the set-up.
+
+    Returns
+    -------
+    VCycle, which runs on the calling thread.
+    """
+    entries = np.array([element[i, j] for i, j in SYMMETRIC_PAIRS])
+    free = boundary.free(a.shape, 0).corners
+    contrast = float(a.max() / a.min())
+    elements = entries[:, None, None] * a
+    return VCycle(elements, (1, 1), free, smoothing_bound(element), contrast, workers, serial=True)
+
+
 class CompiledOperations:
     """One state of the conjugate gradient method and its operations; see ``cg.Operations``.
 
@@ -73,7 +96,7 @@ class CompiledOperations:
         self.S = ReflectionBasis.of(stiffness, modes).blocks(stiffness)
         parts = vertex_parts(stiffness, modes)
         kinds = vertex_kinds(self.a, boundary)
-        self.coarse = CoarseSolver(self.a, stiffness[-4:, -4:], boundary, self.workers)
+        self.coarse = coarse_cycle(self.a, stiffness[-4:, -4:], boundary, self.workers)
         self.local = (
             PerVertexSolver(self.a, parts, boundary, self.workers)
             if kinds is None
@@ -151,9 +174,9 @@ class CompiledOperations:
         right, together = self.coarse.right_side, self.workers.together
         right[1:-1, 1:-1] = self.s[2]
         first, second = (self.local.tasks(k, self.s_flat, self.z_flat, self.workers) for k in (0, 1))
-        coarse, *products = together([self.coarse.cycle, *first])
+        _, *products = together([self.coarse.cycle, *first])
         total = sum(products) + sum(together(second))
-        total += kernels.add_coarse(coarse, self.free, self.z[2], self.s[2])
+        total += kernels.add_coarse(self.coarse.result, self.free, self.z[2], self.s[2])
         return np.array([total / self.scale / self.scale / self.unit])
 
     def direction(self, beta: np.ndarray) -> np.ndarray:

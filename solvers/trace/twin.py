@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..blackbox_twin import CoarseProblem
+from ..blackbox import CoarseProblem
 from ..linalg import apply_x, batched_vectors
 from .layout import Boundary, TraceVector, gather, scatter
 from .periodic import PeriodicCoarse
