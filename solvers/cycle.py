@@ -39,7 +39,7 @@ class Level:
 
     Attributes
     ----------
-    S, D, F, kind, steps : operator, inverse diagonal, mask, kinds of rows and Chebyshev factors, see ``kernels.passes``.
+    S, D, F, kind, steps : operator, inverse diagonal, mask, kinds of rows, Chebyshev factors; see ``kernels.passes``.
     weights : black-box interpolation from the next grid; ``None``: bilinear.
     b, x, z : right-hand side, result of the first smoothing, result of the cycle, (ny+3, nx+3) with ring.
     r : residual, where it is not restricted at once.

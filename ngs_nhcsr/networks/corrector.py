@@ -6,6 +6,7 @@ solution of that problem at any query. It solves nothing: who solves with it is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +17,9 @@ from ..solvers.medium import Medium
 from ..solvers.positions import Nodes, Query
 from ..solvers.space import Space
 from ..solvers.stencil import tensor_elements
-from ..solvers.transfer import prolongate
 from . import features as ft
 from .architecture import INPUTS, OUTPUT_TERMS, Architecture
+from .compiled import sum_of_products
 from .decoders import decoders
 from .encoders import encoders
 from .kappa import KappaHead
@@ -155,8 +156,21 @@ class CorrectorNetwork(nn.Module):
         else:
             order = 1 if self.architecture.output == "first-order" else 2
             terms = ft.expansion_terms(base, order, self.per(features.scale))
-        correction = (o.unsqueeze(1) * prolongate(terms.to(o.dtype), query)).sum(2) * factor
-        return prolongate(base, query) + correction.double()
+        return sum_of_products(base, terms, o, factor, query)
+
+    def expect(self, features: Features, queries: Sequence[Query]) -> None:
+        """Decode the fields at several queries in one go and keep them in the features, in inference mode.
+
+        Parameters
+        ----------
+        features : of B media.
+        queries : for which :meth:`fine_scales` will be called; those that are no grids are left out.
+        """
+        if not torch.is_inference_mode_enabled():
+            return
+        grids = [q for q in dict.fromkeys(queries) if type(q) is Nodes and q not in features.decoded]
+        for grid, o in zip(grids, self.decoder.evaluate_many(features.prepared, grids, features.ratio), strict=True):
+            features.decoded[grid] = o, self._factor(features, grid, o)
 
     def decoded(self, features: Features, query: Query) -> tuple[Tensor, Tensor]:
         """Decode the fields of :meth:`fine_scales`; on grids, in inference mode, they are kept in the features.
@@ -170,11 +184,11 @@ class CorrectorNetwork(nn.Module):
         -------
         Fields o (B, J, *shape of the query), and the factor (*shape) that vanishes on Dirichlet sides.
         """
-        grid = query if torch.is_inference_mode_enabled() and type(query) is Nodes else None
-        if grid is not None and grid in features.decoded:
-            return features.decoded[grid]
+        if torch.is_inference_mode_enabled() and type(query) is Nodes:
+            self.expect(features, [query])
+            return features.decoded[query]
         o = self.decoder.evaluate(features.prepared, query, features.ratio)
-        factor = ft.boundary_factor(query, features.medium.cells, features.space.sides).to(o)
-        if grid is not None:
-            features.decoded[grid] = o, factor
-        return o, factor
+        return o, self._factor(features, query, o)
+
+    def _factor(self, features: Features, query: Query, like: Tensor) -> Tensor:
+        return ft.boundary_factor(query, features.medium.cells, features.space.sides).to(like)

@@ -78,8 +78,11 @@ class KappaHead(nn.Module):
         """
         log_mean = F.adaptive_avg_pool2d(A.double().log().unsqueeze(1), cells).squeeze(1)
         pooled = F.adaptive_avg_pool2d(features, cells)
-        scale = pooled.new_tensor([math.log2(ratio) / 4, 1 / ratio]).view(1, 2, 1, 1)
-        pooled = torch.cat([pooled, scale.expand(len(pooled), 2, *cells)], 1)
-        cx, cy, cxy = (LOG_BOUND * torch.tanh(self.head(pooled).double() / LOG_BOUND)).unbind(1)
+        first: nn.Conv2d = self.head[0]  # type: ignore[assignment]
+        scale = pooled.new_tensor([math.log2(ratio) / 4, 1 / ratio])
+        bias = first.bias + (first.weight[:, -2:, 0, 0] * scale).sum(1)  # channels that are constant
+        hidden = F.conv2d(pooled, first.weight[:, :-2], bias)
+        head = self.head[1:](hidden).contiguous().double()  # channels last would make slow views below
+        cx, cy, cxy = (LOG_BOUND * torch.tanh(head / LOG_BOUND)).unbind(1)
         kxx, kyy = (log_mean + cx).exp(), (log_mean + cy).exp()
         return kxx, kyy, SHEAR_BOUND * (kxx * kyy).sqrt() * torch.tanh(cxy)

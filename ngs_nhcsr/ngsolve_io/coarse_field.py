@@ -63,8 +63,8 @@ def read_coarse(u: ngs.GridFunction, raster: tuple[int, int] | None = None) -> C
     InvalidProblem, GridMismatch
         See :func:`ngs_nhcsr.ngsolve_io.checks.check_coarse_field`.
     """
-    mesh = u.space.mesh
     coordinates, free = check_coarse_field(u)
+    mesh = u.space.mesh
     # Points can be moved and meshes deformed without a new time of change.
     key = (coordinates.tobytes(), mesh.deformation is None)
     found = _grids.get(mesh, key, lambda: _grid_of_quads(mesh, coordinates))

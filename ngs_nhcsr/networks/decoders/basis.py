@@ -13,6 +13,8 @@ at a few offsets only and decoding is one small matrix product and an overlap-ad
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 
 from ...solvers.positions import Axis, Nodes, Points, Query
 from ..gabor import GaborNetwork
+from . import _node_blocks as node_blocks
 from .decoder import Decoder, decoders
 
 #: Rows of nodes, or scattered points / 256, treated at once by the general path.
@@ -72,18 +75,54 @@ class BasisDecoder(Decoder):
         parameters = self.coefficients.weight
         return self.psi(local_coordinates(dy.to(parameters), dx.to(parameters), ratio))
 
-    def prepare(self, features: Tensor) -> Tensor:
-        """Compute the coefficients (B, outputs, rank, my, mx) of the basis functions from features (B, C, my, mx)."""
+    def prepare(self, features: Tensor) -> Tensor | node_blocks.Features:
+        """Compute the coefficients (B, outputs, rank, my, mx) of the basis functions from features (B, C, my, mx).
+
+        Parameters
+        ----------
+        features : (B, C, my, mx).
+
+        Returns
+        -------
+        The coefficients; without gradients the features, from which grids of nodes are decoded directly.
+        """
+        return self._coefficients(features) if torch.is_grad_enabled() else self._lazy(features)
+
+    def _coefficients(self, features: Tensor) -> Tensor:
         return (self.coefficients(features) + self.bent(features)).unflatten(1, (self.outputs, self.rank))
 
-    def evaluate(self, prepared: Tensor, query: Query, ratio: float) -> Tensor:
+    def _lazy(self, features: Tensor) -> node_blocks.Features:
+        return node_blocks.Features(features, self._coefficients)
+
+    def evaluate(self, prepared: Tensor | node_blocks.Features, query: Query, ratio: float) -> Tensor:
         """Sum the basis functions with the prepared coefficients; see :meth:`Decoder.evaluate`."""
-        my, mx = prepared.shape[-2:]
+        return self.evaluate_many(prepared, (query,), ratio)[0]
+
+    def evaluate_many(
+        self, prepared: Tensor | node_blocks.Features, queries: Sequence[Query], ratio: float
+    ) -> list[Tensor]:
+        """Sum the basis functions at several queries; see :meth:`Decoder.evaluate_many`."""
+        if isinstance(prepared, Tensor):
+            return [self._evaluate(prepared, query, ratio) for query in queries]
+        size = (prepared.maps.shape[-2], prepared.maps.shape[-1])
+        grids = [node_blocks.NodeBlocks.of(query, size) for query in queries]
+        hidden, last = self.bent[0], self.bent[2]
+        linear = node_blocks.CoefficientMap.of(self.coefficients, hidden, last, self.outputs)  # type: ignore[arg-type]
+        fields = iter(
+            node_blocks.decode(prepared.maps, linear, [g for g in grids if g], partial(self.basis, ratio=ratio))
+        )
+        return [
+            next(fields) if grid is not None else self._evaluate(prepared.coefficients, query, ratio)
+            for grid, query in zip(grids, queries, strict=True)
+        ]
+
+    def _evaluate(self, c: Tensor, query: Query, ratio: float) -> Tensor:
+        my, mx = c.shape[-2:]
         if isinstance(query, Nodes):
             ny, nx = query.cells
             if ny % my == 0 and nx % mx == 0:
-                return self._overlap_add(prepared, query, ratio)
-        return self._general(prepared, query, ratio)
+                return self._overlap_add(c, query, ratio)
+        return self._general(c, query, ratio)
 
     def _overlap_add(self, c: Tensor, query: Nodes, ratio: float) -> Tensor:
         my, mx = c.shape[-2:]
@@ -96,7 +135,7 @@ class BasisDecoder(Decoder):
         columns = F.conv2d(c.flatten(0, 1), table[..., None, None]).flatten(-2)  # (B J, S, my mx)
         before = ((r[0] - 1) // 2, (r[1] - 1) // 2)
         out = F.fold(columns, (ny + 1, nx + 1), (len(y), len(x)), stride=r, padding=before)
-        wy, wx = (_total_weight(query.axis(k, (my, mx)[k], centred=True), (my, mx)[k]) for k in (0, 1))
+        wy, wx = (node_blocks.total_weight(query.axis(k, (my, mx)[k], centred=True), (my, mx)[k]) for k in (0, 1))
         return out.view(-1, self.outputs, ny + 1, nx + 1) / (wy[:, None] * wx[None, :]).to(c)
 
     def _general(self, c: Tensor, query: Query, ratio: float) -> Tensor:
@@ -174,9 +213,3 @@ def _offsets(r: int) -> Tensor:
     first = -((r - 1) // 2)
     count = 2 * r - 1 if r % 2 == 0 else 2 * r
     return torch.arange(first, first + count, dtype=torch.float64) / r - 0.5
-
-
-def _total_weight(axis: Axis, intervals: int) -> Tensor:
-    """Sum of the hats of existing cells: 1 except in the half cells at the ends."""
-    w = torch.where(axis.base < 0, axis.frac, torch.ones_like(axis.frac))
-    return torch.where(axis.base >= intervals - 1, 1 - axis.frac, w)

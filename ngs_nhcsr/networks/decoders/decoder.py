@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -88,6 +89,21 @@ class Decoder(nn.Module, ABC):
         -------
         Fields (B, outputs, *shape of the query), of the features' type.
         """
+
+    def evaluate_many(self, prepared: Any, queries: Sequence[Query], ratio: float) -> list[Tensor]:
+        """Evaluate the fields at several queries; by default one by one.
+
+        Parameters
+        ----------
+        prepared : from :meth:`prepare`.
+        queries : as for :meth:`evaluate`.
+        ratio : ε/h, as for :meth:`evaluate`.
+
+        Returns
+        -------
+        Fields for each query, as from :meth:`evaluate`.
+        """
+        return [self.evaluate(prepared, query, ratio) for query in queries]
 
     def forward(self, features: Tensor, query: Query, ratio: float) -> Tensor:
         """Prepare and evaluate in one: features (B, channels, my, mx) to fields (B, outputs, *shape of the query)."""

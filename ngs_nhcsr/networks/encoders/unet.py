@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..compiled import gelu
+from ..strips import in_strips
 from .encoder import Encoder, encoders
 
 
@@ -26,7 +29,9 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block: (B, C, my, mx) to the same shape."""
-        return x + self.second(F.gelu(self.first(x), approximate="tanh"))
+        if torch.is_grad_enabled():
+            return x + self.second(F.gelu(self.first(x), approximate="tanh"))
+        return self.second(gelu(self.first(x))).add_(x)
 
 
 @encoders.register("unet")
@@ -54,12 +59,28 @@ class UNet(Encoder):
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairs)
         self.right = nn.ModuleList(ResidualBlock(a) for a, _ in pairs)
 
+    @property
+    def reach(self) -> int:
+        """Distance in cells beyond which cells do not influence each other, up to a multiple of 2^levels."""
+        pyramid = 0
+        for _ in range(self.levels):  # from the coarsest level: a block there, halving and doubling, a block here
+            pyramid = 2 * (pyramid + 2) + 1 + 2
+        reach = 1 + 2 * (len(self.before) + len(self.after)) + pyramid
+        return reach + -reach % 2**self.levels
+
     def forward(self, x: Tensor) -> Tensor:
         """Encode maps (B, inputs, my, mx), padded inside to multiples of 2^levels: (B, channels, my, mx)."""
+        if torch.is_grad_enabled():
+            return self._encoded(x)
+        x = x.contiguous(memory_format=torch.channels_last)  # oneDNN's convolutions are a quarter faster so
+        return in_strips(self._encoded, x, self.reach, self.channels)
+
+    def _encoded(self, x: Tensor) -> Tensor:
+        """Encode maps in one piece."""
         my, mx = x.shape[-2:]
         step = 2**self.levels
         x = self.before(self.stem(x))
-        y = F.pad(x, (0, -mx % step, 0, -my % step))
+        y = F.pad(x, (0, -mx % step, 0, -my % step)) if mx % step or my % step else x
         skips = []
         for down, block in zip(self.down, self.left, strict=True):
             skips.append(y)
