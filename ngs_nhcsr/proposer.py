@@ -104,9 +104,8 @@ class PreparedNetwork:
         ----------
         *queries : grids at which every load will be asked for.
         """
-        for query in queries:
-            if self._features is not None:
-                self.network.decoded(self._features, query)
+        if self._features is not None:
+            self.network.expect(self._features, queries)
 
     def encoded(self, problem: BoundaryValueProblem) -> tuple[Features | None, Tensor]:
         """Encode a problem and solve its effective problem.
@@ -142,6 +141,7 @@ class PreparedNetwork:
         def at(*queries: Query) -> list[Tensor]:
             if features is None:
                 return [prolongate(base, q) for q in queries]
+            self.network.expect(features, queries)
             return [self.network.fine_scales(features, base, q) for q in queries]
 
         return Proposal(at, None if self.exact else self._effective, self.final)

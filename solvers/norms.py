@@ -45,8 +45,8 @@ def energy_product(v: Array, w: Array, A: Array | Medium, size: Size = (1.0, 1.0
         if compiled():
             from .kernels.energy import energy_product as kernel
 
-            fields = (np.ascontiguousarray(x) for x in (v, w, A))
-            return float(kernel(*fields, (size[0] / ny) / (size[1] / nx)))
+            v, w, A = (np.ascontiguousarray(x) for x in (v, w, A))
+            return float(kernel(v, w, A, (size[0] / ny) / (size[1] / nx)))
         vx, wx = np.diff(v, axis=1), np.diff(w, axis=1)
         vy, wy = np.diff(v, axis=0), np.diff(w, axis=0)
 

@@ -73,7 +73,7 @@ def _superlu(A: np.ndarray, space: Space, b: np.ndarray, case: str, repeats: int
 
 
 def _pyamg(A: np.ndarray, space: Space, b: np.ndarray, case: str, repeats: int) -> Iterator[Timing]:
-    import pyamg
+    import pyamg  # type: ignore[import-not-found]
 
     free = space.free.ravel()
     K = stiffness(A, space.cells, space.size)[free][:, free].tocsr()

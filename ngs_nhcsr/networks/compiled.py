@@ -96,12 +96,12 @@ def sum_of_products(base: Tensor, terms: Tensor, fields: Tensor, factor: Tensor,
     -------
     Values (B, K, *shape of the query), float64.
     """
-    kernels = _kernels() if _suited(fields) and isinstance(query, Nodes) else None
-    if kernels is None:
+    kernels = _kernels() if _suited(fields) else None
+    if kernels is None or not isinstance(query, Nodes):  # points have no rows
         products = (fields.unsqueeze(1) * prolongate(terms.to(fields.dtype), query)).sum(2)
         return prolongate(base, query) + (products * factor).double()
     n, m = base.shape[-2] - 1, base.shape[-1] - 1
-    y, x = query.axis(0, n, centred=False), query.axis(1, m, centred=False)
+    y, x = (query.axis(d, cells, centred=False) for d, cells in ((0, n), (1, m)))
     places = [v.numpy() for v in (y.base, y.frac, x.base, x.frac)]
     stacked = torch.cat([terms, base.unsqueeze(2)], 2).contiguous().numpy()
     out = base.new_empty((*base.shape[:2], len(y.base), len(x.base)))

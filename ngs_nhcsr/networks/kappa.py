@@ -80,7 +80,7 @@ class KappaHead(nn.Module):
         pooled = F.adaptive_avg_pool2d(features, cells)
         first: nn.Conv2d = self.head[0]  # type: ignore[assignment]
         scale = pooled.new_tensor([math.log2(ratio) / 4, 1 / ratio])
-        bias = first.bias + (first.weight[:, -2:, 0, 0] * scale).sum(1)  # channels that are constant
+        bias = (first.weight[:, -2:, 0, 0] * scale).sum(1) + first.bias  # type: ignore
         hidden = F.conv2d(pooled, first.weight[:, :-2], bias)
         head = self.head[1:](hidden).contiguous().double()  # channels last would make slow views below
         cx, cy, cxy = (LOG_BOUND * torch.tanh(head / LOG_BOUND)).unbind(1)

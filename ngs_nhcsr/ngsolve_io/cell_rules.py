@@ -139,7 +139,7 @@ def by_cells(space: ngs.FESpace) -> bool:
     bool
         False for other orders, for spaces on a part of the mesh, and where NGSolve rounds coordinates in two ways.
     """
-    defined = list(space.GetDefinedOnRegion(ngs.VOL).Mask())  # none where nothing was said
+    defined = list(space.GetDefinedOnRegion(ngs.VOL).Mask())  # type: ignore[arg-type]  # none where nothing was said
     everywhere = "definedon" not in space.flags.ToDict() and (all(defined) or not any(defined))
     return space.globalorder == 1 and space.ndof == space.mesh.nv and everywhere and _points_agree()
 

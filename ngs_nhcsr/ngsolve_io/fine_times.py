@@ -57,4 +57,4 @@ class FineProblem:
         form = self.assemble(name)
         solver = CGSolver(form.mat, self._pre, tol=TOLERANCE, maxiter=MAX_STEPS)
         solution.vec.data = solver * self._load.vec
-        return int(solver.iterations)
+        return int(solver.iterations)  # type: ignore[attr-defined]

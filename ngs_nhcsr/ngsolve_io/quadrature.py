@@ -146,7 +146,7 @@ class Rules:
 
     def _by_cells(self, field: CoarseField, exact: np.ndarray) -> dict[str, np.ndarray] | None:
         """Candidates from element matrices; ``None`` where that is not possible, or none of them is smooth."""
-        if not by_cells(self._space):
+        if field.quads is None or not by_cells(self._space):
             return None
         if self._cells is None:
             self._cells = CellRules(self._a, field.quads, field.space, self._raster, certain=self._certain)

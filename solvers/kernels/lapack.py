@@ -9,6 +9,8 @@ A C-ordered array (rows, columns) is LAPACK's (columns, rows): the *lower* trian
 right-hand sides of a triangular system are the rows of an array. Matrices are C-ordered arrays, or leading rows of one.
 """
 
+# An intrinsic is called without the typing context that it is defined with.
+# pyright: reportCallIssue=false
 from __future__ import annotations
 
 from typing import NamedTuple

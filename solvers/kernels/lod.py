@@ -300,7 +300,9 @@ def solve_row(
         Q, H, mu = np.empty((p + c, p + c)), np.empty((c, c)), np.empty((p, c))
         for i in range(strips):
             ring[i] = (x0 + i) % n
-        pivot, size = _solve_patch(routines, strips, centre, ring, corners, S, D, W, Q, T, H, V, x, mu, info)
+        pivot, size = _solve_patch(  # type: ignore[misc]
+            routines, strips, centre, ring, corners, S, D, W, Q, T, H, V, x, mu, info
+        )
         if pivot:
             return pivot, size
         row, first = k - (y - y0), x0 - column + k

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.linalg.lapack import dsterf
+from scipy.linalg.lapack import dsterf  # type: ignore[attr-defined]
 
 
 def _safety(steps: int) -> float:

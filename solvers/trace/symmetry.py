@@ -87,7 +87,7 @@ class ReflectionBasis:
 
     def symmetrised(self, S: Array) -> Array:
         """Return the part of a symmetric matrix (n, n) that has the symmetries of a rectangle."""
-        return sum(Q.T @ (Q @ S @ Q.T) @ Q for Q in self.vectors)
+        return np.sum([Q.T @ (Q @ S @ Q.T) @ Q for Q in self.vectors], axis=0)
 
     def blocks(self, S: Array) -> ReflectionBlocks:
         """Return the blocks of a symmetric matrix (n, n) for sums and differences that are not normalised."""

@@ -80,10 +80,11 @@ class CoefficientMap:
         D = H + 8 - H % 8
         first, bias = linear.weight.new_zeros(D, C, 1, 1), linear.weight.new_zeros(D)
         first[:C, :, 0, 0].fill_diagonal_(1)
-        first[C:H], bias[C:H], bias[H] = hidden.weight, hidden.bias, 1
+        first[C:H], bias[C:H], bias[H] = hidden.weight, hidden.bias, 1  # type: ignore[index]
         matrix = linear.weight.new_zeros(outputs, linear.out_channels // outputs, D)
         rows = matrix.view(-1, D)
-        rows[:, :C], rows[:, C:H], rows[:, H] = linear.weight.flatten(1), last.weight.flatten(1), linear.bias
+        rows[:, :C], rows[:, C:H] = linear.weight.flatten(1), last.weight.flatten(1)
+        rows[:, H] = linear.bias  # type: ignore[index]
         return cls(first, bias, matrix, slice(C, H))
 
     def arguments(self, maps: Tensor) -> Tensor:
