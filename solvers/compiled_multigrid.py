@@ -56,8 +56,8 @@ class CompiledMultigrid:
         self.space, self._vcycle, self._unit = space, cycle, unit
         self._operator, self._workers = cycle.finest, cycle.workers
         shape = (space.cells[0] + 3, space.cells[1] + 3)
-        self._b, self._x, self._r = (np.zeros(shape) for _ in range(3))
-        self._p, self._q = (np.zeros(shape, np.float32) for _ in range(2))
+        self._b, self._x, self._r = (cycle.buffers.zeros(shape) for _ in range(3))
+        self._p, self._q = (cycle.buffers.zeros(shape, np.float32) for _ in range(2))
         self._fixed = np.nonzero(~space.free)
         rows = space.cells[0] + 1
         self._rows = [(0, rows)] if space.cells[0] * space.cells[1] < SMALL else self._workers.ranges(rows)

@@ -20,6 +20,7 @@ import numpy as np
 
 from .block_solver import DirectSolver
 from .kernels import blackbox, passes, rows
+from .kernels.buffers import Buffers
 from .kernels.workers import Workers
 from .row_operator import RowOperator, full_elements
 from .smoothing import chebyshev_factors, kept_nodes
@@ -57,14 +58,18 @@ class Level:
     r: np.ndarray
 
     @classmethod
-    def of(cls, operator: RowOperator, bound: float | None, weights: Weights | None) -> Level:
+    def of(cls, operator: RowOperator, bound: float | None, weights: Weights | None, buffers: Buffers) -> Level:
         """Set up the smoother of an operator; without a bound of its spectrum Gershgorin's is taken."""
         if bound is None:
             bound = min(2.5, rows.row_sum_bound(operator.S, operator.F, operator.kind))
         shape = (len(operator.kind), operator.S.shape[2])
-        b, x, z = (np.zeros(shape, np.float32) for _ in range(3))
+        b, x, z = (buffers.zeros(shape, np.float32) for _ in range(3))
+        S = operator.S
+        if S.dtype != np.float32:
+            S = buffers.zeros(S.shape, np.float32)
+            S[:] = operator.S
         return cls(
-            S=operator.S.astype(np.float32, copy=False),
+            S=S,
             D=operator.inverse_diagonal,
             F=operator.F,
             kind=operator.kind,
@@ -73,7 +78,7 @@ class Level:
             b=b,
             x=x,
             z=z,
-            r=b if weights is None else np.zeros(shape, np.float32),
+            r=b if weights is None else buffers.zeros(shape, np.float32),
         )
 
     @property
@@ -100,6 +105,7 @@ class VCycle:
     Attributes
     ----------
     finest : the operator of the mesh.
+    buffers : where all work space comes from; it goes back when the cycle ends.
     """
 
     def __init__(
@@ -117,13 +123,14 @@ class VCycle:
         self.workers, self.singular = workers, bool(free.all())
         self.levels: list[Level] = []
         ky, kx = refinement
-        operator = self.finest = RowOperator.of_raster(elements, (ky, kx), free)
+        self.buffers = Buffers()
+        operator = self.finest = RowOperator.of_raster(elements, (ky, kx), free, buffers=self.buffers)
         while ky % 2 == kx % 2 == 0:
-            self.levels.append(Level.of(operator, bound, None))
+            self.levels.append(Level.of(operator, bound, None, self.buffers))
             ky, kx, free = ky // 2, kx // 2, free[::2, ::2]
             if reaction is not None:
                 elements, reaction = elements + 3 * reaction, 4 * reaction
-            operator = RowOperator.of_raster(elements, (ky, kx), free, np.float32)
+            operator = RowOperator.of_raster(elements, (ky, kx), free, np.float32, self.buffers)
         K = full_elements(elements)
         if (ky, kx) != (1, 1):
             K = K.repeat(ky, 0).repeat(kx, 1)
@@ -132,7 +139,7 @@ class VCycle:
         whole = blackbox.stencil(K)
         while not self.masks or min(K.shape[:2]) > block:
             weights = blackbox.weights(whole)
-            self.levels.append(Level.of(operator, bound, weights))
+            self.levels.append(Level.of(operator, bound, weights, self.buffers))
             bound = None
             K, free = blackbox.galerkin(K, *weights), free[kept_nodes(free.shape[0])][:, kept_nodes(free.shape[1])]
             operator = RowOperator.of_elements(K, free)

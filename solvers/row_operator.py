@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .kernels import blackbox, rows
+from .kernels.buffers import Buffers
 from .q1 import ENTRIES, SYMMETRIC_PAIRS, element_matrices, reference_matrices
 
 
@@ -37,7 +38,12 @@ class RowOperator:
 
     @classmethod
     def of_raster(
-        cls, elements: np.ndarray, refinement: tuple[int, int], free: np.ndarray, dtype: type = np.float64
+        cls,
+        elements: np.ndarray,
+        refinement: tuple[int, int],
+        free: np.ndarray,
+        dtype: type = np.float64,
+        buffers: Buffers | None = None,
     ) -> RowOperator:
         """Assemble the operator of a mesh whose cells divide those of a raster.
 
@@ -47,6 +53,7 @@ class RowOperator:
         refinement : (ky, kx) mesh cells per raster cell.
         free : (ny+1, nx+1) boolean mask of the free nodes.
         dtype : of the couplings.
+        buffers : where its arrays come from.
 
         Returns
         -------
@@ -62,8 +69,9 @@ class RowOperator:
         first = np.flatnonzero(new)
         kind = np.zeros(ny + 3, np.int64)
         kind[1:-1] = np.cumsum(new)
-        S = np.zeros((5, len(first) + 1, nx + 3), dtype)
-        F = np.zeros((len(first) + 1, nx + 3), np.float32)
+        zeros = buffers.zeros if buffers else np.zeros
+        S = zeros((5, len(first) + 1, nx + 3), dtype)
+        F = zeros((len(first) + 1, nx + 3), np.float32)
         rows.fill_kinds(elements, np.append(-1, below[first]), np.append(-1, above[first]), refinement[1], S)
         F[1:, 1:-1] = free[first]
         return cls(S, F, kind)
