@@ -112,14 +112,20 @@ class CompiledMultigrid:
         return cls(cycle, space, unit)
 
     def _residual(self, b: np.ndarray, x: np.ndarray | None) -> tuple[float, float]:
-        """Set load, solution and residual; return x·Ax and, over free nodes, b·x, in the coefficient's unit."""
+        """Set load, solution and residual; return x·Ax and, over free nodes, b·x.
+
+        All are in the coefficient's unit, and divided by ``self._size``, so that no square over- or underflows.
+        """
         from .kernels import rows
 
+        size = max(_largest(b) / self._unit, 0.0 if x is None else _largest(x))
+        self._size = size if 0 < size < np.inf else 1.0
         np.multiply(b, 1 / self._unit, out=self._b[1:-1, 1:-1])
+        self._b /= self._size
         if x is None:
             self._x[:] = 0
         else:
-            self._x[1:-1, 1:-1] = x
+            np.divide(x, self._size, out=self._x[1:-1, 1:-1])
         op = self._operator
         parts = self._workers.map(rows.residual, self._rows, op.S, op.F, op.kind, self._b, self._x, self._r)
         self._set_scale()
@@ -246,7 +252,9 @@ class CompiledMultigrid:
         relative = float(np.sqrt(abs(rz) / reference))
         converged = relative <= tolerance
         log.debug("multigrid: %d iterations, relative residual %.1e", steps, relative)
-        return self._x[1:-1, 1:-1].copy(), Solved(steps, relative, drop * self._unit, converged)
+        return self._x[1:-1, 1:-1] * self._size, Solved(
+            steps, relative, drop * self._unit * self._size * self._size, converged
+        )
 
     def _advance(self, alpha: float) -> None:
         """Move solution and residual along the direction."""
@@ -272,3 +280,7 @@ def _workers(space: Space, threads: int | None) -> Workers:
 
     small = space.cells[0] * space.cells[1] < SMALL
     return Workers(1 if small else min(threads or MAX_THREADS, cores()))
+
+
+def _largest(v: np.ndarray) -> float:
+    return max(float(v.max()), -float(v.min()))

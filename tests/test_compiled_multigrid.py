@@ -194,3 +194,15 @@ def test_what_is_not_finite_is_seen():
     _, info = CompiledMultigrid.of_medium(Medium(a), space).solve(b)
     assert not info.converged
     assert np.isnan(CompiledMultigrid.of_medium(Medium(a), space).relative_error(np.ones((33, 33)), b))
+
+
+@pytest.mark.parametrize(("unit", "load"), [(1.0, 1e200), (1.0, 1e-200), (1e-150, 1.0), (1e150, 1e-120)])
+def test_sizes_of_loads_and_coefficients_do_not_matter(unit, load):
+    a, space, b = two_values((8, 8), 10.0, 17), Space((32, 32)), np.full((33, 33), 1e-3)
+    expected = direct(a, space, b)
+    mg = CompiledMultigrid.of_medium(Medium(unit * a), space)
+    u, info = mg.solve(load * b, tolerance=1e-11)
+    assert info.converged
+    assert info.iterations > 3
+    np.testing.assert_allclose(u * (unit / load), expected, atol=1e-9 * expected.max())
+    assert mg.relative_error(load * b, 0.9 * u) == pytest.approx(0.1, rel=0.1)
