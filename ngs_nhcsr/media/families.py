@@ -155,7 +155,7 @@ def wave(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.n
 
 @families.register("stripes")
 def stripes(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
-    """Make parallel stripes of 1 to 4 cells along x or y."""
+    """Make parallel stripes of 1 to 4 cells along x or y: cell values (my, mx), 1 and ``contrast`` in turn."""
     width = int(rng.integers(1, 5))
     axis = int(rng.integers(2))
     index = np.mgrid[: shape[0], : shape[1]][axis] // width
