@@ -11,6 +11,7 @@ Stiefel as in Z. Strakoš and P. Tichý, ETNA 13 (2002).
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -119,7 +120,8 @@ class CompiledMultigrid:
         from .kernels import rows
 
         size = max(_largest(b) / self._unit, 0.0 if x is None else _largest(x))
-        self._size = size if 0 < size < np.inf else 1.0
+        # A power of two, so that boundary values come back as they were.
+        self._size = math.ldexp(1.0, math.frexp(size)[1] - 1) if 0 < size < np.inf else 1.0
         np.multiply(b, 1 / self._unit, out=self._b[1:-1, 1:-1])
         self._b /= self._size
         if x is None:
