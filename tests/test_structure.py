@@ -24,7 +24,7 @@ ROOTS = {
 #: Who may import whom: a module imports only from its own layer's members listed here or from lower layers.
 LAYERS = [
     {"errors", "_version", "_lazy", "registry", "memory", "clock", "checks"},
-    {"media", "solvers.kernels"},
+    {"media", "solvers.kernels", "solvers.backend"},
     {"solvers.space", "solvers.transfer", "solvers.positions", "solvers.linalg", "solvers.q1", "solvers.medium"},
     {"solvers.stencil"},
     {"networks"},
@@ -133,7 +133,7 @@ def test_every_concept_has_one_owner(concept):
 def test_networks_know_no_solver():
     """Of the solvers they see grids, media, transfers, element matrices, safe products, kernels on plain arrays."""
     allowed = {f"solvers.{m}" for m in ("linalg", "medium", "positions", "q1", "space", "stencil", "transfer")}
-    allowed |= {"solvers.kernels", "solvers.kernels.decode", "solvers.kernels.workers"}
+    allowed |= {"solvers.backend", "solvers.kernels", "solvers.kernels.decode", "solvers.kernels.workers"}
     for name, path in modules():
         if name.startswith("networks"):
             of_solvers = {other for other in imports(name, path) if other.startswith("solvers")}

@@ -393,6 +393,6 @@ def test_compiled_loops_over_cells_are_those_of_numpy(size, monkeypatch):
 
     compiled = results()
     for module in (bounds, function):
-        monkeypatch.setattr(module, "COMPILED", False)
+        monkeypatch.setattr(module, "compiled", lambda: False)
     for found, expected in zip(compiled, results(), strict=True):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * np.abs(expected).max())

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..solvers.backend import compiled
 from ..solvers.positions import Nodes, Query
 from ..solvers.transfer import prolongate
 
@@ -36,7 +36,7 @@ class Kernels:
 @lru_cache(maxsize=1)
 def _kernels() -> Kernels | None:
     """Return the kernels, or ``None`` without numba."""
-    if find_spec("numba") is None:
+    if not compiled():
         return None
     from ..solvers.kernels.decode import add_products, gelu
 

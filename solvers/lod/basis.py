@@ -12,11 +12,10 @@ each corner. Its interior values are :math:`W\Psi`. With the condensed matrix M 
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import numpy as np
 import scipy.sparse as sp
 
+from ..backend import compiled
 from ..kernels.workers import Workers
 from ..nesting import Nesting
 from ..substructuring.condensation import CellLayout, Condensed
@@ -90,7 +89,7 @@ def coarse_matrix(psi: np.ndarray, cells: Condensed, nesting: Nesting, petrov: b
     -------
     Sparse (coarse nodes, coarse nodes), rows test functions, all nodes row-major.
     """
-    if find_spec("numba") is None:
+    if not compiled():
         return _coarse_matrix_by_cells(psi, cells, nesting, petrov)
     from ..kernels.lapack import ROUTINES
     from ..kernels.lod_basis import coarse_couplings
@@ -195,7 +194,7 @@ def fine_basis(psi: np.ndarray, cells: Condensed, nesting: Nesting, threads: int
     inside_y, inside_x = (fy >= 0) & (fy <= ny), (fx >= 0) & (fx <= nx)
     counts = inside_y.sum(1)[:, None] * inside_x.sum(1)
     pointers = _pointers(counts)
-    if find_spec("numba") is None:
+    if not compiled():
         inside = inside_y[:, None, :, None] & inside_x[None, :, None, :]
         values = _windows(psi, cells, nesting)[:, :, 1:-1, 1:-1][inside]
         rows = (fy[:, None, :, None] * (nx + 1) + fx[None, :, None, :]).astype(np.int32)[inside]

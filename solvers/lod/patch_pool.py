@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from importlib.util import find_spec
 from multiprocessing import get_context
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ...errors import SolverFailure
+from ..backend import compiled
 from ..kernels.workers import Workers, cores
 from ..substructuring.condensation import Condensed
 from ..threads import one_blas_thread
@@ -94,7 +94,7 @@ def solve_patches(
     """
     k = out.shape[3] // 2
     rows = [y for y in range(len(wanted)) if wanted[y].any()]
-    solve = _solve_by_lapack if find_spec("numba") is None else _solve_compiled
+    solve = _solve_compiled if compiled() else _solve_by_lapack
     with tqdm(total=len(rows), desc="LOD patches", unit="row", disable=not progress) as bar:
         solve(out, cells, loads, wanted, r, workers, rows, bar.update)
     log.info("%d patches of %d layers solved", int(wanted.sum()), k)

@@ -6,7 +6,6 @@ Owns the choice of the backend and of the number of threads, and the matrices in
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..backend import compiled
 from ..kernels.workers import Workers
 from ..medium import Medium
 from ..q1 import reference_matrices
@@ -43,7 +43,7 @@ def applies(*tensors: Tensor) -> bool:
     """
     with_gradient = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
     suited = all(t.device.type == "cpu" and t.dtype == torch.float64 for t in tensors)
-    return suited and not with_gradient and importlib.util.find_spec("numba") is not None
+    return suited and not with_gradient and compiled()
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
+from ..backend import compiled
 from ..kernels.workers import Workers
 from ..windows import CORNERS, DirichletWindow, bilinear_hats, not_definite, reference_stiffness
 
@@ -242,7 +242,7 @@ def bubbles(a: np.ndarray, h: tuple[float, float], loads: np.ndarray, threads: i
 
 def _by_kernels(a: np.ndarray) -> bool:
     """Tell whether compiled kernels take these cells: numba is installed, and there are enough of them."""
-    return len(a) >= FEW and find_spec("numba") is not None
+    return len(a) >= FEW and compiled()
 
 
 def _distinct(rows: np.ndarray) -> np.ndarray:

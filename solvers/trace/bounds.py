@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InvalidProblem
+from ..backend import compiled
 from .dual import DualFlux
-from .function import COMPILED
 from .particular import MEANS
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def bounds_of(field: TraceField, flux: DualFlux) -> Bounds:
 
 def cell_gaps(field: TraceField, flux: DualFlux) -> Array:
     r"""Return :math:`\int_K |q - a\nabla v|^2/a` of every cell (my, mx), v the field, q the flux, of one problem."""
-    if COMPILED:
+    if compiled():
         from .function_kernels import fill_gaps
 
         problem, out = field.problem, np.empty(field.shape)

@@ -13,18 +13,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 
 import numpy as np
 
 from ...errors import InvalidProblem
+from ..backend import compiled
 from .cell import TraceCell
 from .layout import TraceVector, gather
 
 Array = np.ndarray
 
-#: Whether loops over the cells are compiled; else numpy does the same, several times slower.
-COMPILED = find_spec("numba") is not None
 #: Points evaluated at once, and cells.
 CHUNK, BAND = 1 << 15, 1 << 15
 #: Points nearer to a vertex than this, in cell sides, count as the vertex.
@@ -104,7 +102,7 @@ class TraceFunction:
         ry, rx = ny // my, nx // mx
         inside, at_top, at_right = _at_nodes(self.cell, ry, rx)
         out = np.empty((ny + 1, nx + 1))
-        if COMPILED:
+        if compiled():
             from .function_kernels import fill_nodes
 
             basis = np.ascontiguousarray(inside.T)
@@ -187,7 +185,7 @@ class TraceFunction:
 
     def dirichlet(self) -> Array:
         r"""Return :math:`\int_K |\nabla v|^2` of every cell (my, mx)."""
-        if COMPILED:
+        if compiled():
             from .function_kernels import fill_dirichlet
 
             out = np.empty(self.shape)
