@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..ngsolve_io.fine_times import NGSOLVE_SOLVERS, FineProblem
+from ..ngsolve_io.fine_times import NGSOLVE_SOLVERS, FineProblem, geometric_multigrid
 from .fine import medium
 from .timing import Timing, clocked
 
@@ -34,3 +34,5 @@ def measure(sizes: list[tuple[int, int]], contrasts: list[float], repeats: int) 
             for name in NGSOLVE_SOLVERS:
                 solve = clocked(lambda name=name, problem=problem: problem.solve(name), repeats)
                 yield solve.timing(SECTION, name, case, steps=solve.result)
+            whole = clocked(lambda n=n, a=medium(m, contrast): geometric_multigrid(n, a), repeats)
+            yield whole.timing(SECTION, "multigrid, mesh and assembly on all levels", case, steps=whole.result)

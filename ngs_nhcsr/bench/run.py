@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import corrections, fine
+from .derived import break_evens, growth
 from .report import Report
 from .timing import Timing, machine
 
@@ -73,6 +74,9 @@ def bench(
     described = machine()
     timings = []
     for timing in _timings(effort, sections or ["fine", "ngsolve", "correct", "classical", "many"], device):
+        tell(timing)
+        timings.append(timing)
+    for timing in [*growth(timings), *break_evens(timings)]:
         tell(timing)
         timings.append(timing)
     return Report(described, timings)

@@ -25,7 +25,7 @@ class FineProblem:
         self.space = H1(mesh, order=1, dirichlet=".*")
         self._u, self._v = self.space.TnT()
         self._a = VoxelCoefficient((0, 0), (1, 1), a, linear=False)
-        self._load = LinearForm(self._v * dx).Assemble()
+        self.load = LinearForm(self._v * dx)
 
     @staticmethod
     def mesh_of(n: int) -> Mesh:
@@ -49,12 +49,41 @@ class FineProblem:
         -------
         Conjugate gradient steps; 0 for a direct solver.
         """
+        if name != "sparsecholesky":
+            return self.iterate(self.assemble(name))
         solution = GridFunction(self.space)
-        if name == "sparsecholesky":
-            form = self.assemble()
-            solution.vec.data = form.mat.Inverse(self.space.FreeDofs(), name) * self._load.vec
-            return 0
-        form = self.assemble(name)
+        form = self.assemble()
+        solution.vec.data = form.mat.Inverse(self.space.FreeDofs(), name) * self.load.Assemble().vec
+        return 0
+
+    def iterate(self, form: BilinearForm) -> int:
+        """Solve by conjugate gradients with the preconditioner of an assembled form; return the steps."""
+        solution = GridFunction(self.space)
         solver = CGSolver(form.mat, self._pre, tol=TOLERANCE, maxiter=MAX_STEPS)
-        solution.vec.data = solver * self._load.vec
+        solution.vec.data = solver * self.load.Assemble().vec
         return int(solver.iterations)  # type: ignore[attr-defined]
+
+
+def geometric_multigrid(n: int, a: np.ndarray) -> int:
+    """Refine a mesh of quads uniformly, assemble on every mesh, and solve with NGSolve's multigrid.
+
+    Parameters
+    ----------
+    n : cells a side of the finest mesh; the first one has ``n`` over the largest power of 2 that leaves 8 or more.
+    a : (my, mx) cell values of the coefficient.
+
+    Returns
+    -------
+    Conjugate gradient steps.
+    """
+    cells = n
+    while cells % 2 == 0 and cells >= 16:
+        cells //= 2
+    problem = FineProblem(FineProblem.mesh_of(cells), a)
+    form = problem.assemble("multigrid")
+    while cells < n:
+        problem.space.mesh.Refine()
+        problem.space.Update()
+        form.Assemble()
+        cells *= 2
+    return problem.iterate(form)
