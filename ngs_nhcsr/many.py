@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 Method = Literal["network", "multigrid"]
+#: Relative energy error of u_h by multigrid: far below that of u_h against u.
+TOLERANCE = 1e-8
 
 
 @overload
@@ -72,8 +74,9 @@ def correct_many(
     scale : fine cells per coarse cell and axis.
     quantity : outcome and problem -> what is kept; called by the threads that solve. Default: the outcome.
     target : "fine" for u_h, "pde" for the solution of the differential equation, or a ``Target``.
-    method : how u_h is found: by the "network", guarded, or by "multigrid" to 1e-10. On two cores multigrid takes a
-        third of the time for one load per medium (docs/performance.md); the network is what a study of it needs.
+    method : how u_h is found: by the "network", guarded, or by "multigrid" to a relative energy error of 1e-8 (with
+        ``target=FineQ1(scale, 1e-10)``: of 1e-10). On two cores multigrid takes a third of the time for one load per
+        medium (docs/performance.md); the network is what a study of it needs.
     corrector : model and scheme of the network; default: ``Corrector()``.
     threads : problems at a time; default: the number of cores this process may use.
     progress : show a bar.
@@ -120,17 +123,18 @@ def _solver(
     request: Request, scale: float, method: Method, corrector: Corrector | None
 ) -> Callable[[Problem], Outcome]:
     """How one problem is solved."""
+    aim = request.target
+    if isinstance(aim, FineQ1):
+        scale = aim.scale
     if request.fine and method == "network":
         from .corrector import Corrector
 
         made = corrector or Corrector()
         return lambda problem: made.correct_problem(problem, scale)
 
-    def solve(problem: Problem) -> Outcome:
-        aim: Target = FineQ1(scale) if request.fine else request.other_target(None)
-        return solve_target(aim, problem, problem.space.refined(scale), lambda name: None)
-
-    return solve
+    if not isinstance(aim, FineQ1):
+        aim = FineQ1(scale, TOLERANCE) if request.fine else request.other_target(None)
+    return lambda problem: solve_target(aim, problem, problem.space.refined(scale), lambda name: None)
 
 
 def _in_order(task: Callable[[Any], R], items: Iterable[Any], threads: int) -> Iterator[R]:

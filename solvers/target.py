@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,9 +103,11 @@ class FineQ1(Target):
     Parameters
     ----------
     scale : fine cells per coarse cell and axis.
+    tolerance : relative energy error at which multigrid stops.
     """
 
     scale: float
+    tolerance: float = MULTIGRID_TOLERANCE
     name: str = "fine"
 
     def solve(self, problem: BoundaryValueProblem, fine: Space) -> np.ndarray:
@@ -127,11 +129,11 @@ class FineQ1(Target):
         """
         solver = hierarchy(problem.medium, fine)
         b, start = problem.known_load.vector(fine.cells), prolongate(problem.U, fine.cells)
-        u, info = solver.solve(b, start, tolerance=MULTIGRID_TOLERANCE, max_iterations=300)
+        u, info = solver.solve(b, start, tolerance=self.tolerance, max_iterations=300)
         if not info.converged:
             raise SolverFailure(
                 f"multigrid on {fine.cells[1]} x {fine.cells[0]} fine cells reached a relative residual of "
-                f"{info.relative_residual:.1e} after {info.iterations} steps, not {MULTIGRID_TOLERANCE:.0e}; "
+                f"{info.relative_residual:.1e} after {info.iterations} steps, not {self.tolerance:.0e}; "
                 "the contrast is too large for it."
             )
         return u
@@ -156,7 +158,7 @@ class FineQ1(Target):
         -------
         FineQ1 whose ratio is a whole number as it was, else the power of 2 below.
         """
-        return FineQ1(aligned_ratio(self.ratio(medium, space)) * medium.cells[0] / space.cells[0])
+        return replace(self, scale=aligned_ratio(self.ratio(medium, space)) * medium.cells[0] / space.cells[0])
 
     def refinement(self, medium: Medium, space: Space) -> tuple[int, int]:
         """Count the fine cells per coefficient cell, (ry, rx); 1 where there is no whole one."""

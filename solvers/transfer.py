@@ -7,11 +7,13 @@ points; ``restrict`` is the transpose of the former on load vectors. Between gri
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_array
     from torch import Tensor
 
     from .positions import Query
@@ -83,12 +85,8 @@ def restrict(b: Any, cells: tuple[int, int]) -> Any:
     b = np.asarray(b, dtype=float)
     for axis, N in zip((-2, -1), cells, strict=True):
         v = np.moveaxis(b, axis, 0)
-        base, frac = _places(N, v.shape[0] - 1)
-        frac = frac.reshape(-1, *[1] * (v.ndim - 1))
-        out = np.zeros((N + 1, *v.shape[1:]))
-        np.add.at(out, base, v * (1 - frac))
-        np.add.at(out, base + 1, v * frac)
-        b = np.moveaxis(out, 0, axis)
+        out = _restriction(N, v.shape[0] - 1) @ v.reshape(len(v), -1)
+        b = np.moveaxis(out.reshape(N + 1, *v.shape[1:]), 0, axis)
     return np.ascontiguousarray(b)
 
 
@@ -112,6 +110,17 @@ def _places(N: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Cell of N in which each of the n + 1 nodes lies, in integers, and its place in the cell (0 … 1)."""
     base = np.minimum(np.arange(n + 1) * N // n, N - 1)
     return base, (np.arange(n + 1) * N - base * n) / n
+
+
+@lru_cache(maxsize=32)
+def _restriction(N: int, n: int) -> csr_array:
+    """Transpose (N+1, n+1) of the evaluation of piecewise linear functions of N intervals at n + 1 nodes."""
+    from scipy.sparse import csr_array
+
+    base, frac = _places(N, n)
+    nodes = np.arange(n + 1)
+    entries = np.concatenate([1 - frac, frac]), (np.concatenate([base, base + 1]), np.tile(nodes, 2))
+    return csr_array(entries, shape=(N + 1, n + 1))
 
 
 def _at_points(U: np.ndarray, yx: np.ndarray) -> np.ndarray:
