@@ -26,13 +26,13 @@ def measure(sizes: list[tuple[int, int]], contrasts: list[float], repeats: int) 
     """
     for n, m in sizes:
         for contrast in contrasts:
-            case = f"{n}², {m}² pixels, 1:{contrast:g}"
+            A, case = medium(m, contrast), f"{n}², {m}² pixels, 1:{contrast:g}"
             mesh = clocked(lambda n=n: FineProblem.mesh_of(n), repeats, warm=False)
             yield mesh.timing(SECTION, "mesh", case)
-            problem = FineProblem(mesh.result, medium(m, contrast))
+            problem = FineProblem(mesh.result, A)
             yield clocked(problem.assemble, repeats).timing(SECTION, "assembly", case)
             for name in NGSOLVE_SOLVERS:
                 solve = clocked(lambda name=name, problem=problem: problem.solve(name), repeats)
                 yield solve.timing(SECTION, name, case, steps=solve.result)
-            whole = clocked(lambda n=n, a=medium(m, contrast): geometric_multigrid(n, a), repeats)
+            whole = clocked(lambda n=n, A=A: geometric_multigrid(n, A), repeats)
             yield whole.timing(SECTION, "multigrid, mesh and assembly on all levels", case, steps=whole.result)
