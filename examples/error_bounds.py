@@ -56,7 +56,7 @@ def fields(A, N, n, corrector):
         "MsFEM, linear": MsFEM(A, (N, N), cells, 0, "galerkin").solve(1.0),
         "MsFEM, oversampled": MsFEM(A, (N, N), cells, 1, "petrov-galerkin").solve(1.0),
         "LOD, k = 2": LOD(A, (N, N), cells, 2).solve(1.0),
-        "network": corrector.correct_problem(problem, n // N).values,
+        "network": corrector.correct_problem(problem, n // N, refine=0).values,
         "network, refine=1": corrector.correct_problem(problem, n // N, refine=1).values,
         "u_h": fine_solve(A, cells, tolerance=1e-10),
     }

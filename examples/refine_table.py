@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from ngs_nhcsr import Corrector, Problem
-from ngs_nhcsr.refine import refine
+from ngs_nhcsr.refine import Refiner
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.hierarchy import hierarchy
 from ngs_nhcsr.solvers.norms import relative_errors
@@ -34,14 +34,14 @@ def measure(contrast, N, n, count, corrector):
         reference = fine_solve(A, n, tolerance=1e-10)
         coarse = prolongate(problem.U, (n, n))
         starts = {
-            "network": corrector.correct_problem(problem, n // N).values,
+            "network": corrector.correct_problem(problem, n // N, refine=0).values,
             "coarse solution": coarse,
             "zero": np.zeros_like(coarse),
         }
         for name, start in starts.items():
             for k in STEPS:
                 wall, cpu = time.perf_counter(), time.process_time()
-                v = refine(start, problem.medium, b, fine, steps=k).field if k else start
+                v = Refiner(problem.medium, fine).refine(start, b, steps=k).field if k else start
                 seconds[k].append((time.perf_counter() - wall, time.process_time() - cpu))
                 errors[name][k].append(relative_errors(v, reference, A)["energy"])
     medians = {name: [float(np.median(e)) for e in by.values()] for name, by in errors.items()}

@@ -21,7 +21,7 @@ def methods(A, N, n, corrector):
     """Name -> solver for nodal loads on n x n cells."""
     lods = {f"LOD, k = {k}": LOD(A, N, n, k).solve for k in (1, 2)}
     msfem = MsFEM(A, N, n, 1, "petrov-galerkin").solve
-    network = lambda f: corrector.correct_problem(Problem.from_arrays(A, coarse=N, f=f), n // N).values  # noqa: E731
+    network = lambda f: corrector.correct_problem(Problem.from_arrays(A, coarse=N, f=f), n // N, refine=0).values  # noqa: E731
     return {"network": network, **lods, "MsFEM, oversampled": msfem}
 
 

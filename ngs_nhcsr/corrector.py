@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,13 @@ import numpy as np
 
 from .checks import check_kind, check_scale
 from .errors import DeviceError, GridMismatch
-from .guard import FLAGGED_FROM, Status, guard
 from .options import Options, Request
 from .pipeline import Lap, Outcome, make_reader, run, run_with_target
-from .refine import ErrorEstimator, judge_raster
-from .refine import refine as refine_field
+from .refine import Refiner
 from .solvers.substructuring.scheme import Scheme
 from .solvers.target import FineQ1
+from .solvers.transfer import prolongate
+from .verify import verify
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -131,7 +132,7 @@ class Corrector:
         problem: Problem,
         scale: float,
         *,
-        refine: int = 0,
+        refine: int | None = None,
         refine_to: float | None = None,
         lap: Lap = lambda name: None,
     ) -> Outcome:
@@ -141,7 +142,7 @@ class Corrector:
         ----------
         problem : read from NGSolve, or ``Problem.from_arrays(...)``.
         scale : fine cells per coarse cell and axis.
-        refine : number of multigrid-CG steps after the network.
+        refine : number of multigrid-CG steps after the network; default: until the estimated error is below 3e-4.
         refine_to : relative energy error against u_h to reach by them instead.
         lap : called with "network", "guard", and "refine" or "estimate" when these are done.
 
@@ -161,7 +162,8 @@ class Corrector:
     ) -> np.ndarray:
         """Evaluate the network's continuous field at any points of the domain.
 
-        At the nodes of the fine mesh it equals the network's nodal values, before the guard.
+        At the nodes of the fine mesh it equals the network's nodal values, before guard and multigrid steps. Where
+        fine cells cut those of the coefficient, it is the Q1 function of the nearest mesh that cuts none.
 
         Parameters
         ----------
@@ -191,7 +193,10 @@ class Corrector:
         if (yx < -1e-12).any() or (yx > 1 + 1e-12).any():
             k = int(np.argmax(((yx < -1e-12) | (yx > 1 + 1e-12)).any(1)))
             raise GridMismatch(f"point {tuple(np.asarray(points)[k].tolist())} lies outside the domain.")
-        return self._predict(problem, check_scale(scale), Points(torch.from_numpy(np.clip(yx, 0, 1))))
+        yx, cells = np.clip(yx, 0, 1), FineQ1(check_scale(scale)).mesh(problem.medium, space).cells
+        if cells != space.refined(scale).cells:
+            return prolongate(self._predict(problem, cells[0] / space.cells[0]), yx)
+        return self._predict(problem, scale, Points(torch.from_numpy(yx)))
 
     def _reader(self, a: Any, request: Request) -> Reader:
         return make_reader(a, request, self.model.card.contract.mean)
@@ -204,9 +209,11 @@ class Corrector:
         *,
         request: Request,
         solver: NetworkSolver | None = None,
-        estimator: ErrorEstimator | None = None,
+        refiner: Refiner | None = None,
     ) -> Outcome:
         """Solve one problem as a request asks: field, guard, refinement or estimate, status.
+
+        Where fine cells cut cells of the raster, on the nearest mesh whose cells do not.
 
         Parameters
         ----------
@@ -215,7 +222,7 @@ class Corrector:
         lap : called with the name of each stage when it is done.
         request : the options.
         solver : the network prepared for this medium and scale; default: made here.
-        estimator : likewise.
+        refiner : likewise, multigrid.
 
         Returns
         -------
@@ -226,35 +233,20 @@ class Corrector:
         DeviceError
         """
         scale = fine.cells[0] / problem.space.cells[0]
+        aligned = FineQ1(scale).mesh(problem.medium, problem.space)
+        if aligned.cells != fine.cells:
+            out = self.solve(problem, aligned, lap, request=request, solver=solver, refiner=refiner)
+            return out.evaluated(fine.cells, note=_cut(problem, scale, aligned))
         raw = self._predict(problem, scale, solver=solver)
         lap("network")
-        b = problem.load_vector(fine.cells)
-        verdict = guard(raw, problem.U, problem.medium, b, fine.size)
-        status, notes = self._status(verdict.status, problem, scale)
-        lap("guard")
-        values, refinement, estimate = verdict.field, None, None
-        if b is None:
-            notes += ("not refined: the load is not known; pass f= or form=.",) * bool(
-                request.refine or request.refine_to
-            )
-        elif request.refine or request.refine_to:
-            refinement = refine_field(
-                values, problem.medium, b, fine, steps=request.refine, tolerance=request.refine_to
-            )
-            values, estimate = refinement.field, refinement.after
-            if request.refine_to and not refinement.converged:
-                reached = f"{refinement.after:.1e} after {refinement.steps} steps"
-                notes += (f"refinement reached {reached}, not {request.refine_to:g}.",)
-            lap("refine")
-        elif status in (Status.ACCEPTED, Status.OUT_OF_CONTRACT, Status.INCONSISTENT):
-            estimate = (estimator or ErrorEstimator(problem.medium, fine))(values, b)
-            lap("estimate")
-        unsure = (Status.ACCEPTED, Status.OUT_OF_CONTRACT)
-        if status in unsure and estimate is not None and estimate > FLAGGED_FROM:
-            status = Status.INACCURATE
-            notes += (f"its relative energy error against the fine solution is estimated at {estimate:.0%}.",)
-        status, notes = judge_raster(status, notes, values, problem)
-        return Outcome(values, status, notes, verdict, refinement, estimate)
+        violations = self.model.card.contract.violations(
+            scale=scale,
+            contrast=problem.medium.contrast,
+            coarse=problem.space.cells,
+            per=problem.medium.per(problem.space.cells),
+            dirichlet=all(problem.space.sides),
+        )
+        return verify(raw, problem, fine, request, violations, refiner=refiner, lap=lap)
 
     def _predict(
         self, problem: Problem, scale: float, query: Query | None = None, solver: NetworkSolver | None = None
@@ -271,19 +263,14 @@ class Corrector:
                 f'{problem.space.cells[0]} coarse cells; pass device="cpu" or a smaller scale.'
             ) from error
 
-    def _status(self, status: Status, problem: Problem, scale: float) -> tuple[Status, tuple[str, ...]]:
-        violations = self.model.card.contract.violations(
-            scale=scale,
-            contrast=problem.medium.contrast,
-            coarse=problem.space.cells,
-            per=problem.medium.per(problem.space.cells),
-            dirichlet=all(problem.space.sides),
-        )
-        notes = problem.notes
-        if not problem.consistent and status is Status.ACCEPTED:
-            status = Status.INCONSISTENT
-        if violations:
-            notes += (f"outside the contract of model {self.model.card.name!r}: {'; '.join(violations)}.",)
-            if status is Status.ACCEPTED:
-                status = Status.OUT_OF_CONTRACT
-        return status, notes
+
+def _cut(problem: Problem, scale: float, aligned: Space) -> str:
+    """Say which values a mesh gets whose cells cut those of the raster."""
+    coarse, raster = problem.space.cells[0], problem.medium.cells[0]
+    ratio = FineQ1(scale).ratio(problem.medium, problem.space)
+    good = (f"{k * raster / coarse:g}" for k in (math.floor(ratio), math.ceil(ratio)))
+    return (
+        f"fine cells at scale {scale:g} cut cells of the coefficient, which costs more than a coarser mesh would: the "
+        f"values are those of the fine solution at scale {aligned.cells[0] / coarse:g}, taken at the nodes. Scales "
+        f"that cut none: {' and '.join(good)}."
+    )

@@ -11,20 +11,12 @@ from .solvers.medium import Medium
 from .solvers.norms import energy_product, energy_squared, functional
 from .solvers.transfer import prolongate
 
-#: Fields with a larger relative energy error are to be flagged as inaccurate.
-LARGE_ERROR = 0.3
-#: The estimate is a lower bound, so the flag goes up earlier (docs/trust.md has the figures).
-FLAGGED_FROM = 0.24
-
 
 class Status(Enum):
     """What became of a correction; the value says it in words, with the remedy."""
 
     ACCEPTED = "checked: the energy is below the coarse solution's, or the PDE was solved with a bound."
-    INACCURATE = (
-        "closer to the fine solution than the coarse one, but its relative energy error is about 30 % or more. Refine "
-        "with multigrid cycles (refine=2) or solve on the fine mesh."
-    )
+    INACCURATE = "no worse than the coarse solution, but its estimated relative energy error is above 5 %."
     DAMPED = (
         "the network's field had a larger energy than the coarse solution and was damped towards it; its fine scales "
         "are not to be trusted. Refine with multigrid cycles (refine=2) or solve on the fine mesh."

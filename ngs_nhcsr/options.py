@@ -26,7 +26,7 @@ class Options(TypedDict, total=False):
     mesh: Mesh | None
     cells_per_coarse: int | None
     fes: FESpace | None
-    refine: int
+    refine: int | None
     refine_to: float | None
     target: TargetName | Target
     accuracy: float | None
@@ -49,7 +49,7 @@ class Request:
     mesh: Any = None
     cells_per_coarse: int | None = None
     fes: Any = None
-    refine: int = 0
+    refine: int | None = None
     refine_to: float | None = None
     target: TargetName | Target = "fine"
     accuracy: float | None = None
@@ -62,7 +62,7 @@ class Request:
         if self.target not in ("fine", "pde") and not isinstance(self.target, Target):
             raise InvalidProblem(f'target must be "fine", "pde" or a Target, not {self.target!r}.')
         if self.fine:
-            check_refinement(self.refine, self.refine_to)
+            check_refinement(self.refine or 0, self.refine_to)
             if self.accuracy is not None:
                 raise InvalidProblem('accuracy= is for target="pde"; use refine_to= for the fine solution.')
             if self.g is not None:
@@ -102,6 +102,11 @@ class Request:
     def fine(self) -> bool:
         """Whether the network's target u_h is asked for."""
         return self.target == "fine" or isinstance(self.target, FineQ1)
+
+    @property
+    def automatic(self) -> bool:
+        """Whether multigrid steps are taken where the estimated error asks for them."""
+        return self.refine is None and self.refine_to is None
 
     @property
     def reading(self) -> dict[str, Any]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .budget import Budget, budget_of
 from .checks import check_memory, check_scale
 from .clock import Clock
 from .errors import InvalidProblem
 from .guard import Status, Verdict
 from .options import Request
-from .refine import Refinement, judge_raster
+from .refine import Refinement
 from .result import Correction, report
 from .solvers.target import Target
 from .solvers.threads import suited_threads
+from .solvers.transfer import prolongate
 
 if TYPE_CHECKING:
     from .ngsolve_io.read import Reader
@@ -36,10 +38,11 @@ class Outcome:
 
     Attributes
     ----------
-    values, status, notes, refinement, estimate : see :class:`Correction`.
+    values, status, notes, refinement, budget : see :class:`Correction`.
     verdict : of the guard; ``None`` for other targets than u_h.
     target : name of the target.
     solution : what another target's ``solve`` returned.
+    aligned : values on the mesh that was solved on, where it is another than that of ``values``.
     """
 
     values: np.ndarray
@@ -47,9 +50,30 @@ class Outcome:
     notes: tuple[str, ...]
     verdict: Verdict | None = None
     refinement: Refinement | None = None
-    estimate: float | None = None
+    budget: Budget | None = None
     target: str = "fine"
     solution: Any = None
+    aligned: np.ndarray | None = None
+
+    def evaluated(self, cells: tuple[int, int], note: str) -> Outcome:
+        """Take the values at the nodes of another mesh.
+
+        Parameters
+        ----------
+        cells : (ny, nx) of the mesh.
+        note : what the user is told.
+
+        Returns
+        -------
+        Outcome whose ``aligned`` are the values of this one.
+        """
+        values = prolongate(self.values, cells)
+        return replace(self, values=values, notes=(note, *self.notes), aligned=self.values)
+
+    @property
+    def estimate(self) -> float | None:
+        """Estimated relative energy error against the target, for the load and the raster as they were read."""
+        return None if self.budget is None else self.budget.fine_scales
 
 
 def run(
@@ -108,7 +132,8 @@ def run(
         coarse_energy=None if verdict is None else verdict.coarse_energy,
         damping=1.0 if verdict is None else verdict.damping,
         refinement=out.refinement,
-        estimate=out.estimate,
+        budget=out.budget,
+        aligned=out.aligned,
         target=out.target,
         solution=out.solution,
     )
@@ -178,11 +203,12 @@ def solve_target(target: Target, problem: Problem, fine: Space, lap: Lap) -> Out
     values = target.nodes(solution, fine)
     lap("nodes")
     status = Status.ACCEPTED if problem.consistent else Status.INCONSISTENT
-    status, notes = judge_raster(status, problem.notes, values, problem)
+    budget = budget_of(values, problem, None)
     if target.accuracy is not None:
         bound = target.bound(solution)
         lap("bound")
         if bound is not None and bound > target.accuracy and status is Status.ACCEPTED:
             status = Status.INACCURATE
-    notes += target.notes(solution, problem)
-    return Outcome(values, status, notes, target=target.name, solution=solution)
+    notes = (*problem.notes, *target.notes(solution, problem))
+    status, notes = budget.judge(status, notes)
+    return Outcome(values, status, notes, budget=budget, target=target.name, solution=solution)

@@ -8,7 +8,8 @@ from .checks import check_memory
 from .options import OnUntrusted, Request
 from .pipeline import Lap, Outcome, run
 from .proposer import NetworkSolver
-from .refine import ErrorEstimator
+from .refine import Refiner
+from .solvers.target import FineQ1
 from .solvers.threads import suited_threads
 
 if TYPE_CHECKING:
@@ -45,15 +46,17 @@ class PreparedCorrector:
     def __init__(self, corrector: Corrector, reader: Reader, coarse_space: FESpace, scale: float):
         self._corrector, self._reader, self.scale = corrector, reader, scale
         self.space, self.medium = reader.prepare(coarse_space)
-        fine = self.space.refined(scale)
+        fine = FineQ1(scale).mesh(self.medium, self.space)
         check_memory(fine.cells)
         with suited_threads():
             network = corrector.model.network
             self._solver: NetworkSolver | None = None
             if not corrector.symmetrize:  # else every symmetry has an encoding of its own
-                self._solver = NetworkSolver(network, self.medium, self.space, scale, corrector.scheme)
+                self._solver = NetworkSolver(
+                    network, self.medium, self.space, fine.cells[0] / self.space.cells[0], corrector.scheme
+                )
                 self._solver.expect_many()
-            self._estimator = ErrorEstimator(self.medium, fine)
+            self._refiner = Refiner(self.medium, fine)
 
     def __call__(
         self,
@@ -93,5 +96,5 @@ class PreparedCorrector:
             lap,
             request=Request(),
             solver=self._solver if same else None,
-            estimator=self._estimator if same else None,
+            refiner=self._refiner if same else None,
         )

@@ -38,6 +38,7 @@ class Problem(BoundaryValueProblem):
     mismatch : relative energy distance of the user's solution from that of the problem as read, where f or the form
         was given: about zero if all belongs together; 0 where it was not compared.
     reading : how the load was found; ``None`` where it was given as an array.
+    load_error : estimated relative energy error from a load that was recovered; 0 for one that was given.
     """
 
     given: np.ndarray | None = None
@@ -46,6 +47,7 @@ class Problem(BoundaryValueProblem):
     decided: bool = True
     mismatch: float = 0.0
     reading: Reading | None = None
+    load_error: float = 0.0
 
     @classmethod
     def from_arrays(

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .budget import Budget
 from .errors import InvalidProblem, NhcsrWarning, UntrustedResult
 from .guard import Status
 from .options import OnUntrusted
 from .problem import Problem
-from .refine import ErrorEstimator, Refinement
+from .refine import Refinement, Refiner
 from .solvers.bvp import NEEDS_LOAD
 from .solvers.norms import energy_distance, functional
 from .solvers.pde import PDE
@@ -51,11 +52,12 @@ class Correction:
         is known; their difference is half the difference of the squared energy errors against u_h.
     refinement : steps and error estimates, where ``refine`` or ``refine_to`` was asked for.
     damping : 1 for the network's own field, 0 for the coarse solution, between them for a damped one.
-    estimate : relative energy error against u_h as estimated for the status, where that was needed; see
-        :attr:`error_estimate`.
+    budget : estimated relative energy errors by cause; the status is judged by their sum.
     target : "fine" for u_h, the Q1 solution on the fine mesh, "pde" for the solution u of the PDE, or the name of
         another ``Target``.
     solution : what the target's ``solve`` returned, where it was not "fine"; see :attr:`field`.
+    aligned : values on the mesh that was solved on, where fine cells would cut those of the coefficient: ``values`` are
+        those of this Q1 function at the nodes, and errors are its own.
     """
 
     write: Callable[[], GridFunction]
@@ -69,9 +71,10 @@ class Correction:
     coarse_energy: float | None = None
     damping: float = 1.0
     refinement: Refinement | None = None
-    estimate: float | None = None
+    budget: Budget | None = None
     target: str = "fine"
     solution: Any = None
+    aligned: np.ndarray | None = None
 
     def __repr__(self) -> str:
         ny, nx = self.cells
@@ -84,7 +87,7 @@ class Correction:
             (
                 f"{self.status.name}: {self.status.value}",
                 f"error:   {self._error_line()}",
-                f"solver:  {self.model or self.target}, {self.cells[1]} x {self.cells[0]} fine cells",
+                f"solver:  {self._solver_line()}",
                 f"seconds: {sum(self.timings.values()):.3f} ({seconds})",
                 f"notes:   {notes}",
             )
@@ -95,7 +98,27 @@ class Correction:
             return f"relative energy error at most {self.error_estimate:.2g} against the PDE's solution u, guaranteed"
         if self.estimate is None:
             return "not estimated; see error_estimate"
-        return f"relative energy error about {self.estimate:.2g} against u_h, the Q1 solution of the fine mesh"
+        ny, nx = self._computed.shape
+        mesh = "the fine mesh" if self.aligned is None else f"a mesh of {nx - 1} x {ny - 1} cells that cuts no pixel"
+        return f"relative energy error about {self.budget} against u_h, the Q1 solution of {mesh}"
+
+    def _solver_line(self) -> str:
+        steps = "" if self.refinement is None else f" and {self.refinement.steps} multigrid steps"
+        return f"{self.model or self.target}{steps}, {self.cells[1]} x {self.cells[0]} fine cells"
+
+    @property
+    def _computed(self) -> np.ndarray:
+        """Values on the mesh that was solved on."""
+        return self.values if self.aligned is None else self.aligned
+
+    @property
+    def _solved_cells(self) -> tuple[int, int]:
+        return self._computed.shape[0] - 1, self._computed.shape[1] - 1
+
+    @property
+    def estimate(self) -> float | None:
+        """The budget's error of the fine scales: against the target, for load and raster as they were read."""
+        return None if self.budget is None else self.budget.fine_scales
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -152,8 +175,8 @@ class Correction:
         if self.target != "fine":
             raise InvalidProblem('discretisation_error is that of a fine solution; correct with target="fine" for it.')
         problem = self._known()
-        b = problem.known_load.vector(self.cells)
-        E_v = functional(self.values, problem.medium, b, problem.space.size)
+        b = problem.known_load.vector(self._solved_cells)
+        E_v = functional(self._computed, problem.medium, b, problem.space.size)
         return energy_distance(E_v, PDE().energy(self.field, problem), self.field.energy)
 
     def velocity(self) -> GridFunction:
@@ -206,8 +229,8 @@ class Correction:
         if self.estimate is not None:
             return self.estimate
         problem = self._known()
-        estimator = ErrorEstimator(problem.medium, problem.space.with_cells(self.cells))
-        return estimator(self.values, problem.known_load.vector(self.cells))
+        refiner = Refiner(problem.medium, problem.space.with_cells(self._solved_cells))
+        return refiner.error(self._computed, problem.known_load.vector(self._solved_cells))
 
     @cached_property
     def flux(self) -> EquilibratedFlux:

@@ -43,6 +43,9 @@ from ngs_nhcsr import (
     UntrustedResult,
     correct,
 )
+from ngs_nhcsr.refine import AUTOMATIC
+from ngs_nhcsr.solvers.norms import relative_errors
+from ngs_nhcsr.solvers.substructuring.scheme import Scheme
 from ngs_nhcsr.solvers.transfer import prolongate
 
 ngsglobals.msg_level = 0
@@ -181,10 +184,14 @@ def test_19_senseless_scales(case, scale):
         correct(case[0], case[1], scale)
 
 
-def test_20_scale_outside_the_contract_is_flagged(case):
-    corrector = Corrector()
+def test_20_scale_outside_the_contract_is_verified(case):
+    corrector = Corrector(scheme=Scheme(corrections=0))
     outside = int(2 * corrector.model.card.contract.scales[-1])
-    assert corrector(case[0], case[1], outside).status is not Status.ACCEPTED
+    raw = corrector(case[0], case[1], outside, refine=0, on_untrusted="return")
+    assert raw.status is Status.OUT_OF_CONTRACT
+    assert f"scale {outside}" in " ".join(raw.notes)
+    verified = corrector(case[0], case[1], outside, on_untrusted="raise")
+    assert verified.estimate <= AUTOMATIC < raw.estimate
 
 
 def test_21_memory_is_estimated_before_allocation(case):
@@ -305,13 +312,12 @@ def test_35_37_pure_neumann_and_misspelt_boundaries(dirichlet):
         correct(u, 1.0, 2)
 
 
-def test_36_mixed_boundary_is_flagged_and_guarded(random_medium):
+def test_36_mixed_boundary_is_right(random_medium):
     A = random_medium((32, 32))
     u, _ = solve_on(quads(8), voxel(A), dirichlet="left|right")
-    with pytest.warns(NhcsrWarning, match="Dirichlet"):
-        result = correct(u, voxel(A), 4, full=True)
-    assert result.status is not Status.ACCEPTED
-    assert result.energy <= result.coarse_energy
+    result = correct(u, voxel(A), 8, full=True, on_untrusted="raise")
+    reference, _ = solve_on(quads(64), voxel(A), dirichlet="left|right")
+    assert relative_errors(result.values, reference.vec.FV().NumPy().reshape(65, 65), A)["energy"] < 1e-3
 
 
 def test_38_rough_loads(random_medium):

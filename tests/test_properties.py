@@ -23,7 +23,7 @@ from ngs_nhcsr.networks.corrector import CorrectorNetwork
 from ngs_nhcsr.ngsolve_io.coarse_field import tensor_index
 from ngs_nhcsr.problem import Problem
 from ngs_nhcsr.reading import galerkin_solve
-from ngs_nhcsr.refine import ErrorEstimator
+from ngs_nhcsr.refine import Refiner
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.flux.flux import EquilibratedFlux
 from ngs_nhcsr.solvers.load import Load
@@ -241,7 +241,7 @@ def test_estimates_lie_below_and_bounds_above_the_error(seed, size, amount):
     norm = math.sqrt(energy_squared(u, A, size))
     flux = EquilibratedFlux(A, cells, f, size)
     assert flux.bound(v) >= error * norm  # the error against u is larger
-    estimate = ErrorEstimator(Medium(A), Space(cells, size=size))(v, mass_apply(f, size))
+    estimate = Refiner(Medium(A), Space(cells, size=size)).error(v, mass_apply(f, size))
     # Relative to the improved field, whose norm differs from that of u by its own error at most.
     assert 0.5 * error / (1 + error) <= estimate <= error / max(1 - error, 0.2) + 0.05
 

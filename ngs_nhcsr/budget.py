@@ -1,0 +1,139 @@
+"""The errors of a result, part by part, and the status they lead to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .guard import Status
+from .solvers.medium import Medium
+from .solvers.norms import energy_squared
+
+if TYPE_CHECKING:
+    from .problem import Problem
+
+#: Estimated relative energy error up to which a result is accepted, and from which the user is told what causes it.
+ACCEPTED_UP_TO, NOTED_FROM = 0.05, 0.01
+
+_REMEDIES = {
+    "load": "the load as it was recovered from u_coarse; pass f=",
+    "coefficient": "one value per raster cell for a coefficient that varies inside them; raise cells_per_coarse=, or "
+    "pass the array of its pixels",
+    "fine scales": "the fine scales; refine_to=1e-3 takes multigrid steps until they are right",
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Estimated relative energy errors of a result, by cause; docs/trust.md tells how good the estimates are.
+
+    The error against the solution of the differential equation is another matter: u_h itself is wrong by
+    ``Correction.discretisation_error``.
+
+    Attributes
+    ----------
+    fine_scales : against the target for the load and the raster as they were read; ``None``: not estimated.
+    coefficient : of the raster, against the coefficient itself.
+    load : of a load that was recovered from the coarse solution.
+
+    Examples
+    --------
+    >>> print(Budget(fine_scales=2e-4, load=0.021))
+    0.021 (load 0.021, fine scales 0.0002)
+    """
+
+    fine_scales: float | None
+    coefficient: float = 0.0
+    load: float = 0.0
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Errors by cause, those that are zero or unknown left out, the largest first."""
+        known = {"load": self.load, "coefficient": self.coefficient, "fine scales": self.fine_scales or 0.0}
+        return dict(sorted(((k, v) for k, v in known.items() if v > 0), key=lambda part: -part[1]))
+
+    @property
+    def total(self) -> float:
+        """Their sum: by the triangle inequality no less than the error, if every part is right."""
+        return float(sum(self.parts.values()))
+
+    def __str__(self) -> str:
+        return f"{self.total:.2g} ({', '.join(f'{k} {v:.2g}' for k, v in self.parts.items()) or 'nothing found'})"
+
+    @property
+    def remedy(self) -> str:
+        """The largest part in words, with what makes it smaller; empty if there is none."""
+        return next((_REMEDIES[name] for name in self.parts), "")
+
+    def judge(self, status: Status, notes: tuple[str, ...]) -> tuple[Status, tuple[str, ...]]:
+        """Tell the user about errors that are not small.
+
+        Parameters
+        ----------
+        status : so far.
+        notes : so far, in sentences.
+
+        Returns
+        -------
+        The status, INACCURATE instead of an accepted one where the sum is above ``ACCEPTED_UP_TO``; and the notes, with
+        one on the largest part where the sum is above ``NOTED_FROM``.
+        """
+        total = self.total
+        if total > NOTED_FROM or np.isnan(total):
+            notes += (f"its relative energy error is estimated at {total:.1%}, most of it from {self.remedy}.",)
+        if not total <= ACCEPTED_UP_TO and status in (Status.ACCEPTED, Status.OUT_OF_CONTRACT):
+            status = Status.INACCURATE
+        return status, notes
+
+
+def budget_of(values: np.ndarray, problem: Problem, fine_scales: float | None) -> Budget:
+    """Estimate the errors of a result.
+
+    Parameters
+    ----------
+    values : (ny+1, nx+1) nodal values of it.
+    problem : as it was read.
+    fine_scales : error against the target, where it was estimated.
+
+    Returns
+    -------
+    Budget
+    """
+    lost = coefficient_error(values, problem.medium, problem.variation, problem.space.size)
+    return Budget(fine_scales, lost, problem.load_error)
+
+
+def coefficient_error(
+    field: np.ndarray, medium: Medium, variation: np.ndarray | None, size: tuple[float, float]
+) -> float:
+    r"""Estimate the relative energy error from one value per cell of a coefficient that varies inside the cells.
+
+    In a layered cell the energies for given mean gradient and for given mean flux differ by the quotient of the
+    arithmetic and the harmonic mean, so :math:`(\sum_K E_K (1 - a_h/a_a) / \sum_K E_K)^{1/2}`, E_K the energy in the
+    cell K, is about what is missing of ∇u. Measured on pixel images that do not fit the raster it is 1 to 2 times the
+    error (docs/trust.md).
+
+    Parameters
+    ----------
+    field : (ny+1, nx+1) nodal values.
+    medium : the coefficient.
+    variation : (my, mx) 1 − a_h/a_a in the cells; ``None``: constant.
+    size : (Ly, Lx) of the rectangle.
+
+    Returns
+    -------
+    Relative energy error against the solution for the coefficient itself.
+
+    Examples
+    --------
+    >>> x = np.linspace(0, 1, 9)[None, :] * np.ones((9, 1))
+    >>> round(coefficient_error(x, Medium(np.ones((4, 4))), np.full((4, 4), 0.25), (1.0, 1.0)), 12)
+    0.5
+    """
+    if variation is None:
+        return 0.0
+    total = energy_squared(field, medium, size)
+    lost = energy_squared(field, Medium(medium.values * variation), size)  # type: ignore[operator]
+    return float(np.sqrt(lost / total)) if total > 0 else 0.0

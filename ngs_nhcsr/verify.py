@@ -1,0 +1,106 @@
+"""From a network's field to a verified result: guard, multigrid steps where they are needed, budget, status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .budget import budget_of
+from .guard import Status, guard
+from .pipeline import Lap, Outcome
+from .refine import AUTOMATIC, MAX_AUTOMATIC, Refinement, Refiner
+
+if TYPE_CHECKING:
+    from .options import Request
+    from .problem import Problem
+    from .solvers.space import Space
+
+
+def verify(
+    raw: np.ndarray,
+    problem: Problem,
+    fine: Space,
+    request: Request,
+    violations: Sequence[str],
+    *,
+    refiner: Refiner | None = None,
+    lap: Lap = lambda name: None,
+) -> Outcome:
+    """Check a field, improve it by multigrid steps where that was asked for or is needed, and judge it.
+
+    Parameters
+    ----------
+    raw : (ny+1, nx+1) what a network proposes, of any quality.
+    problem : in numpy.
+    fine : the fine space.
+    request : says how many steps; without an answer they are taken until the estimated error is below ``AUTOMATIC``.
+    violations : how the problem differs from those the network was trained for, in words.
+    refiner : multigrid prepared for this medium and mesh; default: made here.
+    lap : called with "guard", and "refine" or "estimate" when these are done.
+
+    Returns
+    -------
+    Outcome
+    """
+    b = problem.load_vector(fine.cells)
+    verdict = guard(raw, problem.U, problem.medium, b, fine.size)
+    lap("guard")
+    values, estimate, refinement, notes = verdict.field, None, None, problem.notes
+    if b is None:
+        if request.refine or request.refine_to:
+            notes += ("not refined: the load is not known; pass f= or form=.",)
+    else:
+        refiner = refiner or Refiner(problem.medium, fine)
+        refinement, estimate = _refined(values, b, request, refiner, lap)
+        if refinement is not None:
+            values = refinement.field
+    if refinement is not None and not refinement.converged:
+        reached, asked = f"{refinement.after:.1e} after {refinement.steps} steps", request.refine_to or AUTOMATIC
+        notes += (f"multigrid steps reached an estimated energy error of {reached}, not {asked:g}.",)
+    status = _status(verdict.status, problem, refinement, estimate, violations)
+    if status is Status.OUT_OF_CONTRACT:
+        notes += (f"outside of what the model was trained for: {'; '.join(violations)}.",)
+    budget = budget_of(values, problem, estimate)
+    status, notes = budget.judge(status, notes)
+    return Outcome(values, status, notes, verdict, refinement, budget)
+
+
+def _refined(
+    values: np.ndarray, b: np.ndarray, request: Request, refiner: Refiner, lap: Callable[[str], None]
+) -> tuple[Refinement | None, float]:
+    """Steps that were asked for or are needed, and the estimate after them."""
+    refinement, tolerance, limit = None, request.refine_to, {}
+    if request.automatic:
+        estimate = refiner.error(values, b)
+        lap("estimate")
+        if estimate <= AUTOMATIC:
+            return None, estimate
+        tolerance, limit = AUTOMATIC, {"max_steps": MAX_AUTOMATIC}
+    if request.refine or tolerance:
+        refinement = refiner.refine(values, b, steps=request.refine or 0, tolerance=tolerance, **limit)
+        lap("refine")
+        return refinement, refinement.after
+    estimate = refiner.error(values, b)
+    lap("estimate")
+    return None, estimate
+
+
+def _status(
+    guarded: Status,
+    problem: Problem,
+    refinement: Refinement | None,
+    estimate: float | None,
+    violations: Sequence[str],
+) -> Status:
+    """Status before the budget is looked at."""
+    status = guarded
+    if refinement is not None and refinement.steps > 0:
+        # What the network proposed no longer matters: the estimate tells what became of it.
+        status = Status.ACCEPTED if refinement.converged else Status.INACCURATE
+    elif status is Status.ACCEPTED and violations and not (estimate is not None and estimate <= AUTOMATIC):
+        status = Status.OUT_OF_CONTRACT
+    if status in (Status.ACCEPTED, Status.OUT_OF_CONTRACT) and not problem.consistent:
+        status = Status.INCONSISTENT
+    return status
