@@ -50,9 +50,9 @@ class Budget:
 
     @property
     def parts(self) -> dict[str, float]:
-        """Errors by cause, those that are zero or unknown left out, the largest first."""
+        """Errors by cause, those that are zero or were not estimated left out, the largest first; nan stays nan."""
         known = {"load": self.load, "coefficient": self.coefficient, "fine scales": self.fine_scales or 0.0}
-        return dict(sorted(((k, v) for k, v in known.items() if v > 0), key=lambda part: -part[1]))
+        return dict(sorted(((k, v) for k, v in known.items() if v != 0), key=lambda part: -part[1]))
 
     @property
     def total(self) -> float:
@@ -81,7 +81,9 @@ class Budget:
         one on the largest part where the sum is above ``NOTED_FROM``.
         """
         total = self.total
-        if total > NOTED_FROM or np.isnan(total):
+        if np.isnan(total):  # a cycle that is not positive definite, at extreme contrast
+            notes += ("its error could not be estimated: the contrast is too large for multigrid.",)
+        elif total > NOTED_FROM:
             notes += (f"its relative energy error is estimated at {total:.1%}, most of it from {self.remedy}.",)
         if not total <= ACCEPTED_UP_TO and status in (Status.ACCEPTED, Status.OUT_OF_CONTRACT):
             status = Status.INACCURATE

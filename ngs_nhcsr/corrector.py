@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import numpy as np
 from .checks import check_kind, check_scale
 from .errors import DeviceError, GridMismatch
 from .options import Options, Request
-from .pipeline import Lap, Outcome, make_reader, run, run_with_target
+from .pipeline import Lap, Outcome, make_reader, run, run_with_target, without_cuts
 from .refine import Refiner
 from .solvers.substructuring.scheme import Scheme
 from .solvers.target import FineQ1
@@ -232,21 +231,21 @@ class Corrector:
         ------
         DeviceError
         """
-        scale = fine.cells[0] / problem.space.cells[0]
-        aligned = FineQ1(scale).mesh(problem.medium, problem.space)
-        if aligned.cells != fine.cells:
-            out = self.solve(problem, aligned, lap, request=request, solver=solver, refiner=refiner)
-            return out.evaluated(fine.cells, note=_cut(problem, scale, aligned))
-        raw = self._predict(problem, scale, solver=solver)
-        lap("network")
-        violations = self.model.card.contract.violations(
-            scale=scale,
-            contrast=problem.medium.contrast,
-            coarse=problem.space.cells,
-            per=problem.medium.per(problem.space.cells),
-            dirichlet=all(problem.space.sides),
-        )
-        return verify(raw, problem, fine, request, violations, refiner=refiner, lap=lap)
+
+        def on(mesh: Space) -> Outcome:
+            scale = mesh.cells[0] / problem.space.cells[0]
+            raw = self._predict(problem, scale, solver=solver)
+            lap("network")
+            violations = self.model.card.contract.violations(
+                scale=scale,
+                contrast=problem.medium.contrast,
+                coarse=problem.space.cells,
+                per=problem.medium.per(problem.space.cells),
+                dirichlet=all(problem.space.sides),
+            )
+            return verify(raw, problem, mesh, request, violations, refiner=refiner, lap=lap)
+
+        return without_cuts(problem, fine, on)
 
     def _predict(
         self, problem: Problem, scale: float, query: Query | None = None, solver: NetworkSolver | None = None
@@ -262,15 +261,3 @@ class Corrector:
                 f"{self.model.device} ran out of memory at scale {scale:g} of {problem.space.cells[1]} x "
                 f'{problem.space.cells[0]} coarse cells; pass device="cpu" or a smaller scale.'
             ) from error
-
-
-def _cut(problem: Problem, scale: float, aligned: Space) -> str:
-    """Say which values a mesh gets whose cells cut those of the raster."""
-    coarse, raster = problem.space.cells[0], problem.medium.cells[0]
-    ratio = FineQ1(scale).ratio(problem.medium, problem.space)
-    good = (f"{k * raster / coarse:g}" for k in (math.floor(ratio), math.ceil(ratio)))
-    return (
-        f"fine cells at scale {scale:g} cut cells of the coefficient, which costs more than a coarser mesh would: the "
-        f"values are those of the fine solution at scale {aligned.cells[0] / coarse:g}, taken at the nodes. Scales "
-        f"that cut none: {' and '.join(good)}."
-    )

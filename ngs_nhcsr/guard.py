@@ -16,18 +16,21 @@ class Status(Enum):
     """What became of a correction; the value says it in words, with the remedy."""
 
     ACCEPTED = "checked: the energy is below the coarse solution's, or the PDE was solved with a bound."
-    INACCURATE = "no worse than the coarse solution, but its estimated relative energy error is above 5 %."
+    INACCURATE = (
+        "no worse than the coarse solution, but its relative energy error is estimated above 5 %, or the accuracy "
+        "that was asked for was not reached."
+    )
     DAMPED = (
         "the network's field had a larger energy than the coarse solution and was damped towards it; its fine scales "
-        "are not to be trusted. Refine with multigrid cycles (refine=2) or solve on the fine mesh."
+        "are not to be trusted. Without refine=0, multigrid steps mend it."
     )
     REJECTED = (
-        "the network's field was worse than the coarse solution, which is returned instead. Refine with multigrid "
-        "cycles (refine=4) or solve on the fine mesh."
+        "the network's field was worse than the coarse solution, which is returned instead. Without refine=0, "
+        "multigrid steps mend it."
     )
     OUT_OF_CONTRACT = (
         "checked to be no worse than the coarse solution, but the problem lies outside what the model was trained "
-        "for. Compare with a fine solve on one example, or refine (refine=2)."
+        "for. Without refine=0, multigrid steps follow where they are needed."
     )
     INCONSISTENT = (
         "u_coarse is not the solution of the problem as read from the coefficient and f= or form=; the field solves "

@@ -7,16 +7,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from .errors import InvalidProblem
 from .options import Request, TargetName
-from .pipeline import Outcome, solve_target
+from .pipeline import Outcome, solve_target, without_cuts
 from .solvers.target import FineQ1, Target
 
 if TYPE_CHECKING:
     from .corrector import Corrector
     from .problem import Problem
+    from .solvers.space import Space
 
 R = TypeVar("R")
 Method = Literal["network", "multigrid"]
@@ -74,7 +76,7 @@ def correct_many(
     scale : fine cells per coarse cell and axis.
     quantity : outcome and problem -> what is kept; called by the threads that solve. Default: the outcome.
     target : "fine" for u_h, "pde" for the solution of the differential equation, or a ``Target``.
-    method : how u_h is found: by the "network", guarded, or by "multigrid" to a relative energy error of 1e-8 (with
+    method : how u_h is found: by the "network", verified, or by "multigrid" to a relative energy error of 1e-8 (with
         ``target=FineQ1(scale, 1e-10)``: of 1e-10). On two cores multigrid takes a third of the time for one load per
         medium (docs/performance.md); the network is what a study of it needs.
     corrector : model and scheme of the network; default: ``Corrector()``.
@@ -132,9 +134,16 @@ def _solver(
         made = corrector or Corrector()
         return lambda problem: made.correct_problem(problem, scale)
 
-    if not isinstance(aim, FineQ1):
-        aim = FineQ1(scale, TOLERANCE) if request.fine else request.other_target(None)
-    return lambda problem: solve_target(aim, problem, problem.space.refined(scale), lambda name: None)
+    if request.fine:
+        u_h = aim if isinstance(aim, FineQ1) else FineQ1(scale, TOLERANCE)
+
+        def on(problem: Problem, mesh: Space) -> Outcome:
+            return solve_target(u_h, problem, mesh, lambda name: None)
+
+        return lambda problem: without_cuts(problem, problem.space.refined(scale), partial(on, problem))
+
+    other = request.other_target(None)
+    return lambda problem: solve_target(other, problem, problem.space.refined(scale), lambda name: None)
 
 
 def _in_order(task: Callable[[Any], R], items: Iterable[Any], threads: int) -> Iterator[R]:

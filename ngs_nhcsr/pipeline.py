@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +18,7 @@ from .guard import Status, Verdict
 from .options import Request
 from .refine import Refinement
 from .result import Correction, report
-from .solvers.target import Target
+from .solvers.target import FineQ1, Target
 from .solvers.threads import suited_threads
 from .solvers.transfer import prolongate
 
@@ -212,3 +213,34 @@ def solve_target(target: Target, problem: Problem, fine: Space, lap: Lap) -> Out
     notes = (*problem.notes, *target.notes(solution, problem))
     status, notes = budget.judge(status, notes)
     return Outcome(values, status, notes, budget=budget, target=target.name, solution=solution)
+
+
+def without_cuts(problem: Problem, fine: Space, solve: Callable[[Space], Outcome]) -> Outcome:
+    """Find u_h on a mesh that cuts no pixels: the one asked for, or the nearest one, evaluated at the former's nodes.
+
+    Parameters
+    ----------
+    problem : in numpy.
+    fine : the fine space that was asked for.
+    solve : space to solve in -> outcome.
+
+    Returns
+    -------
+    Outcome with values on the mesh of ``fine``.
+    """
+    target = FineQ1(fine.cells[0] / problem.space.cells[0])
+    mesh = target.mesh(problem.medium, problem.space)
+    out = solve(mesh)
+    return out if mesh.cells == fine.cells else out.evaluated(fine.cells, _cut(problem, target, mesh))
+
+
+def _cut(problem: Problem, target: FineQ1, mesh: Space) -> str:
+    """Say which values a mesh gets whose cells cut those of the raster."""
+    coarse, raster = problem.space.cells[0], problem.medium.cells[0]
+    ratio = target.ratio(problem.medium, problem.space)
+    good = (f"{k * raster / coarse:g}" for k in (math.floor(ratio), math.ceil(ratio)))
+    return (
+        f"fine cells at scale {target.scale:g} cut cells of the coefficient, which costs more than a coarser mesh "
+        f"would: the values are those of the fine solution at scale {mesh.cells[0] / coarse:g}, taken at the nodes. "
+        f"Scales that cut none: {' and '.join(good)}."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy as np
 from .budget import budget_of
 from .guard import Status, guard
 from .pipeline import Lap, Outcome
-from .refine import AUTOMATIC, MAX_AUTOMATIC, Refinement, Refiner
+from .refine import AUTOMATIC, MAX_AUTOMATIC, MAX_STEPS, Refinement, Refiner
+from .solvers.norms import functional
 
 if TYPE_CHECKING:
     from .options import Request
@@ -56,6 +58,7 @@ def verify(
         refinement, estimate = _refined(values, b, request, refiner, lap)
         if refinement is not None:
             values = refinement.field
+            verdict = replace(verdict, energy=functional(values, problem.medium, b, fine.size))
     if refinement is not None and not refinement.converged:
         reached, asked = f"{refinement.after:.1e} after {refinement.steps} steps", request.refine_to or AUTOMATIC
         notes += (f"multigrid steps reached an estimated energy error of {reached}, not {asked:g}.",)
@@ -71,20 +74,16 @@ def _refined(
     values: np.ndarray, b: np.ndarray, request: Request, refiner: Refiner, lap: Callable[[str], None]
 ) -> tuple[Refinement | None, float]:
     """Steps that were asked for or are needed, and the estimate after them."""
-    refinement, tolerance, limit = None, request.refine_to, {}
-    if request.automatic:
+    steps, tolerance, limit = request.refine or 0, request.refine_to, MAX_STEPS
+    if not (steps or tolerance):
         estimate = refiner.error(values, b)
         lap("estimate")
-        if estimate <= AUTOMATIC:
+        if not request.automatic or estimate <= AUTOMATIC:
             return None, estimate
-        tolerance, limit = AUTOMATIC, {"max_steps": MAX_AUTOMATIC}
-    if request.refine or tolerance:
-        refinement = refiner.refine(values, b, steps=request.refine or 0, tolerance=tolerance, **limit)
-        lap("refine")
-        return refinement, refinement.after
-    estimate = refiner.error(values, b)
-    lap("estimate")
-    return None, estimate
+        tolerance, limit = AUTOMATIC, MAX_AUTOMATIC
+    refinement = refiner.refine(values, b, steps=steps, tolerance=tolerance, max_steps=limit)
+    lap("refine")
+    return refinement, refinement.after
 
 
 def _status(

@@ -33,6 +33,16 @@ def test_the_network_gives_what_it_gives_alone():
         np.testing.assert_allclose(result.values, alone.values, atol=1e-7 * abs(alone.values).max())
 
 
+def test_both_methods_take_the_same_mesh_where_cells_would_cut_pixels():
+    for method in ("network", "multigrid"):
+        (out,) = correct_many(problems(1), 10, method=method)
+        aligned = fine_solve(medium(0), 64, 1.0, method="direct")
+        assert out.values.shape == (81, 81)
+        assert "at scale 8" in out.notes[0]
+        assert np.abs(out.aligned - aligned).max() < 1e-3 * aligned.max()
+        np.testing.assert_array_equal(out.values[::10, ::10], out.aligned[::8, ::8])
+
+
 def test_a_quantity_is_kept_instead_of_the_field_for_any_target():
     def mean(outcome, problem):
         return outcome.values.mean(), problem.medium.contrast

@@ -10,12 +10,12 @@ import pytest
 from conftest import quads, solve_on, voxel
 
 from ngs_nhcsr import Corrector, InvalidProblem, NhcsrWarning, Status, UntrustedResult, correct
-from ngs_nhcsr.budget import ACCEPTED_UP_TO
+from ngs_nhcsr.budget import ACCEPTED_UP_TO, Budget
 from ngs_nhcsr.refine import AUTOMATIC, Refiner
 from ngs_nhcsr.result import report
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.medium import Medium
-from ngs_nhcsr.solvers.norms import energy_norm, relative_errors
+from ngs_nhcsr.solvers.norms import energy_norm, functional, relative_errors
 from ngs_nhcsr.solvers.q1 import mass_apply
 from ngs_nhcsr.solvers.space import Space
 from ngs_nhcsr.solvers.transfer import prolongate
@@ -127,6 +127,8 @@ def test_large_errors_are_refined_away_unless_that_is_forbidden(case, monkeypatc
     assert not automatic.notes
     assert f"and {automatic.refinement.steps} multigrid steps" in str(automatic)
     assert relative_errors(automatic.values, reference, A)["energy"] < 1.1 * AUTOMATIC
+    b = automatic.problem.load_vector((256, 256))
+    assert automatic.energy == pytest.approx(functional(automatic.values, Medium(A), b, (1.0, 1.0)), rel=1e-12)
 
 
 def test_small_errors_are_not_flagged(case, monkeypatch):
@@ -148,6 +150,23 @@ def test_rejected_fields_are_replaced_and_refined(case, monkeypatch):
     monkeypatch.setattr(Corrector, "_predict", lambda *_, **__: np.full_like(reference, np.nan))
     refined = corrector(u, voxel(A), 16, on_untrusted="raise")
     assert relative_errors(refined.values, reference, A)["energy"] < 1.1 * AUTOMATIC
+
+
+def test_an_error_that_cannot_be_estimated_is_not_accepted():
+    status, notes = Budget(float("nan")).judge(Status.ACCEPTED, ())
+    assert status is Status.INACCURATE
+    assert "could not be estimated" in notes[0]
+
+
+@pytest.mark.parametrize("parts", [(1e-4, 0.0, 0.0), (None, 0.03, 0.01), (1e-4, 0.03, 0.03), (0.2, 0.0, 0.0)])
+def test_the_status_is_judged_by_the_sum_of_the_budget(parts):
+    budget = Budget(*parts)
+    total = sum(p or 0.0 for p in parts)
+    assert budget.total == pytest.approx(total)
+    status, notes = budget.judge(Status.ACCEPTED, ())
+    assert status is (Status.ACCEPTED if total <= ACCEPTED_UP_TO else Status.INACCURATE)
+    assert bool(notes) == (total > 0.01)
+    assert budget.judge(Status.UNVERIFIED, ())[0] is Status.UNVERIFIED
 
 
 def test_no_estimate_without_a_load(case, random_medium):
