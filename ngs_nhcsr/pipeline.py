@@ -142,7 +142,7 @@ def run(
 
 
 def make_reader(a: Any, request: Request, mean: str) -> Reader:
-    """Make the reader of a coefficient and a reaction; ``mean`` is how raster cells get their value in which it varies."""
+    """Make the reader of a and c; ``mean`` is how raster cells get their value in which a varies."""
     from .ngsolve_io.read import Reader
 
     per = request.cells_per_coarse

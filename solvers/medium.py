@@ -144,7 +144,11 @@ class Medium:
         return repeated(self.values, cells)
 
     def reaction_on_raster(self) -> np.ndarray | Tensor | None:
-        """Return the reaction on the cells of ``values``, (..., my, mx); ``None`` where there is none.
+        """Repeat the reaction on the cells of the coefficient.
+
+        Returns
+        -------
+        c (..., my, mx) on the cells of ``values``; ``None`` where there is none.
 
         Raises
         ------

@@ -1,5 +1,7 @@
 """−div(a∇u) + c u = f on arrays: element matrices, norms, multigrid, condensed cells, corrections."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -206,7 +208,7 @@ def test_no_step_raises_the_energy_error(raster, r, strength):
     for step in (s.relax_edges, s.relax_corners, s.relax_edges, s.relaxed):
         v = step(v)
         errors.append(energy_norm(s.field(v)[0, 0].numpy() - u, medium, s.size))
-    assert all(after < before for before, after in zip(errors, errors[1:], strict=False))
+    assert all(after < before for before, after in pairwise(errors))
 
 
 def test_a_vanishing_reaction_changes_nothing():

@@ -113,7 +113,7 @@ class Context:
 
     @property
     def A(self) -> np.ndarray:
-        """Coefficient cell values (my, mx), for methods that know no reaction: raises InvalidProblem if there is one."""
+        """Coefficient cell values (my, mx), for methods without a reaction term; InvalidProblem if there is one."""
         refuse_reaction(self.medium, "this method", "compare those with local solves, multigrid or fine solves")
         return np.asarray(self.medium.values)
 

@@ -157,7 +157,17 @@ class ReactionCell:
 
 @lru_cache(maxsize=16)
 def reaction_cell(r: tuple[int, int], aspect: float = 1.0, q: tuple[int, int] = (1, 1)) -> ReactionCell:
-    """Condense a cell of Q1 sub-cells for all reactions; parameters as for :func:`nodal_cell`.
+    """Condense a cell of Q1 sub-cells for all reactions.
+
+    Parameters
+    ----------
+    r : (ry, rx) sub-cells.
+    aspect : height of the cell over its width.
+    q : (qy, qx) parts of the cell on which loads are bilinear.
+
+    Returns
+    -------
+    ReactionCell, kept for later calls.
 
     Examples
     --------
