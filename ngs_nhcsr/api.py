@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -54,6 +55,9 @@ def correct(
     scale: float = 16,
     *,
     f: Any = None,
+    points: Sequence[tuple[float, float, float]] = (),
+    flux: Any = None,
+    reaction: Any = None,
     form: BilinearForm | None = None,
     mesh: Mesh | None = None,
     cells_per_coarse: int | None = None,
@@ -70,7 +74,7 @@ def correct(
     full: bool = False,
     on_untrusted: OnUntrusted = "warn",
 ) -> Correction | GridFunction:
-    """Correct a coarse solution of −div(a∇u) = f towards the Q1 solution on a mesh ``scale`` times finer.
+    """Correct a coarse solution of −div(a∇u) + c u = f towards the Q1 solution on a mesh ``scale`` times finer.
 
     Parameters
     ----------
@@ -79,8 +83,13 @@ def correct(
     a : coefficient: CoefficientFunction, GridFunction, number, or array ``[iy, ix]`` of cell values (row 0 at the
         lowest y). CoefficientFunctions are sampled on 4 raster cells per coarse cell and axis.
     scale : fine cells per coarse cell and axis; any number that gives whole fine cells.
-    f : the load, as number, CoefficientFunction, callable f(x, y) or nodal array. Default: recovered from the coarse
-        solution.
+    f : the load, as number, CoefficientFunction or callable f(x, y) (integrated with their jumps), nodal array, or the
+        assembled LinearForm. Default: recovered from the coarse solution; zero where there are points or a flux.
+    points : (x, y, weight) of point sources; with ``target="fine"``.
+    flux : a∂u/∂n on natural sides, as number, CoefficientFunction, callable g(x, y), or a dict of these by boundary
+        name; with ``target="fine"``.
+    reaction : c ≥ 0, as number, CoefficientFunction (taken as its mean on the raster's cells), or array ``[iy, ix]`` of
+        cell values whose raster divides that of ``a``; with ``target="fine"``. Default: none.
     form : the assembled BilinearForm that ``u_coarse`` was solved with; makes recognising its quadrature unnecessary.
     mesh : mesh of a region-wise coefficient (``MaterialCF``) that lives on another mesh than ``u_coarse``.
     cells_per_coarse : raster cells per coarse cell for CoefficientFunctions.
@@ -130,7 +139,8 @@ def correct(
     16641
     """  # noqa: E501
     options: Options = {
-        "f": f, "form": form, "mesh": mesh, "cells_per_coarse": cells_per_coarse, "fes": fes,
+        "f": f, "points": points, "flux": flux, "reaction": reaction, "form": form,
+        "mesh": mesh, "cells_per_coarse": cells_per_coarse, "fes": fes,
         "refine": refine, "refine_to": refine_to, "target": target, "accuracy": accuracy, "g": g,
         "on_untrusted": on_untrusted,
     }  # fmt: skip

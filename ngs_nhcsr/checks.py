@@ -133,27 +133,7 @@ def check_coefficient_values(a: Any, *, sampled: int = 1) -> np.ndarray:
     >>> check_coefficient_values([[1, 2]])
     array([[1., 2.]])
     """
-    try:
-        values = np.asarray(a)
-    except Exception as error:
-        raise InvalidProblem(f"the coefficient cannot be read as an array: {error}") from error
-    if np.iscomplexobj(values):
-        raise InvalidProblem("the coefficient is complex; only real scalar coefficients are supported. Pass a.real.")
-    if values.dtype == object or values.dtype.kind not in "fiu":
-        raise InvalidProblem(f"the coefficient must hold real numbers, not {values.dtype}.")
-    if values.ndim != 2:
-        raise InvalidProblem(
-            f"the coefficient array must be two-dimensional [iy, ix] (row 0 at the lowest y), not of shape "
-            f"{values.shape}."
-        )
-    values = np.array(values, dtype=float, order="C")
-    finite = np.isfinite(values)
-    if not finite.all():
-        iy, ix = (int(k) // sampled for k in np.argwhere(~finite)[0])
-        raise InvalidProblem(
-            f"the coefficient is {values[~finite][0]} in cell (iy={iy}, ix={ix}) of its raster, and not finite in "
-            f"{int((~finite).sum())} place(s); replace these values."
-        )
+    values = _finite_values(a, "coefficient", sampled)
     lo = float(values.min())
     if lo <= 0:
         iy, ix = (int(k) // sampled for k in np.unravel_index(int(values.argmin()), values.shape))
@@ -167,6 +147,72 @@ def check_coefficient_values(a: Any, *, sampled: int = 1) -> np.ndarray:
         raise InvalidProblem(
             f"the coefficient spans 1e{exponents.min():.0f} … 1e{exponents.max():.0f}; beyond 1e±{EXPONENT_LIMIT} the "
             "stiffness matrix loses all digits. Change the units."
+        )
+    return values
+
+
+def check_reaction_values(c: Any, *, sampled: int = 1) -> np.ndarray | None:
+    """Check cell values of a reaction and copy them.
+
+    Parameters
+    ----------
+    c : number ≥ 0, two-dimensional array ``[iy, ix]`` of such, or ``None``.
+    sampled : as for :func:`check_coefficient_values`.
+
+    Returns
+    -------
+    np.ndarray or None
+        (py, px) float64, a new array; ``None`` for no reaction, and for one that is zero.
+
+    Raises
+    ------
+    InvalidProblem
+        If they are not real, not two-dimensional, not finite, or beyond 10^100.
+    NotCoercive
+        If one is negative.
+
+    Examples
+    --------
+    >>> check_reaction_values(2), check_reaction_values(0.0)
+    (array([[2.]]), None)
+    """
+    if c is None:
+        return None
+    one = isinstance(c, (int, float, np.number)) and not isinstance(c, bool)
+    values = _finite_values([[c]] if one else c, "reaction", sampled)
+    lo, hi = float(values.min()), float(values.max())
+    if lo < 0:
+        iy, ix = (int(k) // sampled for k in np.unravel_index(int(values.argmin()), values.shape))
+        raise NotCoercive(
+            f"the reaction is negative: its minimum is {lo:.3g} in cell (iy={iy}, ix={ix}). −div(a∇u) + c u = f needs "
+            "c ≥ 0 everywhere."
+        )
+    if hi > 10.0**EXPONENT_LIMIT:
+        raise InvalidProblem(f"the reaction reaches {hi:.0e}; beyond 1e{EXPONENT_LIMIT} digits are lost. Change units.")
+    return values if hi > 0 else None
+
+
+def _finite_values(a: Any, name: str, sampled: int) -> np.ndarray:
+    """Copy cell values, checked to be a two-dimensional array of finite real numbers."""
+    try:
+        values = np.asarray(a)
+    except Exception as error:
+        raise InvalidProblem(f"the {name} cannot be read as an array: {error}") from error
+    if np.iscomplexobj(values):
+        raise InvalidProblem(f"the {name} is complex; only real scalars are supported. Pass its real part.")
+    if values.dtype == object or values.dtype.kind not in "fiu":
+        raise InvalidProblem(f"the {name} must hold real numbers, not {values.dtype}.")
+    if values.ndim != 2:
+        raise InvalidProblem(
+            f"the {name} array must be two-dimensional [iy, ix] (row 0 at the lowest y), not of shape {values.shape}."
+        )
+    values = np.array(values, dtype=float, order="C")
+    finite = np.isfinite(values)
+    if not finite.all():
+        iy, ix = (int(k) // sampled for k in np.argwhere(~finite)[0])
+        raise InvalidProblem(
+            f"the {name} is {values[~finite][0]} in cell (iy={iy}, ix={ix}) of its raster, and not finite in "
+            f"{int((~finite).sum())} place(s); replace these values."
         )
     return values
 

@@ -75,8 +75,8 @@ class Corrector:
         u_coarse : coarse solution, as for :func:`correct`.
         a : coefficient, as for :func:`correct`.
         scale : fine cells per coarse cell and axis.
-        **options : ``f``, ``form``, ``mesh``, ``cells_per_coarse``, ``fes``, ``refine``, ``refine_to``, ``target``,
-            ``accuracy``, ``g``, ``on_untrusted`` as for :func:`correct`.
+        **options : ``f``, ``points``, ``flux``, ``reaction``, ``form``, ``mesh``, ``cells_per_coarse``, ``fes``,
+            ``refine``, ``refine_to``, ``target``, ``accuracy``, ``g``, ``on_untrusted`` as for :func:`correct`.
 
         Returns
         -------
@@ -100,6 +100,7 @@ class Corrector:
         coarse_space: FESpace,
         scale: float = 16,
         *,
+        reaction: Any = None,
         mesh: Mesh | None = None,
         cells_per_coarse: int | None = None,
     ) -> PreparedCorrector:
@@ -110,6 +111,7 @@ class Corrector:
         a : coefficient, as for :func:`correct`.
         coarse_space : the H1 space of the coarse solutions.
         scale : fine cells per coarse cell and axis.
+        reaction : c ≥ 0, as for :func:`correct`; with implicit Euler steps ρ / τ.
         mesh : mesh of a region-wise coefficient, if another than that of the space.
         cells_per_coarse : raster cells per coarse cell for CoefficientFunctions; default 4.
 
@@ -123,7 +125,7 @@ class Corrector:
         """
         from .prepared import PreparedCorrector
 
-        reader = self._reader(a, Request(mesh=mesh, cells_per_coarse=cells_per_coarse))
+        reader = self._reader(a, Request(reaction=reaction, mesh=mesh, cells_per_coarse=cells_per_coarse))
         return PreparedCorrector(self, reader, coarse_space, check_scale(scale))
 
     def correct_problem(
@@ -157,7 +159,7 @@ class Corrector:
         return self.solve(problem, problem.space.refined(scale), lap, request=request)
 
     def evaluate(
-        self, points: np.ndarray, u_coarse: GridFunction, a: Any, scale: float = 16, **options: Unpack[Options]
+        self, points: np.ndarray, /, u_coarse: GridFunction, a: Any, scale: float = 16, **options: Unpack[Options]
     ) -> np.ndarray:
         """Evaluate the network's continuous field at any points of the domain.
 
@@ -170,7 +172,8 @@ class Corrector:
         u_coarse : coarse solution, as for :func:`correct`.
         a : coefficient, as for :func:`correct`.
         scale : fine cells per coarse cell and axis.
-        **options : ``f``, ``form``, ``mesh``, ``cells_per_coarse`` as for :func:`correct`.
+        **options : ``f``, ``points``, ``flux``, ``reaction``, ``form``, ``mesh``, ``cells_per_coarse`` as for
+            :func:`correct`.
 
         Returns
         -------

@@ -9,7 +9,7 @@ import numpy as np
 
 from .solvers.medium import Medium
 from .solvers.norms import energy_product, energy_squared, functional
-from .solvers.transfer import prolongate
+from .solvers.transfer import prolongate, restrict
 
 
 class Status(Enum):
@@ -80,20 +80,25 @@ def guard(
     -------
     Verdict
     """
-    coarse = prolongate(U, (field.shape[0] - 1, field.shape[1] - 1))
+    cells = (field.shape[0] - 1, field.shape[1] - 1)
     if not np.isfinite(field).all():
-        return Verdict(coarse, Status.REJECTED, damping=0.0)
+        return Verdict(prolongate(U, cells), Status.REJECTED, damping=0.0)
     if b is None:
+        coarse = prolongate(U, cells)
         limit = 10 * float(np.abs(coarse).max())
         if limit > 0 and float(np.abs(field).max()) > limit:
             return Verdict(coarse, Status.REJECTED, damping=0.0)
         return Verdict(field, Status.UNVERIFIED)
     # Where the grids are nested, the energy of the prolongation is that on the coarse grid, found there at less cost.
-    nested = all((n - 1) % (m - 1) == 0 for n, m in zip(coarse.shape, U.shape, strict=True))
-    before = 0.5 * energy_squared(U if nested else coarse, medium, size) - float(np.sum(b * coarse))
+    coarse_cells = (U.shape[0] - 1, U.shape[1] - 1)
+    if all(n % m == 0 for n, m in zip(cells, coarse_cells, strict=True)):
+        before = functional(U, medium, restrict(b, coarse_cells), size)
+    else:
+        before = functional(prolongate(U, cells), medium, b, size)
     after = functional(field, medium, b, size)
     if after <= before:
         return Verdict(field, Status.ACCEPTED, after, before)
+    coarse = prolongate(U, cells)
     step = field - coarse
     curvature = energy_squared(step, medium, size)
     slope = float(np.sum(b * step)) - energy_product(coarse, step, medium, size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -22,6 +23,9 @@ class Options(TypedDict, total=False):
     """Keyword arguments of :func:`correct` that :class:`Corrector` takes as well; see there."""
 
     f: Any
+    points: Sequence[tuple[float, float, float]]
+    flux: Any
+    reaction: Any
     form: BilinearForm | None
     mesh: Mesh | None
     cells_per_coarse: int | None
@@ -45,6 +49,9 @@ class Request:
     """
 
     f: Any = None
+    points: Any = ()
+    flux: Any = None
+    reaction: Any = None
     form: Any = None
     mesh: Any = None
     cells_per_coarse: int | None = None
@@ -57,6 +64,8 @@ class Request:
     on_untrusted: OnUntrusted = "warn"
 
     def __post_init__(self) -> None:
+        if not hasattr(self.points, "__len__"):
+            raise InvalidProblem("points= takes a list of (x, y, weight), three numbers each.")
         if self.on_untrusted not in ("raise", "warn", "return"):
             raise InvalidProblem(f'on_untrusted must be "raise", "warn" or "return", not {self.on_untrusted!r}.')
         if self.target not in ("fine", "pde") and not isinstance(self.target, Target):
@@ -70,6 +79,16 @@ class Request:
         else:
             if self.refine or self.refine_to:
                 raise InvalidProblem('refine= and refine_to= are for target="fine"; use accuracy= for target="pde".')
+            if len(self.points):
+                raise InvalidProblem(
+                    'points= are for target="fine": the PDE with point sources has no solution of finite energy.'
+                )
+            if self.flux is not None:
+                raise InvalidProblem('flux= is for target="fine"; the trace space has homogeneous natural sides only.')
+            if self.reaction is not None and self.target == "pde":
+                raise InvalidProblem(
+                    'reaction= is for target="fine"; the trace space has the solutions of −div(a∇u) = f only.'
+                )
             if self.target != "pde" and not (self.accuracy is None and self.g is None):
                 raise InvalidProblem('accuracy= and g= are for target="pde"; give them to the Target itself.')
 
@@ -111,7 +130,7 @@ class Request:
     @property
     def reading(self) -> dict[str, Any]:
         """The options that say how the coarse problem is read."""
-        return {"f": self.f, "form": self.form}
+        return {"f": self.f, "form": self.form, "points": self.points, "flux": self.flux}
 
     def other_target(self, data: dict | None) -> Target:
         """The target that is not u_h.

@@ -113,7 +113,7 @@ def run(
         write = partial(copy_of, copy_of(u_coarse))
         return Correction(write=write, values=values, status=Status.ACCEPTED, problem=None, model=model)
     with suited_threads():
-        problem = reader.read(u_coarse, **request.reading)
+        problem = reader.read(u_coarse, scale=scale if request.fine else None, **request.reading)
         fine = problem.space.refined(scale)
         check_memory(fine.cells)
         clock.lap("read")
@@ -143,10 +143,11 @@ def run(
 
 
 def make_reader(a: Any, request: Request, mean: str) -> Reader:
-    """Make the reader of a coefficient; ``mean`` is how raster cells get their value in which it varies."""
+    """Make the reader of a and c; ``mean`` is how raster cells get their value in which a varies."""
     from .ngsolve_io.read import Reader
 
-    return Reader(a, mesh=request.mesh, cells_per_coarse=request.cells_per_coarse, mean=mean)
+    per = request.cells_per_coarse
+    return Reader(a, reaction=request.reaction, mesh=request.mesh, cells_per_coarse=per, mean=mean)
 
 
 def run_with_target(u_coarse: GridFunction, reader: Reader, scale: float, request: Request) -> Correction:

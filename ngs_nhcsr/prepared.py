@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .checks import check_memory
@@ -63,6 +64,8 @@ class PreparedCorrector:
         u_coarse: GridFunction,
         *,
         f: Any = None,
+        points: Sequence[tuple[float, float, float]] = (),
+        flux: Any = None,
         form: BilinearForm | None = None,
         fes: FESpace | None = None,
         on_untrusted: OnUntrusted = "warn",
@@ -73,6 +76,8 @@ class PreparedCorrector:
         ----------
         u_coarse : in the prepared space; for another one everything is prepared anew in this call.
         f : the load, as for :func:`correct`; default: recovered from the coarse solution.
+        points : point sources, as for :func:`correct`.
+        flux : a∂u/∂n on natural sides, as for :func:`correct`.
         form : the assembled form that ``u_coarse`` was solved with.
         fes : space for the result, if not H1 of order 1 on the fine mesh.
         on_untrusted : "raise", "warn" or "return", when the status is not ACCEPTED.
@@ -85,7 +90,7 @@ class PreparedCorrector:
         ------
         InvalidProblem, GridMismatch, DeviceError, UntrustedResult
         """
-        request = Request(f=f, form=form, fes=fes, on_untrusted=on_untrusted)
+        request = Request(f=f, points=points, flux=flux, form=form, fes=fes, on_untrusted=on_untrusted)
         return run(u_coarse, self._reader, self.scale, request, self._solve, self._corrector.model.card.name)
 
     def _solve(self, problem: Problem, fine: Space, lap: Lap) -> Outcome:

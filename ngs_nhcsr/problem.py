@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .checks import check_coefficient_values, check_raster_shape
+from .checks import check_coefficient_values, check_raster_shape, check_reaction_values
 from .reading import galerkin_solve
 from .solvers.bvp import BoundaryValueProblem
 from .solvers.load import Function, Load, boundary_values, load_cells
@@ -59,6 +59,7 @@ class Problem(BoundaryValueProblem):
         g: Function = 0.0,
         size: tuple[float, float] = (1.0, 1.0),
         natural: tuple[str, ...] = (),
+        reaction: np.ndarray | float | None = None,
     ) -> Problem:
         """Make a problem from arrays, without NGSolve; ``Corrector.correct_problem`` takes it.
 
@@ -70,6 +71,7 @@ class Problem(BoundaryValueProblem):
         g : Dirichlet data: a number, a callable g(x, y), or coarse nodal values of which those on the boundary count.
         size : (Ly, Lx).
         natural : sides with homogeneous natural conditions, among "bottom", "right", "top", "left".
+        reaction : c ≥ 0 of −div(a∇u) + c u = f: a number, or cell values (py, px) whose raster divides that of ``A``.
 
         Returns
         -------
@@ -78,7 +80,8 @@ class Problem(BoundaryValueProblem):
         Raises
         ------
         InvalidProblem, NotCoercive, GridMismatch
-            If the coefficient is not positive and finite, or its shape is no multiple of the coarse cells.
+            If the coefficient is not positive and finite, or its shape is no multiple of the coarse cells; likewise the
+            reaction.
 
         Examples
         --------
@@ -89,13 +92,15 @@ class Problem(BoundaryValueProblem):
         cells = (coarse, coarse) if isinstance(coarse, int) else coarse
         A = check_coefficient_values(A)
         check_raster_shape(A.shape, cells, None)
+        medium = Medium(A, check_reaction_values(reaction))
+        medium.reaction_on_raster()  # says what is wrong with its raster
         space = Space.with_sides(cells, size, natural)
         if isinstance(f, np.ndarray) and f.ndim == 2:
             load = Load(np.asarray(f, dtype=float), size)
         else:
             load = Load.of(f, space.refined(load_cells(cells)).cells, size)
-        U = galerkin_solve(A, space, load.vector(cells), boundary_values(g, cells, size))
-        return cls(space=space, medium=Medium(A), load=load, U=U, given=U)
+        U = galerkin_solve(medium, space, load.vector(cells), boundary_values(g, cells, size))
+        return cls(space=space, medium=medium, load=load, U=U, given=U)
 
     @property
     def consistent(self) -> bool:

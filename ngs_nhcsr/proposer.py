@@ -13,7 +13,7 @@ from .networks.features import MEANS
 from .networks.symmetry import symmetries, transform
 from .solvers.bvp import BoundaryValueProblem
 from .solvers.linalg import quiet_blas
-from .solvers.medium import Medium
+from .solvers.medium import Medium, cell_values
 from .solvers.space import Space
 from .solvers.stencil import galerkin_elements
 from .solvers.substructuring.effective import EffectiveProblem
@@ -85,8 +85,8 @@ class PreparedNetwork:
     def _fine_problem(self) -> EffectiveProblem:
         """The effective problem where its grid is the fine mesh: with the coefficient itself."""
         fine = self.space.refined(self.target.scale)
-        elements = galerkin_elements(self.medium, fine.cells, fine.size)
-        return EffectiveProblem(elements, fine)
+        elements = galerkin_elements(cell_values(self.medium), fine.cells, fine.size)
+        return EffectiveProblem.of_diffusion(elements, self.medium, fine)
 
     def _encode(self, solution: Tensor | None) -> Features:
         self._features = self.network.encode(
@@ -94,7 +94,8 @@ class PreparedNetwork:
         )
         if self.network.upscaling is not None:
             grid = self.space.refined(self.network.per(self.target.scale))
-            self._effective = EffectiveProblem(self.network.kappa(self._features), grid)
+            kappa = self.network.kappa(self._features)
+            self._effective = EffectiveProblem.of_diffusion(kappa, self.medium, grid)
         return self._features
 
     def expect(self, *queries: Query) -> None:
@@ -168,7 +169,8 @@ def solve_with_mean(mean: str, problem: BoundaryValueProblem) -> Tensor:
     """
     space = problem.space
     kappa = problem.medium.mean(mean, space.cells)  # type: ignore[arg-type]
-    effective = EffectiveProblem(galerkin_elements(kappa.double(), space.cells, space.size), space)  # type: ignore[union-attr]
+    elements = galerkin_elements(kappa.double(), space.cells, space.size)  # type: ignore[union-attr]
+    effective = EffectiveProblem.of_diffusion(elements, problem.medium, space)
     return effective.solve(problem.known_load, problem.U)
 
 

@@ -18,6 +18,7 @@ from .options import OnUntrusted
 from .problem import Problem
 from .refine import Refinement, Refiner
 from .solvers.bvp import NEEDS_LOAD
+from .solvers.medium import refuse_reaction
 from .solvers.norms import energy_distance, functional
 from .solvers.pde import PDE
 
@@ -243,7 +244,7 @@ class Correction:
         Raises
         ------
         InvalidProblem
-            If the load is not known, a side is free, or the fine cells cut raster cells.
+            If the load is not known, there is a reaction, a side is free, or the fine cells cut raster cells.
         """
         from .solvers.flux import EquilibratedFlux
 
@@ -252,6 +253,7 @@ class Correction:
                 'with target="pde" the dual field is field.flux, and field.bounds.indicator is cellwise.'
             )
         problem = self._known()
+        refuse_reaction(problem.medium, "the equilibrated flux", "error_estimate has the error against u_h")
         if not all(problem.space.sides):
             raise InvalidProblem("error bounds need Dirichlet conditions on all sides.")
         boundary = np.concatenate([self.values[0], self.values[-1], self.values[:, 0], self.values[:, -1]])

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..checks import check_coefficient_values
+from ..checks import check_coefficient_values, check_reaction_values
 from ..errors import InvalidProblem
 from .direct import DirichletSystem
 from .load import Function, Load, nodal_values
@@ -22,8 +22,9 @@ def coarse_solve(
     mean: Mean | Literal["galerkin"] = "galerkin",
     size: tuple[float, float] = (1.0, 1.0),
     g: Function = 0.0,
+    reaction: np.ndarray | float | None = None,
 ) -> np.ndarray:
-    """Compute the Q1 solution of −div(a∇u) = f on the coarse grid, u = g on the boundary.
+    """Compute the Q1 solution of −div(a∇u) + c u = f on the coarse grid, u = g on the boundary.
 
     Parameters
     ----------
@@ -34,6 +35,7 @@ def coarse_solve(
         "arithmetic" (no more than the mean survives, unlike "galerkin"), "harmonic", "geometric".
     size : (Ly, Lx) of the rectangle.
     g : number, callable g(x, y), or coarse nodal values of which those on the boundary count.
+    reaction : c ≥ 0, a number or cell values (py, px) on a raster of its own, integrated exactly; default: none.
 
     Returns
     -------
@@ -59,5 +61,5 @@ def coarse_solve(
     if mean != "galerkin":
         values = np.asarray(Medium(values).mean(mean, space.cells))
     F = Load.of(f, space.cells, size).vector(space.cells)
-    system = DirichletSystem(stiffness(values, space.cells, size), space.free)
+    system = DirichletSystem(stiffness(Medium(values, check_reaction_values(reaction)), space.cells, size), space.free)
     return system.solve(F, nodal_values(g, space.cells, size))

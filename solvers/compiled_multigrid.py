@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .hierarchy import Solved
-from .medium import Medium, cell_values
+from .medium import Medium
 from .q1 import reference_matrices
 from .smoothing import smoothing_bound
 from .space import Space
@@ -36,13 +36,13 @@ TINY = 1e-150
 
 
 class CompiledMultigrid:
-    r"""Multigrid for :math:`-\nabla\cdot(a\nabla u)=f` on a rectangle, one medium, any number of loads.
+    r"""Multigrid for :math:`-\nabla\cdot(a\nabla u) + c u=f` on a rectangle, one medium, any number of loads.
 
     Parameters
     ----------
     cycle : the V-cycle.
-    space : its mesh with the boundary conditions. If all nodes are free (the Neumann problem), loads must sum to zero;
-        solutions are determined up to a constant.
+    space : its mesh with the boundary conditions. If all nodes are free and c = 0 (the Neumann problem), loads must sum
+        to zero; solutions are determined up to a constant.
     unit : the operator is ``unit`` times that of the cycle.
 
     Examples
@@ -69,7 +69,7 @@ class CompiledMultigrid:
 
         Parameters
         ----------
-        medium : the coefficient, numpy.
+        medium : the coefficient, numpy, with a reaction or without.
         space : the mesh with its boundary conditions.
         threads : at most; default: by the size and the cores of the machine.
 
@@ -80,18 +80,20 @@ class CompiledMultigrid:
         from .cycle import VCycle
         from .row_operator import raster_elements
 
-        a = np.asarray(cell_values(medium), dtype=float)
+        a = np.asarray(medium.values, dtype=float)
         # Scaled to a geometric mean of 1: float32 inverses of large and small coefficients stay in range.
         unit = float(np.sqrt(a.min()) * np.sqrt(a.max()))
-        elements, refinement = raster_elements(a / unit, space.cells, space.size)
+        elements, refinement, reaction = raster_elements(medium.map(lambda v: v / unit), space.cells, space.size)
         Kxx, Kyy, _ = reference_matrices(*space.spacing)
-        bound = smoothing_bound(Kxx + Kyy) if elements.shape[1:] == a.shape else None
+        bound = smoothing_bound(Kxx + Kyy) if reaction is None and elements.shape[1:] == a.shape else None
         contrast = float(a.max() / a.min())
-        cycle = VCycle(elements, refinement, space.free, bound, contrast, _workers(space, threads))
+        cycle = VCycle(elements, refinement, space.free, bound, contrast, _workers(space, threads), reaction)
         return cls(cycle, space, unit)
 
     @classmethod
-    def of_elements(cls, elements: np.ndarray, space: Space, threads: int | None = None) -> CompiledMultigrid:
+    def of_elements(
+        cls, elements: np.ndarray, space: Space, threads: int | None = None, reaction: np.ndarray | None = None
+    ) -> CompiledMultigrid:
         """Set up for an operator given by its element matrices.
 
         Parameters
@@ -99,6 +101,7 @@ class CompiledMultigrid:
         elements : (10, ny, nx) in the order ``q1.SYMMETRIC_PAIRS``, float64.
         space : the mesh with its boundary conditions.
         threads : at most.
+        reaction : (10, ny, nx) the reaction's part of ``elements``; ``None``: there is none.
 
         Returns
         -------
@@ -109,7 +112,8 @@ class CompiledMultigrid:
         diagonal = elements[0]
         unit = float(np.sqrt(diagonal.min()) * np.sqrt(diagonal.max()))
         contrast = float(diagonal.max() / diagonal.min())
-        cycle = VCycle(elements / unit, (1, 1), space.free, None, contrast, _workers(space, threads))
+        part = None if reaction is None else reaction / unit
+        cycle = VCycle(elements / unit, (1, 1), space.free, None, contrast, _workers(space, threads), part)
         return cls(cycle, space, unit)
 
     def _residual(self, b: np.ndarray, x: np.ndarray | None) -> tuple[float, float]:

@@ -94,12 +94,13 @@ class VCycle:
     ----------
     elements : (10, my, mx) matrices of a mesh cell inside each cell of the raster.
     refinement : (ky, kx) mesh cells per cell of the raster.
-    free : (ny+1, nx+1) boolean mask of the free nodes. If all are free, right-hand sides must sum to zero, and results
-        have the mean zero.
+    free : (ny+1, nx+1) boolean mask of the free nodes. If all are free and there is no reaction, right-hand sides must
+        sum to zero, and results have the mean zero.
     bound : of the spectrum of D⁻¹A on grids that divide the raster; default: Gershgorin's.
     contrast : of the coefficient.
     workers : threads.
-    reaction : (10, my, mx) the part of ``elements`` that grows with the area of a mesh cell.
+    reaction : (10, my, mx) the part of ``elements`` that grows with the area of a mesh cell. Interpolation is made for
+        the rest: where reaction dominates, smoothing does all the work.
     serial : run cycles on the calling thread; only the set-up uses ``workers``.
 
     Attributes
@@ -120,7 +121,7 @@ class VCycle:
         *,
         serial: bool = False,
     ):
-        self.workers, self.singular = workers, bool(free.all())
+        self.workers, self.singular = workers, bool(free.all()) and reaction is None
         self.levels: list[Level] = []
         ky, kx = refinement
         self.buffers = Buffers()
@@ -132,16 +133,21 @@ class VCycle:
                 elements, reaction = elements + 3 * reaction, 4 * reaction
             operator = RowOperator.of_raster(elements, (ky, kx), free, np.float32, self.buffers)
         K = full_elements(elements)
+        diffusion = K if reaction is None else full_elements(elements - reaction)
         if (ky, kx) != (1, 1):
+            same = diffusion is K
             K = K.repeat(ky, 0).repeat(kx, 1)
+            diffusion = K if same else diffusion.repeat(ky, 0).repeat(kx, 1)
         block = MAX_BLOCK_HIGH if contrast > HIGH_CONTRAST else MAX_BLOCK
         self.masks: list[np.ndarray] = []
         whole = blackbox.stencil(K)
         while not self.masks or min(K.shape[:2]) > block:
-            weights = blackbox.weights(whole)
+            weights = blackbox.weights(whole if diffusion is K else blackbox.stencil(diffusion))
             self.levels.append(Level.of(operator, bound, weights, self.buffers))
             bound = None
-            K, free = blackbox.galerkin(K, *weights), free[kept_nodes(free.shape[0])][:, kept_nodes(free.shape[1])]
+            coarse = blackbox.galerkin(K, *weights)
+            diffusion = coarse if diffusion is K else blackbox.galerkin(diffusion, *weights)
+            K, free = coarse, free[kept_nodes(free.shape[0])][:, kept_nodes(free.shape[1])]
             operator = RowOperator.of_elements(K, free)
             whole = operator.S
             self.masks.append(free.astype(np.float32))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..checks import check_reaction_values
 from ..errors import InvalidProblem, SolverFailure
 from .direct import DirichletSystem
 from .hierarchy import hierarchy
 from .load import Function, Load, boundary_values
+from .medium import Medium
 from .q1 import stiffness
 from .space import Cells, Space, cell_pair
 
@@ -24,8 +26,9 @@ def fine_solve(
     size: tuple[float, float] = (1.0, 1.0),
     tolerance: float = 1e-8,
     g: Function = 0.0,
+    reaction: np.ndarray | float | None = None,
 ) -> np.ndarray:
-    """Compute u_h, the Q1 solution of −div(a∇u) = f, u = g on the boundary; a is integrated exactly.
+    """Compute u_h, the Q1 solution of −div(a∇u) + c u = f, u = g on the boundary; a and c are integrated exactly.
 
     Parameters
     ----------
@@ -36,6 +39,7 @@ def fine_solve(
     size : (Ly, Lx) of the rectangle.
     tolerance : relative residual at which the multigrid iteration ends.
     g : likewise a number, a callable g(x, y), or nodal values of which those on the boundary count.
+    reaction : c ≥ 0, a number or cell values (py, px) on a raster of its own; default: none.
 
     Returns
     -------
@@ -56,17 +60,18 @@ def fine_solve(
     """
     if method not in ("auto", "direct", "multigrid"):
         raise InvalidProblem(f'method must be "auto", "direct" or "multigrid", not {method!r}.')
-    A, space = np.asarray(A, dtype=float), Space(cell_pair(cells, "cells"), size=size)
+    space = Space(cell_pair(cells, "cells"), size=size)
+    medium = Medium(np.asarray(A, dtype=float), check_reaction_values(reaction))
     b = Load.of(f, space.cells, size).vector(space.cells)
     lift = boundary_values(g, space.cells, size)
     if method == "multigrid" or (method == "auto" and b.size > MULTIGRID_FROM):
-        return _multigrid(A, space, b, lift, tolerance)
-    return DirichletSystem(stiffness(A, space.cells, size), space.free).solve(b, lift)
+        return _multigrid(medium, space, b, lift, tolerance)
+    return DirichletSystem(stiffness(medium, space.cells, size), space.free).solve(b, lift)
 
 
-def _multigrid(A: np.ndarray, space: Space, b: np.ndarray, lift: np.ndarray, tolerance: float) -> np.ndarray:
+def _multigrid(medium: Medium, space: Space, b: np.ndarray, lift: np.ndarray, tolerance: float) -> np.ndarray:
     """Solve by multigrid-CG to a relative residual of ``tolerance`` for a load vector and boundary values."""
-    u, info = hierarchy(A, space).solve(b, lift if lift.any() else None, tolerance=tolerance, max_iterations=300)
+    u, info = hierarchy(medium, space).solve(b, lift if lift.any() else None, tolerance=tolerance, max_iterations=300)
     if not info.converged:
         raise SolverFailure(
             f"multigrid reached a relative residual of {info.relative_residual:.1e} after {info.iterations} "

@@ -81,13 +81,13 @@ class Hierarchy(Protocol):
 
         Parameters
         ----------
-        r : (ny+1, nx+1) float64, of any magnitude; entries of Dirichlet nodes are ignored. If all nodes are free, its
+        r : (ny+1, nx+1) float64, of any magnitude; entries of Dirichlet nodes are ignored. Of a Neumann problem its
             mean is taken off.
         out : (ny+1, nx+1) float64 that the result is written to; may be ``r``.
 
         Returns
         -------
-        (ny+1, nx+1) float64 with some seven digits, zero at Dirichlet nodes; of mean zero if all nodes are free.
+        (ny+1, nx+1) float64 with some seven digits, zero at Dirichlet nodes; of mean zero for a Neumann problem.
         """
         ...
 
@@ -97,9 +97,9 @@ def hierarchy(medium: Medium | np.ndarray, space: Space, device: Any = "cpu") ->
 
     Parameters
     ----------
-    medium : the coefficient, numpy: a medium or cell values (my, mx).
-    space : the mesh with its boundary conditions. If all nodes are free (the Neumann problem), loads must sum to zero;
-        solutions are determined up to a constant.
+    medium : the coefficient, numpy: a medium, with a reaction or without, or cell values (my, mx).
+    space : the mesh with its boundary conditions. If all nodes are free and there is no reaction (the Neumann problem),
+        loads must sum to zero; solutions are determined up to a constant.
     device : where it works; kernels are for CPUs.
 
     Returns
@@ -181,11 +181,11 @@ class TorchHierarchy:
         """
         from .linalg import quiet_blas
 
-        free = self._space.free
-        r = r - r.mean() if free.all() else np.where(free, r, 0.0)
+        singular = self._mg.singular
+        r = r - r.mean() if singular else np.where(self._space.free, r, 0.0)
         with quiet_blas():
             z = self._mg._precondition(self._tensor(r))[0].cpu().numpy()
-        return np.divide(z - z.mean() if free.all() else z, self._unit, out=out)
+        return np.divide(z - z.mean() if singular else z, self._unit, out=out)
 
     def _tensor(self, v: np.ndarray) -> Tensor:
         import torch

@@ -3,7 +3,9 @@ r"""The right-hand side f of −div(a∇u) = f: the one place where loads are sa
 A load is a piecewise bilinear function, given by nodal values on a grid of its own, which need not be the mesh of any
 solution. Load vectors, its moments :math:`F_i = \int f \varphi_i` with the hats of a grid, are made from it where they
 are needed. The way back, from moments to a function, is the L2 projection where the grid of the moments is fine enough
-to describe f, and a cubic spline with these moments where it is the coarse grid.
+to describe f, and a spline with these moments where it is the coarse grid (``recovery``). A load that is no such
+function (with jumps, point sources, fluxes through sides) is represented by its L2 projection on a grid, which has its
+moments there (``moments``) and on all coarser grids nested in it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 
 from ..errors import InvalidProblem
 from .q1 import mass_apply
+from .recovery import spline_lift
 from .transfer import prolongate, restrict
 
 if TYPE_CHECKING:
@@ -49,7 +52,7 @@ class Load(Generic[Array]):
     Examples
     --------
     >>> f = Load.of(lambda x, y: x + y, (4, 4))
-    >>> float(f.vector((2, 2)).sum().round(12)), f.at((2, 2))[1].tolist()
+    >>> float(f.vector((2, 2)).sum().round(12)), f.at((2, 2))[1].round(12).tolist()
     (1.0, [0.5, 1.0, 1.5])
     """
 
@@ -94,22 +97,21 @@ class Load(Generic[Array]):
         -------
         Load with nodal values on the same grid.
         """
-        inverse = [_inverse_mass(n - 1) * ((n - 1) / length) for n, length in zip(b.shape[-2:], size, strict=True)]
-        return Load(_both_axes(inverse[0], inverse[1], b), size)
+        return Load(_projected(b, size), size)
 
     @staticmethod
-    def from_moments(F: Array, space: Space) -> Load[Array]:
+    def from_moments(F: Array, space: Space, degree: int = 3) -> Load[Array]:
         """Recover f from its moments with the coarse hats of the interior nodes.
 
-        f is the cubic spline through values at the interior coarse nodes, extrapolated to the boundary, that has these
-        moments, taken bilinear between the nodes of a refined grid: exact for linear f. Narrow sources need the order:
-        bilinear interpolation between coarse nodes would be 1 % off for a Gaussian three cells wide. (Below 8 cells a
-        side the extrapolation is linear, below 4 the spline too.)
+        f is the spline through values at the interior coarse nodes, extrapolated to the boundary, that has these
+        moments, taken bilinear between the nodes of a refined grid: exact for linear f. Narrow sources need degree 3:
+        bilinear interpolation between coarse nodes would be 1 % off for a Gaussian three cells wide.
 
         Parameters
         ----------
         F : (..., N+1, M+1) coarse load vectors.
         space : the coarse space; F counts at its free nodes.
+        degree : of the spline, 3 or 1.
 
         Returns
         -------
@@ -117,7 +119,7 @@ class Load(Generic[Array]):
         """
         per = load_cells(space.cells) // 2
         free = _mask(space.free, F)
-        lift_y, lift_x = (_spline_lift(n, per) for n in space.cells)
+        lift_y, lift_x = (spline_lift(n, per, degree) for n in space.cells)
         inner = (F * free)[..., 1:-1, 1:-1] / (space.spacing[0] * space.spacing[1])
         return Load(_both_axes(lift_y, lift_x, inner), space.size, F, free)
 
@@ -146,8 +148,11 @@ class Load(Generic[Array]):
         return int(self.values.shape[-2]) - 1, int(self.values.shape[-1]) - 1
 
     def at(self, cells: tuple[int, int]) -> Array:
-        """Evaluate f at the nodes of the grid with ``cells`` = (ny, nx): (..., ny+1, nx+1)."""
-        return prolongate(self.values, cells)
+        """Represent f on the grid with ``cells`` = (ny, nx): (..., ny+1, nx+1) nodal values.
+
+        Its values there; where its own grid refines that one, those of its L2 projection, which has its moments.
+        """
+        return _projected(self.vector(cells), self.size) if self._refines(cells) else prolongate(self.values, cells)
 
     def vector(self, cells: tuple[int, int], *, matched: bool = False) -> Array:
         """Compute the load vector on a grid.
@@ -165,8 +170,7 @@ class Load(Generic[Array]):
         """
         if matched and self.moments is not None and cells == _cells(self.moments):
             return self.moments
-        finer = self.cells[0] % cells[0] == 0 and self.cells[1] % cells[1] == 0
-        b: Any = _mass(self.values if finer else self.at(cells), self.size)
+        b: Any = _mass(self.values if self._refines(cells) else self.at(cells), self.size)
         b = restrict(b, cells) if _cells(b) != cells else b
         if not matched or self.moments is None:
             return b
@@ -175,6 +179,10 @@ class Load(Generic[Array]):
         moments: Any = self.moments
         b[..., ::sy, ::sx] += (moments - restrict(b, coarse)) * self.known
         return b
+
+    def _refines(self, cells: tuple[int, int]) -> bool:
+        """Whether the grid of the nodal values refines another one."""
+        return self.cells != cells and self.cells[0] % cells[0] == 0 and self.cells[1] % cells[1] == 0
 
     def tensors(self, device: torch.device | str = "cpu") -> Load[Tensor]:
         """Convert to torch, with a leading batch of one medium and one load.
@@ -315,27 +323,28 @@ def _both_axes(My: np.ndarray, Mx: np.ndarray, v: Array) -> Array:
     return apply_x(torch.from_numpy(Mx).to(v), apply_y(torch.from_numpy(My).to(v), v))
 
 
+def _projected(b: Array, size: tuple[float, float]) -> Array:
+    """Nodal values of the Q1 function with load vectors b on their grid: the inverse mass matrix, axis by axis."""
+    if isinstance(b, np.ndarray):
+        for axis, length in zip((-2, -1), size, strict=True):
+            b = np.moveaxis(_solve_mass(np.moveaxis(b, axis, 0), length), 0, axis)  # type: ignore[assignment]
+        return np.ascontiguousarray(b)  # type: ignore[return-value]
+    inverse = [_inverse_mass(n - 1) * ((n - 1) / length) for n, length in zip(b.shape[-2:], size, strict=True)]
+    return _both_axes(inverse[0], inverse[1], b)
+
+
+def _solve_mass(b: np.ndarray, length: float) -> np.ndarray:
+    """Solve with the one-dimensional mass matrix of the first axis, a band matrix."""
+    from scipy.linalg import solveh_banded
+
+    band = np.array([[1.0], [4.0]]) * np.ones(len(b))
+    band[1, [0, -1]] = 2.0
+    return solveh_banded(band * (length / (6 * (len(b) - 1))), b.reshape(len(b), -1)).reshape(b.shape)
+
+
 @lru_cache(maxsize=8)
 def _inverse_mass(n: int) -> np.ndarray:
     """Invert the one-dimensional mass matrix of ``n`` cells of length 1."""
     M = np.diag(np.full(n + 1, 4.0)) + np.diag(np.ones(n), 1) + np.diag(np.ones(n), -1)
     M[0, 0] = M[-1, -1] = 2
     return np.linalg.inv(M / 6)
-
-
-@lru_cache(maxsize=16)
-def _spline_lift(n: int, per: int) -> np.ndarray:
-    """Map moments with the inner hats of n cells of length 1 to nodal values on the grid refined by ``per``."""
-    from scipy.interpolate import make_interp_spline
-
-    inner = max(n - 1, 1)
-    extended = np.zeros((n + 1, inner))
-    extended[1:-1] = np.eye(inner)
-    ends = np.array([4.0, -6.0, 4.0, -1.0] if n >= 8 else [2.0, -1.0] if n >= 4 else [1.0])
-    extended[0, : len(ends)] = ends
-    extended[-1, ::-1][: len(ends)] = ends
-    nodes, fine = np.arange(n + 1.0), np.arange(n * per + 1) / per
-    lift = make_interp_spline(nodes, extended, k=3 if n >= 4 else 1)(fine)
-    hats = np.maximum(0, 1 - abs(nodes[1:-1, None] - fine[None, :]))
-    mass = np.stack([mass_apply(np.stack([v, v], 1), (n, 2.0))[:, 0] for v in lift.T], 1)
-    return lift @ np.linalg.inv(hats @ mass)

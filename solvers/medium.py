@@ -1,4 +1,4 @@
-"""The coefficient a of −div(a∇u) = f as values on the cells of its raster, numpy or torch; or a batch of them."""
+"""The coefficients of −div(a∇u) + c u = f as values on the cells of rasters, numpy or torch; or a batch of them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ MEANS: tuple[Mean, ...] = ("arithmetic", "harmonic", "geometric")
 
 @dataclass(frozen=True, eq=False)
 class Medium:
-    """Positive cell values of a scalar coefficient.
+    """Positive cell values of a scalar coefficient, and those of a reaction where there is one.
 
     Attributes
     ----------
     values : (..., my, mx) a on the raster's cells, numpy or torch; leading dimensions are a batch of media.
+    reaction : (..., py, px) c ≥ 0 on the cells of a raster of its own, which may be the same; ``None``: c = 0.
 
     Examples
     --------
@@ -33,6 +34,7 @@ class Medium:
     """
 
     values: np.ndarray | Tensor
+    reaction: np.ndarray | Tensor | None = None
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -46,11 +48,12 @@ class Medium:
 
     def map(self, change: Callable[[Any], Any]) -> Medium:
         """Apply a function to the arrays that hold cell values, such as a conversion or a repetition of the batch."""
-        return replace(self, values=change(self.values))
+        reaction = None if self.reaction is None else change(self.reaction)
+        return replace(self, values=change(self.values), reaction=reaction)
 
     def scaled(self, factor: float) -> Medium:
-        """Multiply the operator −div(a∇·) by a number."""
-        return replace(self, values=self.values * factor)
+        """Multiply the operator −div(a∇·) + c by a number."""
+        return self.map(lambda v: v * factor)
 
     def tensors(self, device: Any = "cpu") -> Medium:
         """Convert from numpy to a batch of one medium in torch, float64."""
@@ -138,9 +141,38 @@ class Medium:
                 f"cell. Take a multiple of it, such as {max(1, round(ny / my)) * my} x {max(1, round(nx / mx)) * mx} "
                 "(and of the coarse cells, where there are any)."
             )
-        if isinstance(self.values, np.ndarray):
-            return self.values.repeat(ny // my, -2).repeat(nx // mx, -1)
-        return self.values.repeat_interleave(ny // my, -2).repeat_interleave(nx // mx, -1)
+        return repeated(self.values, cells)
+
+    def reaction_on_raster(self) -> np.ndarray | Tensor | None:
+        """Repeat the reaction on the cells of the coefficient.
+
+        Returns
+        -------
+        c (..., my, mx) on the cells of ``values``; ``None`` where there is none.
+
+        Raises
+        ------
+        GridMismatch
+            If it varies inside them: its raster does not divide theirs.
+        """
+        if self.reaction is None:
+            return None
+        (my, mx), (py, px) = self.cells, self.reaction.shape[-2:]
+        if my % py or mx % px:
+            raise GridMismatch(
+                f"the reaction's raster {(py, px)} does not divide that of the coefficient {(my, mx)}: static "
+                "condensation needs a reaction that is constant on the coefficient's cells. Give cell values of that "
+                "shape, such as means."
+            )
+        return repeated(self.reaction, self.cells)
+
+
+def repeated(values: Any, cells: tuple[int, int]) -> Any:
+    """Repeat cell values (..., my, mx), numpy or torch, on ``cells`` = (ny, nx) that are multiples of theirs."""
+    ry, rx = cells[0] // values.shape[-2], cells[1] // values.shape[-1]
+    if isinstance(values, np.ndarray):
+        return values.repeat(ry, -2).repeat(rx, -1)
+    return values.repeat_interleave(ry, -2).repeat_interleave(rx, -1)
 
 
 def as_medium(a: Any) -> Medium:
@@ -151,3 +183,26 @@ def as_medium(a: Any) -> Medium:
 def cell_values(a: Any) -> Any:
     """Return the cell values (..., my, mx) of a medium; an array is returned as it is."""
     return a.values if isinstance(a, Medium) else a
+
+
+def reaction_values(a: Any) -> Any:
+    """Return the cell values (..., py, px) of a medium's reaction; ``None`` where there is none, and for an array."""
+    return a.reaction if isinstance(a, Medium) else None
+
+
+def refuse_reaction(a: Any, what: str, instead: str) -> None:
+    """Raise for a medium with a reaction where only −div(a∇u) is treated.
+
+    Parameters
+    ----------
+    a : medium, or an array of cell values.
+    what : the method, as the subject of the message.
+    instead : what to do.
+
+    Raises
+    ------
+    InvalidProblem
+        If there is a reaction.
+    """
+    if reaction_values(a) is not None:
+        raise InvalidProblem(f"{what} has no reaction term, only −div(a∇u) = f; {instead}.")

@@ -27,13 +27,19 @@ from .linalg import quiet_blas
 from .medium import Medium, as_medium
 from .q1 import ENTRIES, SYMMETRIC_PAIRS
 from .smoothing import kept_nodes
-from .stencil import Stencil, aligned_stencil, galerkin_elements
+from .stencil import Stencil, aligned_stencil, galerkin_elements, mass_elements
 from .transfer import prolongate_by_two, restrict_by_two
 
 log = logging.getLogger(__name__)
 
 #: The direct solve is on a grid of at most this many cells along its short side.
 COARSEST = 64
+
+
+def _coarse_elements(interpolation: Interpolation, K: Tensor) -> Tensor:
+    """Galerkin element matrices (B, 10, Ny, Nx) of the next grid."""
+    full = interpolation.coarsen(K[:, torch.as_tensor(ENTRIES)].permute(0, 3, 4, 1, 2))
+    return torch.stack([full[..., i, j] for i, j in SYMMETRIC_PAIRS], 1)
 
 
 def dot(p: Tensor, q: Tensor) -> Tensor:
@@ -98,14 +104,14 @@ class SolveInfo:
 
 
 class Multigrid:
-    r"""Multigrid hierarchy for :math:`-\nabla\cdot(a\nabla u)=f` on a rectangle, one coefficient per batch entry.
+    r"""Multigrid hierarchy for :math:`-\nabla\cdot(a\nabla u) + c u=f` on a rectangle, one medium per batch entry.
 
     Parameters
     ----------
-    A : (B, my, mx) coefficient cell values, positive, or the media; float64 recommended.
+    A : (B, my, mx) coefficient cell values, positive, or the media, with reactions or without; float64 recommended.
     cells : (ny, nx) cells of the finest mesh.
     size : (Ly, Lx) side lengths.
-    free : (ny+1, nx+1) boolean mask of the free nodes; default: all but the boundary. If all are free (the
+    free : (ny+1, nx+1) boolean mask of the free nodes; default: all but the boundary. If all are free and c = 0 (the
         Neumann problem), loads must sum to zero; solutions are determined up to a constant.
     cycle_dtype : precision of the V-cycle.
     smoothing : degree of the Chebyshev smoother before and after the coarse-grid correction, at least 1.
@@ -144,11 +150,18 @@ class Multigrid:
             level.prepare(cycle_dtype, monotone=monotone)
             self.levels.append(level)
             ny, nx, free = ny // 2, nx // 2, free[::2, ::2]
-        self._coarsen(galerkin_elements(medium, (ny, nx), size), free)
+        c = medium.reaction
+        reaction = None if c is None else mass_elements(c, (ny, nx), size)  # type: ignore[arg-type]
+        self._coarsen(galerkin_elements(medium, (ny, nx), size), free, reaction)
 
     @classmethod
     def of_elements(
-        cls, K: Tensor, free: Tensor, cycle_dtype: torch.dtype = torch.float32, smoothing: int = 2
+        cls,
+        K: Tensor,
+        free: Tensor,
+        cycle_dtype: torch.dtype = torch.float32,
+        smoothing: int = 2,
+        reaction: Tensor | None = None,
     ) -> Multigrid:
         """Build the hierarchy of an operator given by its element matrices.
 
@@ -158,6 +171,7 @@ class Multigrid:
         free : (ny+1, nx+1) boolean mask of the free nodes.
         cycle_dtype : precision of the V-cycle.
         smoothing : degree of the Chebyshev smoother.
+        reaction : (B, 10, ny, nx) the reaction's part of K; ``None``: there is none.
 
         Returns
         -------
@@ -165,26 +179,28 @@ class Multigrid:
         """
         mg = cls.__new__(cls)
         mg.cycle_dtype, mg.smoothing, mg.levels = cycle_dtype, smoothing, []
-        mg._coarsen(K, free)
+        mg._coarsen(K, free, reaction)
         return mg
 
-    def _coarsen(self, K: Tensor, free: Tensor) -> None:
-        """Add the level of these element matrices and all coarser ones, by black-box interpolation."""
-        coarsened = False
+    def _coarsen(self, K: Tensor, free: Tensor, reaction: Tensor | None) -> None:
+        """Add the level of these element matrices and all coarser ones, by black-box interpolation.
+
+        It is made for the diffusion alone: where reaction dominates, smoothing does all the work.
+        """
+        coarsened, self.singular = False, bool(free.all()) and reaction is None
         while not coarsened or min(K.shape[-2:]) > COARSEST:
             stencil = Stencil.from_elements(K)
-            interpolation = Interpolation(stencil)
+            interpolation = Interpolation(stencil if reaction is None else Stencil.from_elements(K - reaction))
             level = Level(stencil, free, interpolation.to(self.cycle_dtype))
             level.prepare(self.cycle_dtype)
             self.levels.append(level)
-            full = K[:, torch.as_tensor(ENTRIES)].permute(0, 3, 4, 1, 2)
-            full = interpolation.coarsen(full)
-            K = torch.stack([full[..., i, j] for i, j in SYMMETRIC_PAIRS], 1)
+            K = _coarse_elements(interpolation, K)
+            reaction = None if reaction is None else _coarse_elements(interpolation, reaction)
             free, coarsened = free[kept_nodes(free.shape[0])][:, kept_nodes(free.shape[1])], True
         last = Level(Stencil.from_elements(K), free)
         self.levels.append(last)
         pinned = last.free
-        if bool(pinned.all()):  # the Neumann problem leaves a constant open; one node of this grid fixes it
+        if self.singular:  # the Neumann problem leaves a constant open; one node of this grid fixes it
             pinned = pinned.clone()
             pinned[0, 0] = False
         self.coarsest = BlockTridiagonal(last.stencil.to(torch.float64), pinned)

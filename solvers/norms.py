@@ -1,7 +1,8 @@
 """Energy and L2 norms of Q1 functions, the only ones of the project: of single arrays (numpy) and of batches (torch).
 
-Both norms are exact for the Q1 function, whatever the raster of the coefficient: the energy integrates a on its own
-cells, the L2 norm is that of the mass matrix. Which of the two implementations runs is decided by the type of ``v``.
+Both norms are exact for the Q1 function, whatever the raster of the coefficient: the energy integrates a, and c of a
+medium with reaction, on their own cells, the L2 norm is that of the mass matrix. Which of the two implementations runs
+is decided by the type of ``v``.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from .backend import compiled
-from .medium import Medium, cell_values
-from .q1 import SYMMETRIC_PAIRS, element_matrices, mass_apply
+from .medium import Medium, cell_values, reaction_values
+from .q1 import SYMMETRIC_PAIRS, element_matrices, mass_apply, mass_elements
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,19 +26,22 @@ STRIP = 20_000
 
 
 def energy_product(v: Array, w: Array, A: Array | Medium, size: Size = (1.0, 1.0)) -> float:
-    r"""Compute the energy inner product :math:`a(v, w) = \int a\,\nabla v\cdot\nabla w` of two nodal fields.
+    r"""Compute the energy inner product :math:`a(v, w) = \int a\,\nabla v\cdot\nabla w + c\,v w` of two nodal fields.
 
     Parameters
     ----------
     v : (ny+1, nx+1) nodal values.
     w : (ny+1, nx+1) nodal values on the same grid.
-    A : (my, mx) coefficient cell values; the two grids need not be nested.
+    A : (my, mx) coefficient cell values, or the medium, which may have a reaction; grids need not be nested.
     size : (Ly, Lx) of the rectangle.
 
     Returns
     -------
     a(v, w), exact up to round-off.
     """
+    c = reaction_values(A)
+    if c is not None:
+        return energy_product(v, w, cell_values(A), size) + float(_reaction_product(v, w, c, size))
     v, w = np.asarray(v, dtype=float), np.asarray(w, dtype=float)
     A = np.asarray(cell_values(A), dtype=float)
     ny, nx = v.shape[0] - 1, v.shape[1] - 1
@@ -61,13 +65,7 @@ def energy_product(v: Array, w: Array, A: Array | Medium, size: Size = (1.0, 1.0
         blocks = density.reshape(A.shape[0], ny // A.shape[0], A.shape[1], nx // A.shape[1]).sum((1, 3))
         return float(np.sum(A * blocks) / 6)
     K = element_matrices(A, (ny, nx), size)
-    lv, lw = _corners(v), _corners(w)
-    total = 0.0
-    for entry, (i, j) in zip(K, SYMMETRIC_PAIRS, strict=True):
-        total += float(np.sum(entry * lv[i] * lw[j]))
-        if i != j:
-            total += float(np.sum(entry * lv[j] * lw[i]))
-    return total
+    return float(_product_by_elements(v, w, K))
 
 
 @overload
@@ -77,12 +75,12 @@ def energy_squared(v: Tensor, A: Tensor | Medium, size: Size = (1.0, 1.0)) -> Te
 
 
 def energy_squared(v: Any, A: Any, size: Size = (1.0, 1.0)) -> Any:
-    r"""Compute squared energy norms :math:`a(v, v) = \int a\,|\nabla v|^2` of nodal fields.
+    r"""Compute squared energy norms :math:`a(v, v) = \int a\,|\nabla v|^2 + c\,v^2` of nodal fields.
 
     Parameters
     ----------
     v : (ny+1, nx+1) nodal values, numpy; or a batch (..., ny+1, nx+1), torch.
-    A : (my, mx) coefficient cell values, or a batch (..., my, mx); the two grids need not be nested.
+    A : (my, mx) coefficient cell values, or a batch (..., my, mx), or a medium; the two grids need not be nested.
     size : (Ly, Lx) of the rectangle.
 
     Returns
@@ -94,7 +92,9 @@ def energy_squared(v: Any, A: Any, size: Size = (1.0, 1.0)) -> Any:
     >>> energy_squared(np.outer(np.ones(65), np.linspace(0, 1, 65)), np.full((32, 4), 3.0))
     3.0
     """
-    A = cell_values(A)
+    c, A = reaction_values(A), cell_values(A)
+    if c is not None:
+        return energy_squared(v, A, size) + _reaction_product(v, v, c, size)
     if not isinstance(v, np.ndarray):
         return _energy_of_batch(v, A, size)
     v, A = np.asarray(v, dtype=float), np.asarray(A, dtype=float)
@@ -140,12 +140,12 @@ def l2_squared(v: Any, size: Size = (1.0, 1.0)) -> Any:
 
 
 def energy_norm(v: Array, A: Array | Medium, size: Size = (1.0, 1.0)) -> float:
-    r"""Compute the energy norm :math:`(\int a|\nabla v|^2)^{1/2}` of a nodal field.
+    r"""Compute the energy norm :math:`(\int a|\nabla v|^2 + c\,v^2)^{1/2}` of a nodal field.
 
     Parameters
     ----------
     v : (ny+1, nx+1) nodal values.
-    A : (my, mx) coefficient cell values; the two grids need not be nested.
+    A : (my, mx) coefficient cell values, or the medium; the two grids need not be nested.
     size : (Ly, Lx) of the rectangle.
 
     Returns
@@ -217,7 +217,7 @@ def relative_errors(v: Any, reference: Any, A: Any, size: Size = (1.0, 1.0)) -> 
     ----------
     v : (ny+1, nx+1) nodal values, numpy; or a batch (..., ny+1, nx+1), torch.
     reference : nodal values on the same grid, by whose norms the errors are divided.
-    A : (my, mx) coefficient cell values, or a batch (..., my, mx); the two grids need not be nested.
+    A : (my, mx) coefficient cell values, or a batch (..., my, mx), or a medium; the two grids need not be nested.
     size : (Ly, Lx) of the rectangle.
 
     Returns
@@ -237,7 +237,7 @@ def relative_errors(v: Any, reference: Any, A: Any, size: Size = (1.0, 1.0)) -> 
             "H1": energy_norm(e, one, size) / energy_norm(reference, one, size),
             "energy": energy_norm(e, A, size) / energy_norm(reference, A, size),
         }
-    e, one = v - reference, A.new_ones(1, 1)
+    e, one = v - reference, cell_values(A).new_ones(1, 1)
     squares = {
         "L2": l2_squared(e, size) / l2_squared(reference, size),
         "H1": energy_squared(e, one, size) / energy_squared(reference, one, size),
@@ -247,6 +247,43 @@ def relative_errors(v: Any, reference: Any, A: Any, size: Size = (1.0, 1.0)) -> 
 
     # The root's gradient is infinite at zero.
     return {norm: s.clamp_min(torch.finfo(s.dtype).tiny).sqrt() for norm, s in squares.items()}
+
+
+def _reaction_product(v: Any, w: Any, c: Any, size: Size) -> Any:
+    """Integrals of c v w for nodal fields, numpy or torch, leading dimensions a batch."""
+    (ny, nx), (py, px) = (v.shape[-2] - 1, v.shape[-1] - 1), c.shape[-2:]
+    if ny % py or nx % px:
+        if isinstance(v, np.ndarray):
+            return _product_by_elements(v, w, mass_elements(c, (ny, nx), size))
+        from .stencil import mass_elements as batched
+
+        return _product_by_elements(v, w, batched(c, (ny, nx), size).to(v))
+
+    def lines(a: Any, b: Any) -> Any:
+        """Integrals along x of products of a row of v and one of w, times 6 / h."""
+        return (
+            2 * (a[..., :-1] * b[..., :-1] + a[..., 1:] * b[..., 1:])
+            + a[..., :-1] * b[..., 1:]
+            + a[..., 1:] * b[..., :-1]
+        )
+
+    rows = lines(v, w)
+    density = 2 * (rows[..., :-1, :] + rows[..., 1:, :])
+    density += lines(v[..., :-1, :], w[..., 1:, :]) + lines(v[..., 1:, :], w[..., :-1, :])
+    cells = density.reshape(*density.shape[:-2], py, ny // py, px, nx // px).sum((-3, -1))
+    return (cells * c).sum((-2, -1)) * (size[0] / ny * size[1] / nx / 36)
+
+
+def _product_by_elements(v: Any, w: Any, K: Any) -> Any:
+    """Products vᵀ K w of nodal fields (..., ny+1, nx+1) by element matrices (..., 10, ny, nx)."""
+    lv, lw = _corners(v), _corners(w)
+    total: Any = 0.0
+    for k, (i, j) in enumerate(SYMMETRIC_PAIRS):
+        entry = K[..., k, :, :]
+        total = total + (entry * lv[i] * lw[j]).sum((-2, -1))
+        if i != j:
+            total = total + (entry * lv[j] * lw[i]).sum((-2, -1))
+    return total
 
 
 def _energy_of_batch(v: Tensor, A: Tensor, size: Size) -> Tensor:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidProblem
+from .medium import refuse_reaction
 from .space import SIDES
 from .target import Target
 from .transfer import prolongate
@@ -61,12 +62,13 @@ class PDE(Target):
         Raises
         ------
         InvalidProblem
-            If the load is not known, or a side is Dirichlet in part only.
+            If the load is not known, there is a reaction, or a side is Dirichlet in part only.
         SolverFailure
             If the iteration does not converge.
         """
         from .trace.solve import solve_with
 
+        refuse_reaction(problem.medium, "the trace space", 'use target="fine" with a larger scale')
         A, space = problem.medium.values, problem.space
         natural = natural_sides(space)
         if self.data is None:

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 import scipy.sparse as sp
 
-from .medium import Medium, cell_values
+from .medium import Medium, cell_values, reaction_values
 
 Array = np.ndarray
 
@@ -112,7 +112,7 @@ def element_matrices(A: Array | Medium, cells: tuple[int, int], size: tuple[floa
 
     Parameters
     ----------
-    A : (my, mx) coefficient cell values, or the medium.
+    A : (my, mx) coefficient cell values, or the medium, whose reaction c adds :math:`\int_T c\,\phi_i\phi_j`.
     cells : (ny, nx) cells of the mesh; the two grids need not be nested.
     size : (Ly, Lx) side lengths of the rectangle.
 
@@ -125,19 +125,49 @@ def element_matrices(A: Array | Medium, cells: tuple[int, int], size: tuple[floa
     >>> element_matrices(np.ones((4, 4)), (2, 2))[0, 0, 0].round(12)
     np.float64(0.666666666667)
     """
-    A = np.asarray(cell_values(A), dtype=float)
+    c, A = reaction_values(A), np.asarray(cell_values(A), dtype=float)
     ny, nx = cells
     Ly, Lx = size
     Dy, My = overlap_matrices(ny, A.shape[0])
     Dx, Mx = overlap_matrices(nx, A.shape[1])
     # K[3 ey + sy, 3 ex + sx] for the pairs (sy, sx) of one-dimensional functions.
-    K = (My @ A @ Dx.T) * (Ly / Lx) + (Dy @ A @ Mx.T) * (Lx / Ly)
-    K = np.asarray(K).reshape(ny, 3, nx, 3).transpose(1, 3, 0, 2)
+    K = np.asarray((My @ A @ Dx.T) * (Ly / Lx) + (Dy @ A @ Mx.T) * (Lx / Ly))
+    return _of_pairs(K if c is None else K + _mass_of_pairs(c, cells, size), cells)
+
+
+def mass_elements(c: Array, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> Array:
+    r"""Integrate the element matrices :math:`\int_T c\,\phi_i\phi_j` of a reaction, exactly.
+
+    Parameters
+    ----------
+    c : (py, px) cell values.
+    cells : (ny, nx) cells of the mesh; the two grids need not be nested.
+    size : (Ly, Lx) side lengths of the rectangle.
+
+    Returns
+    -------
+    (10, ny, nx) the distinct entries, in the order of ``SYMMETRIC_PAIRS``.
+
+    Examples
+    --------
+    >>> np.allclose(mass_elements(np.ones((3, 3)), (1, 1))[:, 0, 0] * 36, [4, 4, 4, 4, 2, 2, 2, 2, 1, 1])
+    True
+    """
+    return _of_pairs(_mass_of_pairs(c, cells, size), cells)
+
+
+def _mass_of_pairs(c: Array, cells: tuple[int, int], size: tuple[float, float]) -> Array:
+    """Integrals (3 ny, 3 nx) of c times products of one-dimensional functions."""
+    c = np.asarray(c, dtype=float)
+    (_, My), (_, Mx) = (overlap_matrices(n, m) for n, m in zip(cells, c.shape, strict=True))
+    return np.asarray(My @ c @ Mx.T) * (size[0] * size[1])
+
+
+def _of_pairs(K: Array, cells: tuple[int, int]) -> Array:
+    """Element matrices (10, ny, nx) from the integrals K[3 ey + sy, 3 ex + sx] of products (sy, sx)."""
+    K = K.reshape(cells[0], 3, cells[1], 3).transpose(1, 3, 0, 2)
     pair = {(0, 0): 0, (0, 1): 1, (1, 0): 1, (1, 1): 2}
-    rows = []
-    for i, j in SYMMETRIC_PAIRS:
-        rows.append(K[pair[i // 2, j // 2], pair[i % 2, j % 2]])
-    return np.stack(rows)
+    return np.stack([K[pair[i // 2, j // 2], pair[i % 2, j % 2]] for i, j in SYMMETRIC_PAIRS])
 
 
 def assemble(elements: Array) -> sp.csr_matrix:
@@ -172,7 +202,7 @@ def stiffness(A: Array | Medium, cells: tuple[int, int], size: tuple[float, floa
 
     Parameters
     ----------
-    A : (my, mx) coefficient cell values, or the medium.
+    A : (my, mx) coefficient cell values, or the medium, whose reaction is added.
     cells : (ny, nx) cells of the mesh; the two grids need not be nested.
     size : (Ly, Lx) side lengths of the rectangle.
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from .kernels import blackbox, rows
 from .kernels.buffers import Buffers
-from .q1 import ENTRIES, SYMMETRIC_PAIRS, element_matrices, reference_matrices
+from .medium import Medium, repeated
+from .q1 import ENTRIES, SYMMETRIC_PAIRS, element_mass, element_matrices, mass_elements, reference_matrices
 
 
 @dataclass(frozen=True)
@@ -85,33 +86,47 @@ class RowOperator:
 
 
 def raster_elements(
-    a: np.ndarray, cells: tuple[int, int], size: tuple[float, float]
-) -> tuple[np.ndarray, tuple[int, int]]:
+    medium: Medium, cells: tuple[int, int], size: tuple[float, float]
+) -> tuple[np.ndarray, tuple[int, int], np.ndarray | None]:
     """Return element matrices of a mesh, as few as there are.
 
     Parameters
     ----------
-    a : (my, mx) cell values of the coefficient.
+    medium : the coefficient, numpy.
     cells : (ny, nx) cells of the mesh.
     size : (Ly, Lx) of the rectangle.
 
     Returns
     -------
     elements : (10, my, mx) those of a mesh cell in each raster cell if the mesh divides the raster; else (10, ny, nx).
+        With a reaction the raster is the coarsest that divides the two.
     refinement : mesh cells per cell of ``elements``.
+    reaction : the reaction's part of ``elements``; ``None`` where there is none.
 
     Examples
     --------
-    >>> elements, refinement = raster_elements(np.ones((2, 3)), (4, 9), (1.0, 1.0))
+    >>> elements, refinement, _ = raster_elements(Medium(np.ones((2, 3))), (4, 9), (1.0, 1.0))
     >>> elements.shape, refinement
     ((10, 2, 3), (2, 3))
     """
-    (my, mx), (ny, nx) = a.shape, cells
+    a, c = (None if v is None else np.asarray(v, dtype=float) for v in (medium.values, medium.reaction))
+    (my, mx), (ny, nx) = medium.cells, cells
+    if c is not None:
+        my, mx = np.lcm(my, c.shape[0]), np.lcm(mx, c.shape[1])
     if ny % my or nx % mx:
-        return element_matrices(a, cells, size), (1, 1)
+        part = None if c is None else mass_elements(c, cells, size)
+        return element_matrices(medium, cells, size), (1, 1), part
     Kxx, Kyy, _ = reference_matrices(size[0] / ny, size[1] / nx)
-    entries = np.array([(Kxx + Kyy)[i, j] for i, j in SYMMETRIC_PAIRS])
-    return entries[:, None, None] * a, (ny // my, nx // mx)
+    refinement = (int(ny // my), int(nx // mx))
+    if c is None:
+        return _entries(Kxx + Kyy) * a, refinement, None
+    part = _entries(element_mass(size[0] / ny, size[1] / nx)) * repeated(c, (my, mx))
+    return _entries(Kxx + Kyy) * repeated(a, (my, mx)) + part, refinement, part
+
+
+def _entries(matrix: np.ndarray) -> np.ndarray:
+    """Distinct entries (10, 1, 1) of an element matrix."""
+    return np.array([matrix[i, j] for i, j in SYMMETRIC_PAIRS])[:, None, None]
 
 
 def full_elements(elements: np.ndarray) -> np.ndarray:

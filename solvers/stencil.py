@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .linalg import apply_x, apply_y
-from .medium import Medium, as_medium, cell_values
-from .q1 import SYMMETRIC_PAIRS, overlap_matrices, reference_matrices
+from .medium import Medium, as_medium, cell_values, reaction_values, repeated
+from .q1 import SYMMETRIC_PAIRS, element_mass, overlap_matrices, reference_matrices
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,11 @@ class Stencil:
         """Copy in another floating-point type ``dtype``."""
         return Stencil(*(t.to(dtype) for t in (self.C, self.E, self.N, self.NE, self.NW)))
 
+    def plus(self, other: Stencil) -> Stencil:
+        """Add another operator on the same nodes."""
+        mine, others = ((s.C, s.E, s.N, s.NE, s.NW) for s in (self, other))
+        return Stencil(*(a + b for a, b in zip(mine, others, strict=True)))
+
     def for_several(self) -> Stencil:
         """Insert an axis of length 1 after the first, so that one operator acts on several fields of each batch entry.
 
@@ -115,7 +120,7 @@ def galerkin_elements(A: Tensor | Medium, cells: tuple[int, int], size: tuple[fl
 
     Parameters
     ----------
-    A : (..., my, mx) coefficient cell values, or the media.
+    A : (..., my, mx) coefficient cell values, or the media, whose reaction is added.
     cells : (ny, nx) cells of the mesh; the two grids need not be nested.
     size : (Ly, Lx) side lengths of the rectangle.
 
@@ -128,19 +133,51 @@ def galerkin_elements(A: Tensor | Medium, cells: tuple[int, int], size: tuple[fl
     >>> round(float(galerkin_elements(torch.ones(4, 4, dtype=torch.float64), (2, 2))[0, 0, 0]), 12)
     0.666666666667
     """
-    values: Tensor = cell_values(A)
+    c, values = reaction_values(A), cell_values(A)
+    if c is not None:
+        return galerkin_elements(values, cells, size) + mass_elements(c, cells, size)
     ny, nx = cells
     my, mx = values.shape[-2:]
     Ly, Lx = size
     if ny % my == 0 and nx % mx == 0:
-        a = values.repeat_interleave(ny // my, -2).repeat_interleave(nx // mx, -1)
         Kxx, Kyy, _ = reference_matrices(Ly / ny, Lx / nx)
-        entries = [float((Kxx + Kyy)[i, j]) for i, j in SYMMETRIC_PAIRS]
-        return a.unsqueeze(-3) * values.new_tensor(entries).view(10, 1, 1)
+        return _multiples(repeated(values, cells), Kxx + Kyy)
     Dy, My = (values.new_tensor(M.toarray()) for M in overlap_matrices(ny, my))
     Dx, Mx = (values.new_tensor(M.toarray()) for M in overlap_matrices(nx, mx))
     K = apply_x(Dx, apply_y(My, values)) * (Ly / Lx) + apply_x(Mx, apply_y(Dy, values)) * (Lx / Ly)
-    K = K.unflatten(-2, (ny, 3)).unflatten(-1, (nx, 3))  # (..., ny, 3, nx, 3)
+    return _of_pairs(K, cells)
+
+
+def mass_elements(c: Tensor, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> Tensor:
+    """Integrate the element matrices of reactions: the torch twin of :func:`ngs_nhcsr.solvers.q1.mass_elements`.
+
+    Parameters
+    ----------
+    c : (..., py, px) cell values.
+    cells : (ny, nx) cells of the mesh; the two grids need not be nested.
+    size : (Ly, Lx) side lengths of the rectangle.
+
+    Returns
+    -------
+    (..., 10, ny, nx) the distinct entries, in the order of ``SYMMETRIC_PAIRS``.
+    """
+    (ny, nx), (py, px) = cells, c.shape[-2:]
+    if ny % py == 0 and nx % px == 0:
+        return _multiples(repeated(c, cells), element_mass(size[0] / ny, size[1] / nx))
+    (_, My), (_, Mx) = overlap_matrices(ny, py), overlap_matrices(nx, px)
+    My, Mx = (c.new_tensor(M.toarray()) for M in (My, Mx))
+    return _of_pairs(apply_x(Mx, apply_y(My, c)) * (size[0] * size[1]), cells)
+
+
+def _multiples(a: Tensor, matrix: np.ndarray) -> Tensor:
+    """Element matrices (..., 10, ny, nx) that are multiples a (..., ny, nx) of one."""
+    entries = [float(matrix[i, j]) for i, j in SYMMETRIC_PAIRS]
+    return a.unsqueeze(-3) * a.new_tensor(entries).view(10, 1, 1)
+
+
+def _of_pairs(K: Tensor, cells: tuple[int, int]) -> Tensor:
+    """Element matrices (..., 10, ny, nx) from the integrals (..., 3 ny, 3 nx) of products of 1-D functions."""
+    K = K.unflatten(-2, (cells[0], 3)).unflatten(-1, (cells[1], 3))  # (..., ny, 3, nx, 3)
     pair = {(0, 0): 0, (0, 1): 1, (1, 0): 1, (1, 1): 2}
     return torch.stack([K[..., pair[i // 2, j // 2], :, pair[i % 2, j % 2]] for i, j in SYMMETRIC_PAIRS], -3)
 
@@ -171,7 +208,7 @@ def aligned_stencil(A: Tensor | Medium, cells: tuple[int, int], size: tuple[floa
 
     Parameters
     ----------
-    A : (B, my, mx) coefficient cell values, or the media.
+    A : (B, my, mx) coefficient cell values, or the media, whose reaction is added.
     cells : (ny, nx) cells of the mesh, multiples of (my, mx).
     size : (Ly, Lx) side lengths of the rectangle.
 
@@ -185,13 +222,14 @@ def aligned_stencil(A: Tensor | Medium, cells: tuple[int, int], size: tuple[floa
     >>> round(float(stencil.C[0, 2, 2]), 6), round(float(stencil.NE[0, 0, 0]), 6), monotone
     (2.666667, -0.333333, True)
     """
-    values: Tensor = cell_values(A)
+    c, values = reaction_values(A), cell_values(A)
+    if c is not None:
+        stencil, _ = aligned_stencil(values, cells, size)
+        return stencil.plus(Stencil.from_elements(mass_elements(c, cells, size))), False
     ny, nx = cells
     Kxx, Kyy, _ = reference_matrices(size[0] / ny, size[1] / nx)
     diagonal, along_x, along_y, across = (float(v) for v in (Kxx + Kyy)[0])
-    a = F.pad(
-        values.repeat_interleave(ny // values.shape[-2], -2).repeat_interleave(nx // values.shape[-1], -1), (1, 1, 1, 1)
-    )
+    a = F.pad(repeated(values, cells), (1, 1, 1, 1))
     rows = a[..., :-1, :] + a[..., 1:, :]
     columns = a[..., 1:-1, :-1] + a[..., 1:-1, 1:]
     inner = across * a[..., 1:-1, 1:-1]

@@ -47,7 +47,8 @@ def direct(a, space, b, lift=None):
 )
 def test_kinds_of_rows_hold_the_operator(raster, cells):
     a, size = np.random.default_rng(1).random(raster) + 0.1, (1.0, 0.7)
-    operator = RowOperator.of_raster(*raster_elements(a, cells, size), np.ones((cells[0] + 1, cells[1] + 1), bool))
+    free = np.ones((cells[0] + 1, cells[1] + 1), bool)
+    operator = RowOperator.of_raster(*raster_elements(Medium(a), cells, size)[:2], free)
     x, b = np.random.default_rng(2).standard_normal((2, cells[0] + 1, cells[1] + 1))
     r, rows_ = np.zeros((cells[0] + 3, cells[1] + 3)), [(0, 3), (3, cells[0] + 1)]
     sums = [rows.residual(operator.S, operator.F, operator.kind, ringed(b), ringed(x), r, *part) for part in rows_]
@@ -61,7 +62,7 @@ def test_kinds_of_rows_hold_the_operator(raster, cells):
 def test_fused_passes_are_the_steps_they_fuse(bilinear, parts):
     """Two Chebyshev steps, residual and restriction; interpolation and two more: against torch on whole arrays."""
     a, cells, space = two_values((4, 6), 50.0, 3), (16, 24), partly_fixed((16, 24), 4)
-    operator = RowOperator.of_raster(*raster_elements(a, cells, space.size), space.free)
+    operator = RowOperator.of_raster(*raster_elements(Medium(a), cells, space.size)[:2], space.free)
     A = fine_stencil(torch.from_numpy(a)[None], cells, space.size)
     free, (first, again, second) = torch.from_numpy(space.free)[None], (0.9, 0.2, 0.7)
     D, steps = free / A.C, np.array([first, again, second])

@@ -6,6 +6,9 @@ from conftest import quads, solve_on, voxel
 from ngsolve import BND, H1, BilinearForm, GridFunction, LinearForm, dx, grad, sin, x, y
 
 from ngs_nhcsr import Corrector, GridMismatch, InvalidProblem, Problem, Status, correct
+from ngs_nhcsr.ngsolve_io import cell_rules, quadrature
+from ngs_nhcsr.solvers import direct
+from ngs_nhcsr.solvers.q1 import stiffness
 
 N = 8
 
@@ -59,6 +62,48 @@ def test_the_coefficient_is_encoded_once(spaces, monkeypatch):
     for f in (1.0, 2.0, x):
         prepared(solved(spaces, f))
     assert len(calls) == 1
+
+
+def test_further_loads_need_no_assembly_and_no_factor(spaces, monkeypatch):
+    """After one solution of each kind of load nothing of the coefficient is integrated or eliminated again."""
+    fes, a, form = spaces
+    prepared = Corrector().prepare(a, fes, 8)
+    kinds = {"f": lambda f: {"f": f}, "form": lambda f: {"form": form}, "nothing": lambda f: {}}
+    for given in kinds.values():
+        prepared(solved(spaces, 1.0), **given(1.0))
+    made = []
+
+    def noted(of):
+        return lambda *args, **options: made.append(of) or of(*args, **options)
+
+    for owner, name in ((direct, "_in_band"), (quadrature, "assemble"), (cell_rules, "gauss_elements")):
+        monkeypatch.setattr(owner, name, noted(getattr(owner, name)))
+    monkeypatch.setattr(quadrature.Rules, "form", lambda *k: made.append("form"))
+    for name, given in kinds.items():
+        result = prepared(solved(spaces, 2.0, x), **given(2.0))
+        assert not made, (name, made)
+        assert result.status is Status.ACCEPTED
+        assert result.problem.mismatch < 1e-10
+
+
+def test_free_nodes_that_change_after_preparing_are_seen(medium):
+    """A further node held fixed: the systems that were kept are not those of this problem."""
+    fes, a = H1(quads(N), order=1, dirichlet="left"), voxel(medium)
+    prepared = Corrector().prepare(a, fes, 8)
+    u, v = fes.TnT()
+    form = BilinearForm(a * grad(u) * grad(v) * dx).Assemble()
+    load = LinearForm(v * dx).Assemble()
+    for held in (None, N * (N + 1) // 2 + N):
+        if held is not None:
+            fes.FreeDofs().Clear(held)
+        solution = GridFunction(fes)
+        solution.vec.data = form.mat.Inverse(fes.FreeDofs(), "sparsecholesky") * load.vec
+        problem = prepared(solution, f=1, on_untrusted="return").problem
+        assert int(problem.space.free.sum()) == N * (N + 1) - (held is not None)
+        assert problem.mismatch < 1e-10
+        # the Galerkin equations hold at the free nodes
+        residual = stiffness(medium, (N, N)) @ problem.U.ravel() - problem.load.moments.ravel()
+        assert np.abs(residual[problem.space.free.ravel()]).max() < 1e-12
 
 
 def test_a_solution_of_another_space_is_corrected_all_the_same(spaces, medium):

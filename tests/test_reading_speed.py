@@ -12,6 +12,8 @@ from ngsolve import (
     CoefficientFunction,
     GridFunction,
     IfPos,
+    InnerProduct,
+    LinearForm,
     VectorH1,
     VoxelCoefficient,
     cos,
@@ -208,3 +210,41 @@ def test_a_space_of_the_users_own_is_checked_at_once(made, random_medium):
     np.testing.assert_allclose(result.u_fine.vec.FV().NumPy(), result.values[::2, ::2].ravel(), rtol=1e-12)
     assert result.u_fine.space is own or result.u_fine.space.ndof == own.ndof
     assert not made
+
+
+def energy_distance_by_ngsolve(u, a, f, bonus):
+    """Relative energy norm of u minus NGSolve's own solution by a rule, with u's boundary values."""
+    (p, q), solution = u.space.TnT(), GridFunction(u.space)
+    form = BilinearForm(a * grad(p) * grad(q) * dx(bonus_intorder=bonus)).Assemble()
+    residual = LinearForm(f * q * dx(bonus_intorder=6)).Assemble().vec
+    residual.data -= form.mat * u.vec
+    change = residual.CreateVector()
+    change.data = form.mat.Inverse(u.space.FreeDofs(), "sparsecholesky") * residual
+    solution.vec.data = u.vec + change
+    norms = [InnerProduct(v, form.mat * v) for v in (change, solution.vec)]
+    return np.sqrt(norms[0] / norms[1])
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", MESHES)
+def test_the_mismatch_is_the_distance_from_ngsolves_own_solution(name, order):
+    """By element matrices for order 1, by the assembled matrix for order 2."""
+    mesh = MESHES[name]()
+    a = read_with_raster(mesh)[-1]
+    u = GridFunction(H1(mesh, order=order, dirichlet="left|bottom"))
+    u.Interpolate(sin(3 * x) * cos(2 * y) + x)
+    problem = read_problem(u, a, f=1)
+    expected = min(energy_distance_by_ngsolve(u, a, 1, bonus) for bonus in (0, *range(20, 0, -2)))
+    assert problem.mismatch > 0.1
+    assert problem.mismatch == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_mismatch_of_a_coefficient_with_other_values_between_the_samples():
+    """Its raster says what the rule does not see; the distance is that by the coefficient itself."""
+    mesh, t = quads(12), gauss_rule(0)[0][0]
+    strip = sum(IfPos((12 * x - k - t + 0.002) * (k + t + 0.002 - 12 * x), 1.0, 0.0) for k in range(12))
+    A = np.where(np.random.default_rng(0).random((48, 48)) < 0.5, 1.0, 10.0)
+    a = voxel(A) * (1 + 4 * strip * IfPos(y - 0.5, 1.0, 0.0))
+    u, _ = solve_on(mesh, a)
+    assert energy_distance_by_ngsolve(u, voxel(A), 1, 0) > 0.1
+    assert read_problem(u, a, f=1).mismatch < 1e-10

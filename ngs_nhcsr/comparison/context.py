@@ -16,7 +16,7 @@ from ..errors import InvalidProblem
 from ..problem import Problem
 from ..solvers.direct import DirichletSystem
 from ..solvers.hierarchy import Hierarchy, hierarchy
-from ..solvers.medium import Medium
+from ..solvers.medium import Medium, refuse_reaction
 from ..solvers.q1 import stiffness
 from ..solvers.space import SIDES, Space
 
@@ -113,8 +113,9 @@ class Context:
 
     @property
     def A(self) -> np.ndarray:
-        """Coefficient cell values (my, mx)."""
-        return np.asarray(self.problem.medium.values)
+        """Coefficient cell values (my, mx), for methods without a reaction term; InvalidProblem if there is one."""
+        refuse_reaction(self.medium, "this method", "compare those with local solves, multigrid or fine solves")
+        return np.asarray(self.medium.values)
 
     @property
     def F(self) -> np.ndarray:
@@ -178,13 +179,14 @@ class Context:
         Parameters
         ----------
         cells : (ny, nx) of the grid; with ``context.coarse`` it is the system of the canonical coarse solution.
-        A : cell values of another coefficient; default: the problem's. Integrated exactly on any grid.
+        A : cell values of another coefficient; default: the problem's. Integrated exactly on any grid, as the reaction.
 
         Returns
         -------
         DirichletSystem, whose ``solve`` takes a load vector (ny+1, nx+1).
         """
-        K = stiffness(self.A if A is None else A, cells, self.size)
+        medium = self.medium if A is None else replace(self.medium, values=A)
+        K = stiffness(medium, cells, self.size)
         return DirichletSystem(K, Space(cells, size=self.size).free).factorise()
 
     def hierarchy(self) -> Hierarchy:

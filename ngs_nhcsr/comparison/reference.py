@@ -75,7 +75,7 @@ def with_reference(reference: str | np.ndarray, context: Context) -> tuple[Conte
         raise InvalidProblem(f'reference must be "fine", "pde" or nodal values {shape}, not {reference!r}.')
     if values.shape != shape or not np.isfinite(values).all():
         raise InvalidProblem(f"reference must hold finite nodal values {shape} [iy, ix]; its shape is {values.shape}.")
-    if energy_norm(values, context.A, context.size) == 0:
+    if energy_norm(values, context.medium, context.size) == 0:
         raise InvalidProblem("the reference is constant, so relative errors have no meaning; pass a load other than 0.")
     return replace(context, reference=values, solution=solution), meaning
 
@@ -106,9 +106,9 @@ def energy_error(v: np.ndarray, context: Context, energy: float | None = None) -
         If the context has no reference.
     """
     if context.solution is not None:
-        energy = functional(v, context.A, context.b, context.size) if energy is None else energy
+        energy = functional(v, context.medium, context.b, context.size) if energy is None else energy
         return energy_distance(energy, potential(context.solution), context.solution.energy)
     if context.reference is None:
         raise InvalidProblem("errors need a reference; see with_reference().")
-    norm = energy_norm(context.reference, context.A, context.size)
-    return energy_norm(v - context.reference, context.A, context.size) / norm
+    norm = energy_norm(context.reference, context.medium, context.size)
+    return energy_norm(v - context.reference, context.medium, context.size) / norm

@@ -1,4 +1,4 @@
-"""The form ∫ a ∇u·∇v by Gauss rules on uniform quads of order 1, from the coefficient at the Gauss points."""
+"""The form ∫ a ∇u·∇v + c u v by Gauss rules on uniform quads of order 1, from a and c at the Gauss points."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..solvers.space import Space
 from .forms import load_of, sparse_matrix
-from .gauss import gauss_elements, gauss_rule, grid_loads
+from .gauss import gauss_elements, gauss_mass, gauss_rule, grid_loads
 from .meshes import MeshCache, free_dofs, structured_mesh
 from .quad_cells import QuadCells
 
@@ -32,6 +32,7 @@ class CellRules:
     quads : the mesh of the coarse solutions.
     grid : its tensor grid.
     raster : (my, mx) the coefficient's raster, where it is constant on its cells as far as is known; else ``None``.
+    reaction : c; ``None``: there is none.
     certain : whether the raster is all there is of the coefficient.
     """
 
@@ -41,10 +42,11 @@ class CellRules:
         quads: QuadCells,
         grid: Space,
         raster: np.ndarray | None,
+        reaction: ngs.CoefficientFunction | None = None,
         *,
         certain: bool = False,
     ):
-        self._a, self._quads, self._grid, self._certain = a, quads, grid, certain
+        self._a, self._quads, self._grid, self._certain, self._reaction = a, quads, grid, certain, reaction
         cells = grid.cells[0] * grid.cells[1]
         self._raster = raster if cells <= KEPT_CELLS else None
         self._elements: dict[int, np.ndarray] = {}
@@ -65,13 +67,18 @@ class CellRules:
         np.ndarray
             (K+1, N+1, M+1) load vectors.
         """
-        return grid_loads(np.stack([first, *(self.elements(k) for k in orders)]), U, free)
+        elements = np.stack([first, *(self.elements(k) for k in orders)])
+        return grid_loads(elements, U, free, reaction=self._reaction is not None)
 
     def elements(self, bonus: int) -> np.ndarray:
         """Integrate the element matrices (10, N, M) with ``bonus_intorder=bonus``."""
         if bonus not in self._elements:
             at_points = self._evaluate(bonus) if self._raster is None else self._read_off(bonus)
-            self._elements[bonus] = gauss_elements(at_points, gauss_rule(bonus), self._grid.cells, self._grid.size)
+            rule, cells, size = gauss_rule(bonus), self._grid.cells, self._grid.size
+            self._elements[bonus] = gauss_elements(at_points, rule, cells, size)
+            if self._reaction is not None:
+                c = self._quads.values(self._reaction, rule[0])
+                self._elements[bonus] = self._elements[bonus] + gauss_mass(c, rule, cells, size)
         return self._elements[bonus]
 
     def confirm(self, orders: Sequence[int]) -> bool:
@@ -96,6 +103,11 @@ class CellRules:
                 return False
             self._confirmed.add(k)
         return True
+
+    def confirmed(self, bonus: int) -> np.ndarray:
+        """Integrate the element matrices (10, N, M) of the coefficient itself with ``bonus_intorder=bonus``."""
+        elements = self.elements(bonus)
+        return elements if self.confirm([bonus]) else self.elements(bonus)
 
     def _evaluate(self, bonus: int) -> np.ndarray:
         """Coefficient at the Gauss points (N q, M q)."""

@@ -28,13 +28,36 @@ def mesh_points(mesh: ngs.Mesh, y: np.ndarray, x: np.ndarray) -> np.ndarray:
         If a point lies outside the mesh.
     """
     X, Y = np.meshgrid(x, y)
-    points = mesh(X.ravel(), Y.ravel())
+    return located(mesh, Y.ravel(), X.ravel())
+
+
+def located(mesh: ngs.Mesh, y: np.ndarray, x: np.ndarray, *, boundary: bool = False) -> np.ndarray:
+    """Locate points in a mesh.
+
+    Parameters
+    ----------
+    mesh : two-dimensional mesh.
+    y : (n,) coordinates.
+    x : (n,) coordinates.
+    boundary : locate points of the boundary in its segments.
+
+    Returns
+    -------
+    np.ndarray
+        (n,) NGSolve mesh points.
+
+    Raises
+    ------
+    GridMismatch
+        If a point lies outside the mesh.
+    """
+    points = mesh(x, y, 0.0, ngs.BND) if boundary else mesh(x, y)
     outside = points["nr"] < 0
     if outside.any():
         k = int(np.argmax(outside))
         raise GridMismatch(
-            f"point ({X.ravel()[k]:.6g}, {Y.ravel()[k]:.6g}) of the coarse domain lies outside the mesh of the "
-            "coefficient or function that is evaluated there; the meshes must cover the same rectangle."
+            f"point ({x[k]:.6g}, {y[k]:.6g}) of the coarse domain lies outside the mesh of the coefficient or function "
+            "that is evaluated there; the meshes must cover the same rectangle."
         )
     return points
 

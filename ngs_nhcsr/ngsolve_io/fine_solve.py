@@ -20,11 +20,12 @@ def solve_fine(
     f: Any = 1.0,
     g: Any = 0.0,
     *,
+    reaction: Any = None,
     tolerance: float = 1e-8,
     max_iterations: int = 300,
     cells_per_element: int = 1,
 ) -> ngs.GridFunction:
-    """Compute the Q1 solution of −div(a∇u) = f on a space of the user's by multigrid; no matrix is assembled.
+    """Compute the Q1 solution of −div(a∇u) + c u = f on a space of the user's by multigrid; no matrix is assembled.
 
     For several loads keep a :class:`PixelMultigrid` and call its ``solve``.
 
@@ -37,6 +38,7 @@ def solve_fine(
     f : number, CoefficientFunction, callable f(x, y) of arrays, nodal values ``[iy, ix]``, or an assembled LinearForm
         (which may have terms on natural sides) or its vector.
     g : Dirichlet data: number, CoefficientFunction, callable g(x, y) of arrays, or nodal values (ny+1, nx+1).
+    reaction : c ≥ 0, likewise number, CoefficientFunction or array on any raster; default: none.
     tolerance : stop when the energy error, about, is this share of the solution's energy norm.
     max_iterations : give up after so many steps.
     cells_per_element : takes a CoefficientFunction on so many cells per element and axis, where it varies inside.
@@ -61,7 +63,7 @@ def solve_fine(
     >>> round(u(fes.mesh(0.5, 0.5)), 4)
     0.0737
     """
-    multigrid = PixelMultigrid(a, fes, cells_per_element=cells_per_element)
+    multigrid = PixelMultigrid(a, fes, reaction=reaction, cells_per_element=cells_per_element)
     return multigrid.solve(f, g, tolerance=tolerance, max_iterations=max_iterations)
 
 

@@ -79,8 +79,8 @@ def load_of(matrix: sp.csr_array | sp.csr_matrix, values: np.ndarray, free: np.n
     return np.zeros_like(load) if (np.abs(load) <= noise)[free].all() else load
 
 
-def check_form(u: ngs.GridFunction, form: ngs.BilinearForm) -> None:
-    """Refuse forms that hold more than ∫ a ∇u·∇v.
+def check_form(u: ngs.GridFunction, matrix: sp.csr_array, *, reaction: bool = False) -> None:
+    """Refuse forms that hold more than ∫ a ∇u·∇v, and ∫ c u v where a reaction c is given.
 
     A·1 vanishes but for terms that do not differentiate u (a reaction, or a Robin term on the boundary), and A is
     symmetric but for convection.
@@ -88,27 +88,27 @@ def check_form(u: ngs.GridFunction, form: ngs.BilinearForm) -> None:
     Parameters
     ----------
     u : coarse solution, for the size of the terms.
-    form : the assembled form it was solved with.
+    matrix : of the form it was solved with, as of :func:`sparse_matrix`.
+    reaction : whether one is given.
 
     Raises
     ------
     InvalidProblem
-        If the form has such a term, or no matrix on the space of ``u``.
+        If the form has such a term.
     """
-    matrix, values = sparse_matrix(u, form), u.vec.FV().NumPy()
+    values = u.vec.FV().NumPy()
     one = np.zeros(len(values))
     one[: u.space.mesh.nv] = 1.0  # the vertex functions of H1 sum to one, whatever the order
     energy = max(abs(float(values @ (matrix @ values))), 1e-300)
     share = np.abs((matrix @ one) * values**2) / energy
     boundary = np.zeros(len(values), bool)
     boundary[: u.space.mesh.nv] = [bool(b) for b in u.space.GetDofs(u.space.mesh.Boundaries(".*"))][: u.space.mesh.nv]
-    if share[~boundary].sum() > FOREIGN:
+    if not reaction and share[~boundary].sum() > FOREIGN:
         raise InvalidProblem(
             f"form= has a reaction term (its matrix times 1 is not zero in the interior; {share[~boundary].sum():.2g} "
-            "of the energy of u_coarse). Only −div(a∇u) = f is corrected: solve the full problem on the fine mesh, or "
-            "pass f= the load minus the reaction term instead of form=."
+            "of the energy of u_coarse). Pass reaction= the coefficient c ≥ 0 of its term c u v as well."
         )
-    if share[boundary].sum() > FOREIGN:
+    if not reaction and share[boundary].sum() > FOREIGN:
         raise InvalidProblem(
             "form= has a term on the boundary (Robin or penalty: its matrix times 1 is not zero there). Only Dirichlet "
             "conditions marked in the space and natural ones are corrected."
@@ -118,29 +118,3 @@ def check_form(u: ngs.GridFunction, form: ngs.BilinearForm) -> None:
             "form= is not symmetric: it has a convection term, or another one besides a∇u·∇v. Only −div(a∇u) = f is "
             "corrected; solve the full problem on the fine mesh."
         )
-
-
-def distance(u: ngs.GridFunction, form: ngs.BilinearForm, load: np.ndarray) -> float:
-    """Compute the relative energy norm of u − u', u' the solution of a form for a load and u's boundary values.
-
-    Parameters
-    ----------
-    u : the user's coarse solution.
-    form : assembled form on its space.
-    load : (n,) load vector.
-
-    Returns
-    -------
-    float
-        ‖u − u'‖ / ‖u'‖ in the form's energy norm; infinite where u' is zero and u is not.
-    """
-    matrix, values = sparse_matrix(u, form), u.vec.FV().NumPy().copy()
-    residual, step = u.vec.CreateVector(), u.vec.CreateVector()
-    residual.FV().NumPy()[:] = load - matrix @ values
-    step.data = form.mat.Inverse(u.space.FreeDofs(), "sparsecholesky") * residual
-    change = step.FV().NumPy()
-    off = float(change @ (matrix @ change))
-    size = float((values + change) @ (matrix @ (values + change)))
-    if size <= 0:
-        return float("inf") if off > 0 else 0.0
-    return float(np.sqrt(max(off, 0.0) / size))

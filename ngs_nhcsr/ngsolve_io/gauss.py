@@ -7,7 +7,7 @@ from functools import lru_cache
 import ngsolve as ngs
 import numpy as np
 
-from ..solvers.q1 import SYMMETRIC_PAIRS
+from ..solvers.q1 import ENTRIES, SYMMETRIC_PAIRS
 from .forms import NO_LOAD
 
 #: Number of the pair of one-dimensional functions (0,0), (0,1) = (1,0), (1,1).
@@ -67,6 +67,30 @@ def gauss_elements(
     return _elements(a, products, products, cells, size)
 
 
+def gauss_mass(
+    c: np.ndarray, rule: tuple[np.ndarray, np.ndarray], cells: tuple[int, int], size: tuple[float, float]
+) -> np.ndarray:
+    r"""Integrate the element matrices :math:`\int_T c\,\phi_i\phi_j` by a tensor rule; as :func:`gauss_elements`.
+
+    Parameters
+    ----------
+    c : (ny q, nx q) reaction at the points of the rule in every cell.
+    rule : points and weights (q,) on [0, 1].
+    cells : (ny, nx) cells of the mesh.
+    size : (Ly, Lx) side lengths of the rectangle.
+
+    Returns
+    -------
+    np.ndarray
+        (10, ny, nx) the distinct entries.
+    """
+    (ny, nx), (t, w) = cells, rule
+    products = np.stack([w * (1 - t) ** 2, w * t * (1 - t), w * t**2])
+    values = c.reshape(ny, len(t), nx, len(t)) * (size[0] / ny * size[1] / nx)
+    parts = np.einsum("yaxb,pa,qb->pqyx", values, products, products, optimize=True)
+    return np.stack([parts[_PAIR[i // 2][j // 2], _PAIR[i % 2][j % 2]] for i, j in SYMMETRIC_PAIRS])
+
+
 def exact_elements(A: np.ndarray, cells: tuple[int, int], size: tuple[float, float]) -> np.ndarray:
     """Integrate the element matrices exactly, as ``solvers.q1.element_matrices`` does, on a raster of whole cells.
 
@@ -114,17 +138,18 @@ def _elements(
     return out
 
 
-def grid_loads(elements: np.ndarray, U: np.ndarray, free: np.ndarray) -> np.ndarray:
+def grid_loads(elements: np.ndarray, U: np.ndarray, free: np.ndarray, *, reaction: bool = False) -> np.ndarray:
     """Compute the load vectors A U of nodal values for several matrices; zero where all of one is round-off.
 
     The same as :func:`ngs_nhcsr.ngsolve_io.forms.load_of` with the assembled matrix, as sums over neighbours of
-    A_ij (u_j − u_i).
+    A_ij (u_j − u_i), with a reaction plus (A·1)_i u_i.
 
     Parameters
     ----------
-    elements : (K, 10, ny, nx) element matrices, A·1 = 0, in the order of ``solvers.q1.SYMMETRIC_PAIRS``.
+    elements : (K, 10, ny, nx) element matrices in the order of ``solvers.q1.SYMMETRIC_PAIRS``.
     U : (ny+1, nx+1) nodal values.
     free : (ny+1, nx+1) mask of the free nodes.
+    reaction : whether A·1 is not zero.
 
     Returns
     -------
@@ -152,9 +177,21 @@ def grid_loads(elements: np.ndarray, U: np.ndarray, free: np.ndarray) -> np.ndar
         diagonal[one] -= coupling
         diagonal[other] -= coupling
     total += np.abs(diagonal * U)
+    if reaction:
+        load += _row_sums(elements) * U
     noise = NO_LOAD[0] * flow + NO_LOAD[1] * total
     load[(np.abs(load) <= noise)[:, free].all(1)] = 0.0
     return load
+
+
+def _row_sums(elements: np.ndarray) -> np.ndarray:
+    """A·1 of assembled matrices, (K, ny+1, nx+1)."""
+    count, _, ny, nx = elements.shape
+    sums = np.zeros((count, ny + 1, nx + 1))
+    for i, row in enumerate(ENTRIES):
+        y, x = divmod(i, 2)
+        sums[:, y : y + ny, x : x + nx] += elements[:, row].sum(1)
+    return sums
 
 
 def _couplings(elements: np.ndarray) -> list[tuple[np.ndarray, tuple, tuple]]:

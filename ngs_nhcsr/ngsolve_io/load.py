@@ -1,17 +1,136 @@
-"""Loads the user gives."""
+"""What users give as right-hand side: f, point sources and fluxes through natural sides, integrated on one grid."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import ngsolve as ngs
 import numpy as np
 
 from ..checks import described
 from ..errors import InvalidProblem
-from ..solvers.load import Load, load_cells
+from ..solvers.load import LOAD_NODES, Load, load_cells
+from ..solvers.medium import Medium
+from ..solvers.moments import Sampler, function_moments, of_callable, point_moments
 from ..solvers.space import Space
-from .evaluate import evaluate
+from ..solvers.target import FineQ1
+from .coarse_field import CoarseField
+from .flux import flux_form, flux_moments, flux_parts
+from .linear_form import form_moments
+from .samplers import of_coefficient
+
+if TYPE_CHECKING:
+    pass
+
+#: Load vectors of users' spaces are integrated with so much more than NGSolve's default order.
+LOAD_BONUS = 6
+#: Share of ∫|f| that was not integrated to the end from which the user is told.
+UNCERTAIN = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """The right-hand side as a user gives it.
+
+    Attributes
+    ----------
+    f : number, CoefficientFunction, callable f(x, y) of arrays, array of nodal values ``[iy, ix]`` of any grid, or an
+        assembled LinearForm or its vector; ``None``: zero where there are points or a flux, else to be recovered.
+    points : (x, y, weight) of point sources.
+    flux : a∂u/∂n on natural sides: number, CoefficientFunction, callable g(x, y), or a dict of these by boundary name
+        or side.
+    """
+
+    f: Any = None
+    points: Sequence[tuple[float, float, float]] = ()
+    flux: Any = None
+
+    @property
+    def given(self) -> bool:
+        """Whether anything is given."""
+        return self.f is not None or len(self.points) > 0 or self.flux is not None
+
+    def read(
+        self, u: ngs.GridFunction, found: CoarseField, cells: tuple[int, int]
+    ) -> tuple[Load[np.ndarray], Iterator[np.ndarray], tuple[str, ...]]:
+        """Integrate all of it.
+
+        Parameters
+        ----------
+        u : coarse solution, whose mesh CoefficientFunctions are evaluated on.
+        found : the same on a tensor grid.
+        cells : (p, q) of the grid on which moments are to be exact, as of :func:`load_grid`.
+
+        Returns
+        -------
+        load : Load
+            On that grid; a number or nodal values alone are taken as they are.
+        vectors : Iterator[np.ndarray]
+            Load vectors (n,) of u's space that the user may have solved with: exact ones, and those by NGSolve's
+            default rule.
+        notes : tuple[str, ...]
+            What the user should know.
+
+        Raises
+        ------
+        InvalidProblem
+            If f, a point or a flux is none of what is allowed, or not finite.
+        """
+        mesh, space = u.space.mesh, found.space
+        f, notes, dofs = 0.0 if self.f is None else self.f, (), None
+        if isinstance(f, (ngs.LinearForm, ngs.BaseVector)):
+            dofs, load, notes = form_moments(f, u, found, cells)
+        else:
+            load, notes = _load(f, mesh, found, cells)
+        parts = () if self.flux is None else flux_parts(self.flux, mesh, space)
+        alone = load
+        if len(self.points) or parts:
+            moments = load.vector(cells) + point_moments(self.points, cells, space.size, space.lower)
+            load = Load.from_vector(moments + flux_moments(parts, mesh, space, cells), space.size)
+
+        def vectors() -> Iterator[np.ndarray]:
+            direct = dofs is None and found.vertices is not None and u.space.ndof == mesh.nv
+            if direct:
+                b = np.zeros(mesh.nv)
+                b[found.vertices] = load.vector(space.cells)
+                yield b
+            rest = _functionals(u.space, self.points) + flux_form(u.space, parts, space)
+            if not direct:
+                yield (integrated(u.space, as_function(f, alone, space)) if dofs is None else dofs) + rest
+            if dofs is None:
+                yield integrated(u.space, as_function(f, alone, space), 0) + rest
+
+        return load, vectors(), notes
+
+
+def load_grid(space: Space, medium: Medium, scale: float | None) -> tuple[int, int]:
+    """Choose the grid on which moments of a load are to be exact.
+
+    Parameters
+    ----------
+    space : the coarse space.
+    medium : the raster.
+    scale : fine cells per coarse cell of the mesh that is to be solved on; ``None``: not known, or no mesh.
+
+    Returns
+    -------
+    tuple[int, int]
+        Cells (p, q) of the fine mesh, refined where the raster is finer; without a scale of a refined raster.
+
+    Examples
+    --------
+    >>> space, medium = Space((16, 16)), Medium(np.ones((64, 64)))
+    >>> load_grid(space, medium, 8), load_grid(space, medium, None)
+    ((128, 128), (512, 512))
+    """
+    my, mx = medium.cells
+    if scale is None:
+        k = max(1, LOAD_NODES // max(my, mx))
+        return k * my, k * mx
+    ny, nx = FineQ1(scale).mesh(medium, space).cells
+    return ny * -(-my // ny), nx * -(-mx // nx)
 
 
 def sample_load(f: Any, mesh: ngs.Mesh, space: Space) -> Load[np.ndarray]:
@@ -19,8 +138,8 @@ def sample_load(f: Any, mesh: ngs.Mesh, space: Space) -> Load[np.ndarray]:
 
     Parameters
     ----------
-    f : number, CoefficientFunction, callable f(x, y) of arrays, or array of nodal values ``[iy, ix]`` of any grid.
-    mesh : of the coarse solution, on which a CoefficientFunction is evaluated.
+    f : number, callable f(x, y) of arrays, or array of nodal values ``[iy, ix]`` of any grid.
+    mesh : of the coarse solution.
     space : the coarse space; callables get the user's coordinates, from ``space.lower`` on.
 
     Returns
@@ -31,28 +150,14 @@ def sample_load(f: Any, mesh: ngs.Mesh, space: Space) -> Load[np.ndarray]:
     Raises
     ------
     InvalidProblem
-        If f is none of these, not a real scalar, not finite, or an array of another dimension than two.
+        If f is none of these, not finite, or an array of another dimension than two.
     """
     y, x = space.refined(load_cells(space.cells)).nodes()
-    shape = (len(y), len(x))
-    if isinstance(f, (ngs.LinearForm, ngs.BaseVector)):
-        raise InvalidProblem(
-            f"f= takes the function f, not an assembled {type(f).__name__}; pass the CoefficientFunction it was made "
-            "of, or leave f out (the load is then read from u_coarse)."
-        )
-    if isinstance(f, (int, float)) and not isinstance(f, bool):
-        values = np.full(shape, float(f))
-    elif isinstance(f, ngs.CoefficientFunction):
-        if f.is_complex or f.dim != 1:
-            raise InvalidProblem("f must be a real scalar.")
-        values = evaluate(f, mesh, y, x)
-    elif callable(f):
-        values = np.broadcast_to(np.asarray(f(x[None, :], y[:, None]), dtype=float), shape).copy()
+    if callable(f):
+        values = np.broadcast_to(np.asarray(f(x[None, :], y[:, None]), dtype=float), (len(y), len(x))).copy()
     else:
         values = _as_nodal_values(f)
-    if not np.isfinite(values).all():
-        raise InvalidProblem("f has values that are not finite.")
-    return Load(values, space.size)
+    return _finite(Load(values, space.size))
 
 
 def as_function(f: Any, load: Load[np.ndarray], space: Space) -> ngs.CoefficientFunction:
@@ -60,8 +165,8 @@ def as_function(f: Any, load: Load[np.ndarray], space: Space) -> ngs.Coefficient
 
     Parameters
     ----------
-    f : as given to :func:`sample_load`.
-    load : what it returned.
+    f : number, CoefficientFunction, callable or nodal values.
+    load : the same as it was read.
     space : the coarse space.
 
     Returns
@@ -71,10 +176,70 @@ def as_function(f: Any, load: Load[np.ndarray], space: Space) -> ngs.Coefficient
     """
     if isinstance(f, ngs.CoefficientFunction):
         return f
-    if isinstance(f, (int, float)):
+    if isinstance(f, (int, float, np.number)):
         return ngs.CoefficientFunction(float(f))
     upper = (space.lower[0] + space.size[1], space.lower[1] + space.size[0])
     return ngs.VoxelCoefficient(space.lower, upper, load.values, linear=True)
+
+
+def integrated(space: ngs.FESpace, f: ngs.CoefficientFunction, bonus: int = LOAD_BONUS) -> np.ndarray:
+    """Integrate a load over a user's space, by default with enough points for jumps inside elements.
+
+    Parameters
+    ----------
+    space : scalar.
+    f : the load.
+    bonus : ``bonus_intorder`` of NGSolve's ``dx``.
+
+    Returns
+    -------
+    np.ndarray
+        (n,) load vector.
+    """
+    # NGSolve finds no test function in f v where f is the constant 0
+    form = ngs.LinearForm((f + ngs.Parameter(0.0)) * space.TestFunction() * ngs.dx(bonus_intorder=bonus))
+    return form.Assemble().vec.FV().NumPy().copy()
+
+
+def _load(
+    f: Any, mesh: ngs.Mesh, found: CoarseField, cells: tuple[int, int]
+) -> tuple[Load[np.ndarray], tuple[str, ...]]:
+    """Load of a function, with notes: numbers on the coarsest grid, nodal values on their own, others on ``cells``."""
+    space = found.space
+    if isinstance(f, (int, float, np.number)) and not isinstance(f, bool) and np.isrealobj(f):
+        return _finite(Load(np.full(space.shape, float(f)), space.size)), ()
+    sampler: Sampler | None = None
+    if isinstance(f, ngs.CoefficientFunction):
+        if f.is_complex or f.dim != 1:
+            raise InvalidProblem("f must be a real scalar.")
+        sampler = of_coefficient(f, mesh, space, found.quads)
+    elif callable(f):
+        sampler = of_callable(f)  # type: ignore[arg-type]
+    if sampler is None:
+        return _finite(Load(_as_nodal_values(f), space.size)), ()
+    integral, notes = function_moments(sampler, cells, space.size, space.lower), ()
+    if integral.uncertain > UNCERTAIN:
+        notes = (
+            "f jumps along so many lines, or oscillates so fast, that it was not integrated to the end: up to "
+            f"{min(integral.uncertain, 1.0):.0%} of it may be wrong by parts of a fine cell.",
+        )
+    return Load.from_vector(integral.vector, space.size), notes
+
+
+def _functionals(space: ngs.FESpace, points: Sequence[tuple[float, float, float]]) -> np.ndarray:
+    """Load vector (n,) of point sources in a user's space."""
+    out = np.zeros(space.ndof)
+    for x, y, weight in points:
+        form = ngs.LinearForm(space)
+        form += space.TestFunction()(float(x), float(y))
+        out += weight * form.Assemble().vec.FV().NumPy()
+    return out
+
+
+def _finite(load: Load[np.ndarray]) -> Load[np.ndarray]:
+    if not np.isfinite(load.values).all():
+        raise InvalidProblem("f has values that are not finite.")
+    return load
 
 
 def _as_nodal_values(f: Any) -> np.ndarray:
@@ -82,7 +247,8 @@ def _as_nodal_values(f: Any) -> np.ndarray:
         values = np.asarray(f, dtype=float)
     except (TypeError, ValueError) as error:
         raise InvalidProblem(
-            f"f must be a number, CoefficientFunction, callable f(x, y) or nodal array, not {described(f)}."
+            "f must be a number, CoefficientFunction, callable f(x, y), nodal array or assembled LinearForm, not "
+            f"{described(f)}."
         ) from error
     if values.ndim != 2 or min(values.shape) < 2:
         raise InvalidProblem(f"f as an array must hold nodal values [iy, ix], not shape {values.shape}.")

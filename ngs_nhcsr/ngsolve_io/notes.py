@@ -122,5 +122,5 @@ def _foreign_terms(reading: Reading, found: CoarseField) -> list[str]:
     return [
         f"the load recovered from u_coarse follows u_coarse itself (correlation {correlation:.2f}, {share:.0%} "
         "of the load): its problem seems to have a reaction, convection or time-derivative term, which is not "
-        "taken to the fine mesh. Pass f= and form= to say what it solves."
+        "taken to the fine mesh. Pass reaction= where it is c u with c ≥ 0, or f= and form= to say what it solves."
     ]

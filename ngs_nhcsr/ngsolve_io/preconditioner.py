@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InvalidProblem, SolverFailure
 from ..solvers.hierarchy import Solved, hierarchy
+from ..solvers.medium import Medium
 from .quad_space import QuadSpace
 
 #: A load of a problem without Dirichlet nodes may sum to this share of its absolute values.
@@ -16,7 +17,7 @@ BALANCED = 1e-9
 
 
 class PixelMultigrid(ngs.BaseMatrix):
-    """One V-cycle for −div(a∇u): a symmetric positive definite approximation of the inverse of its Q1 matrix.
+    """One V-cycle for −div(a∇u) + c u: a symmetric positive definite approximation of the inverse of its Q1 matrix.
 
     On coefficients of pixels the steps of conjugate gradients hardly depend on mesh and contrast: 8 to 13 for 1:10 to
     1:1000. It belongs to the coefficient at the time it was made; the form may be assembled with any quadrature rule.
@@ -28,6 +29,7 @@ class PixelMultigrid(ngs.BaseMatrix):
     a : coefficient: CoefficientFunction (taken as its mean over the 2 x 2 Gauss points of every element), number, or
         array ``[iy, ix]`` of cell values on any raster of the rectangle.
     fes : real scalar H1 space of order 1 on a uniform mesh of quads of a rectangle, with any Dirichlet conditions.
+    reaction : c ≥ 0, likewise number, CoefficientFunction or array on any raster; default: none.
     cells_per_element : takes a CoefficientFunction on so many cells per element and axis, where it varies inside.
 
     Attributes
@@ -56,16 +58,20 @@ class PixelMultigrid(ngs.BaseMatrix):
     True
     """
 
-    def __init__(self, a: Any, fes: ngs.FESpace, *, cells_per_element: int = 1):
+    def __init__(self, a: Any, fes: ngs.FESpace, *, reaction: Any = None, cells_per_element: int = 1):
         super().__init__()
         self._fine = QuadSpace.of(fes)
-        self._hierarchy = hierarchy(self._fine.raster(a, cells_per_element), self._fine.grid)
+        a, c = self._fine.raster(a, cells_per_element), self._fine.reaction(reaction, cells_per_element)
+        self._hierarchy, self._neumann = (
+            hierarchy(Medium(a, c), self._fine.grid),
+            c is None and self._fine.grid.free.all(),
+        )
         self.solved: Solved | None = None
 
     def solve(
         self, f: Any = 1.0, g: Any = 0.0, *, tolerance: float = 1e-8, max_iterations: int = 300
     ) -> ngs.GridFunction:
-        """Solve −div(a∇u) = f with u = g at Dirichlet nodes by conjugate gradients, without a matrix of NGSolve.
+        """Solve −div(a∇u) + c u = f with u = g at Dirichlet nodes by conjugate gradients, without a matrix of NGSolve.
 
         Parameters
         ----------
@@ -78,13 +84,13 @@ class PixelMultigrid(ngs.BaseMatrix):
         Returns
         -------
         ngs.GridFunction
-            The Q1 solution for the cell values of ``a``, a new one in the space. Without Dirichlet nodes that of
-            mean zero.
+            The Q1 solution for the cell values of ``a`` and c, a new one in the space. Without Dirichlet nodes and
+            reaction that of mean zero.
 
         Raises
         ------
         InvalidProblem
-            If f or g cannot be read, or there are no Dirichlet nodes and f does not integrate to zero.
+            If f or g cannot be read, or there are no Dirichlet nodes, no reaction, and f does not integrate to zero.
         SolverFailure
             If the tolerance is not reached.
 
@@ -97,9 +103,8 @@ class PixelMultigrid(ngs.BaseMatrix):
         >>> round(u(fes.mesh(0.3, 0.5)), 6), multigrid.solved.converged
         (0.3, True)
         """
-        grid = self._fine.grid
         b, lift = self._fine.load_vector(f), self._fine.boundary_values(g)
-        if grid.free.all():
+        if self._neumann:
             b = _balanced(b)
         start = lift if lift.any() else None
         u, info = self._hierarchy.solve(b, start, tolerance=tolerance, max_iterations=max_iterations)
@@ -109,7 +114,7 @@ class PixelMultigrid(ngs.BaseMatrix):
                 f"multigrid reached a relative residual of {info.relative_residual:.1e} after {info.iterations} steps, "
                 f"not {tolerance:.1e}; take a larger tolerance, or NGSolve's sparsecholesky for this contrast."
             )
-        if grid.free.all():
+        if self._neumann:
             u -= _trapezoidal_mean(u)
         out = ngs.GridFunction(self._fine.space)
         self._fine.write(u, out.vec)

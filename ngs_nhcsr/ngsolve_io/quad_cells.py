@@ -86,6 +86,31 @@ class QuadCells:
             out[rows] = np.asarray(a(points), dtype=float).reshape(-1, q, nx, q)
         return out.reshape(ny * q, nx * q)
 
+    def points_at(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Make mesh points without a search.
+
+        Parameters
+        ----------
+        y : coordinates in cells, 0 … ny, any shape; a little outside counts as the nearest cell.
+        x : likewise 0 … nx, the same shape.
+
+        Returns
+        -------
+        np.ndarray
+            NGSolve mesh points, flat.
+        """
+        (ny, nx), y, x = self.elements.shape, y.ravel(), x.ravel()
+        row, column = np.clip(y.astype(int), 0, ny - 1), np.clip(x.astype(int), 0, nx - 1)
+        place = np.clip(np.stack([x - column, y - row]), 0.0, 1.0)
+        along_x = self.first_along_x[row, column]
+        first, second = np.where(along_x, place, place[::-1])
+        backward = self.backward[:, row, column]
+        centres = self.mesh.MapToAllElements(ngs.IntegrationRule([(0.5, 0.5)], [1.0]), ngs.VOL)
+        points = centres.view(_WHOLE)[self.elements[row, column]].view(centres.dtype)
+        points["x"] = np.where(backward[0], 1 - first, first)
+        points["y"] = np.where(backward[1], 1 - second, second)
+        return points
+
     def _points(self, centres: np.ndarray, rows: slice, t: np.ndarray) -> np.ndarray:
         """Mesh points of some rows of cells, row by row of points."""
         mine = centres[self.elements[rows]]

@@ -8,7 +8,7 @@ from typing import Any
 import ngsolve as ngs
 import numpy as np
 
-from ..checks import check_coefficient_values, described
+from ..checks import check_coefficient_values, check_reaction_values, described
 from ..errors import GridMismatch, InvalidProblem
 from ..solvers.load import Load, nodal_values
 from ..solvers.medium import cell_values
@@ -16,6 +16,7 @@ from ..solvers.space import Space
 from .checks import SCALAR_H1, check_coefficient_function
 from .coarse_field import tensor_index
 from .coefficient import rasterise
+from .evaluate import mesh_points
 from .load import sample_load
 from .meshes import MeshCache, vertices
 from .quad_cells import QuadCells
@@ -108,9 +109,7 @@ class QuadSpace:
         InvalidProblem, NotCoercive, GridMismatch
             See ``checks.check_coefficient_values``; also where the mesh of a GridFunction does not cover the grid.
         """
-        per = cells_per_element
-        if isinstance(per, bool) or not isinstance(per, (int, np.integer)) or per < 1:
-            raise InvalidProblem(f"cells_per_element must be a whole number ≥ 1, not {per!r}.")
+        per = _checked_cells(cells_per_element)
         if isinstance(a, (int, float)) and not isinstance(a, bool):
             a = [[a]]
         if not isinstance(a, ngs.CoefficientFunction):
@@ -118,11 +117,44 @@ class QuadSpace:
         if isinstance(a, ngs.GridFunction) and a.space.mesh is not self.space.mesh:
             return coarsest_raster(rasterise(a, self.space.mesh, self.grid, cells_per_coarse=per).values)
         check_coefficient_function(a)
-        at = ((np.arange(per)[:, None] + GAUSS) / per).ravel()
-        samples = self.quads.values(a, at)
+        samples = self.quads.values(a, _gauss_places(per))
         if not (samples.min() > 0 and samples.max() < np.inf):
             check_coefficient_values(samples, sampled=2)  # says what is wrong, and where
         return check_coefficient_values(coarsest_raster(_means(samples)))
+
+    def reaction(self, c: Any, cells_per_element: int = 1) -> np.ndarray | None:
+        """Make cell values of a reaction on the coarsest raster that has them.
+
+        Parameters
+        ----------
+        c : array ``[iy, ix]`` of cell values of any raster, number, CoefficientFunction (averaged as in :meth:`raster`)
+            or ``None``.
+        cells_per_element : as for :meth:`raster`.
+
+        Returns
+        -------
+        np.ndarray or None
+            (py, px) finite values ≥ 0; ``None`` where there is no reaction.
+
+        Raises
+        ------
+        InvalidProblem, NotCoercive
+            See ``checks.check_reaction_values``.
+        """
+        if isinstance(c, ngs.CoefficientFunction):
+            check_coefficient_function(c)
+            c = _means(self._samples(c, _checked_cells(cells_per_element)))
+        values = check_reaction_values(c)
+        return None if values is None else coarsest_raster(values)
+
+    def _samples(self, c: ngs.CoefficientFunction, per: int) -> np.ndarray:
+        """Values at the 2 x 2 Gauss points of every cell; a GridFunction may live on another mesh."""
+        at = _gauss_places(per)
+        if isinstance(c, ngs.GridFunction) and c.space.mesh is not self.space.mesh:
+            (ny, nx), (y, x), (hy, hx) = self.grid.cells, self.grid.nodes(), self.grid.spacing
+            places = [(v[:-1, None] + h * at).ravel() for v, h in ((y, hy), (x, hx))]
+            return np.asarray(c(mesh_points(c.space.mesh, *places))).reshape(ny * len(at), nx * len(at))
+        return self.quads.values(c, at)
 
     def load_vector(self, f: Any) -> np.ndarray:
         """Integrate a load with the hats of the grid.
@@ -277,6 +309,18 @@ def coarsest_raster(values: np.ndarray) -> np.ndarray:
         jumps = np.abs(np.diff(v, axis=0)) > SAME * np.maximum(v[1:], v[:-1])
         steps.append(int(np.gcd.reduce(np.append(np.flatnonzero(jumps.any(1)) + 1, len(v)))))
     return np.ascontiguousarray(values[:: steps[0], :: steps[1]])
+
+
+def _checked_cells(per: Any) -> int:
+    """Raster cells per element, checked."""
+    if isinstance(per, bool) or not isinstance(per, (int, np.integer)) or per < 1:
+        raise InvalidProblem(f"cells_per_element must be a whole number ≥ 1, not {per!r}.")
+    return int(per)
+
+
+def _gauss_places(per: int) -> np.ndarray:
+    """Places of the Gauss points of ``per`` cells in an element [0, 1]."""
+    return ((np.arange(per)[:, None] + GAUSS) / per).ravel()
 
 
 def _means(samples: np.ndarray) -> np.ndarray:

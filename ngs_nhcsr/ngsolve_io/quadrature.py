@@ -6,6 +6,7 @@ NGSolve's assembly.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import ngsolve as ngs
@@ -14,14 +15,17 @@ import scipy.sparse as sp
 from scipy.spatial import KDTree
 
 from ..problem import MATCHING
-from ..reading import choose, roughness_by_name
+from ..reading import choose, galerkin_distance, roughness_by_name
+from ..solvers.direct import DirichletSystem
 from ..solvers.load import Load
+from ..solvers.medium import Medium, reaction_values
+from ..solvers.q1 import assemble, element_matrices
 from ..solvers.space import Space
 from .cell_rules import CellRules, by_cells, raster_function
 from .coarse_field import CoarseField
 from .evaluate import evaluate
-from .forms import distance, load_of, sparse_matrix
-from .gauss import grid_loads
+from .forms import load_of, sparse_matrix
+from .gauss import exact_elements, grid_loads
 from .meshes import boundary_segments, free_dofs, free_vertices, vertices
 
 #: ``bonus_intorder`` of the candidates, the plain ``dx`` first; on quads Gauss rules of 2, 3, 4, 5, 6, 7, 12 points.
@@ -29,8 +33,8 @@ BONUS_ORDERS = (0, 2, 4, 6, 8, 10, 20)
 EXACT = "exact integration"
 #: Known vertices that extrapolate a load density to the boundary.
 NEAREST = 8
-#: ``bonus_intorder`` for loads.
-LOAD_BONUS = 6
+#: Systems kept with their factors: of exact integration, and of the rules that solutions were compared with last.
+KEPT = 4
 #: A load this smooth leaves no need to try the costliest rule.
 DECISIVE = 0.05
 
@@ -77,23 +81,36 @@ def as_coefficient_function(a: Any, values: np.ndarray, grid: Space) -> ngs.Coef
 
 
 class Rules:
-    """The form ∫ a ∇u·∇v on the user's space by each candidate quadrature rule, assembled when it is first asked for.
+    """The form ∫ a ∇u·∇v + c u v on the user's space by each candidate quadrature rule, assembled when first asked for.
 
     Parameters
     ----------
     space : of the coarse solutions.
     a : the coefficient.
-    raster : (my, mx) its raster, where it is constant on its cells as far as is known; else ``None``.
+    medium : its raster, and that of the reaction.
+    reaction : c; ``None``: there is none.
+    constant : whether the coefficient is constant on the raster's cells, as far as is known.
     certain : whether the raster is all there is of the coefficient.
     """
 
     def __init__(
-        self, space: ngs.FESpace, a: ngs.CoefficientFunction, raster: np.ndarray | None = None, certain: bool = False
+        self,
+        space: ngs.FESpace,
+        a: ngs.CoefficientFunction,
+        medium: Medium,
+        reaction: ngs.CoefficientFunction | None = None,
+        *,
+        constant: bool = False,
+        certain: bool = False,
     ):
-        self._space, self._a, self._raster, self._certain = space, a, raster, certain
+        self._space, self._a, self._medium, self._certain = space, a, medium, certain
+        self.reaction = reaction
+        self._raster = np.asarray(medium.values) if constant else None
         self._forms: dict[int, ngs.BilinearForm] = {}
         self._matrices: dict[int, sp.csr_array] = {}
         self._cells: CellRules | None = None
+        self._exact: tuple[Space, np.ndarray] | None = None
+        self._systems: dict[str | int, tuple[tuple, DirichletSystem]] = {}
 
     def form(self, bonus: int) -> ngs.BilinearForm:
         """Assemble the form with ``bonus_intorder=bonus``, or return the one assembled before."""
@@ -101,6 +118,8 @@ class Rules:
             p, q = self._space.TnT()
             form = ngs.BilinearForm(self._space, symmetric=True)
             form += self._a * ngs.grad(p) * ngs.grad(q) * ngs.dx(bonus_intorder=bonus)
+            if self.reaction is not None:
+                form += self.reaction * p * q * ngs.dx(bonus_intorder=bonus)
             self._forms[bonus] = form.Assemble()
         return self._forms[bonus]
 
@@ -126,47 +145,53 @@ class Rules:
         values, free = u.vec.FV().NumPy(), free_dofs(u)
         return {rule_name(k): load_of(self.matrix(u, k), values, free) for k in orders}
 
-    def candidates(self, u: ngs.GridFunction, field: CoarseField, exact: np.ndarray) -> dict[str, np.ndarray]:
-        """Compute the load vectors on the tensor grid for every candidate rule, exact integration first.
+    def candidates(self, u: ngs.GridFunction, field: CoarseField) -> dict[str, np.ndarray]:
+        """Compute the load vectors on the tensor grid for every candidate rule, for order 1 exact integration first.
 
         Parameters
         ----------
         u : coarse solution on a grid of quads.
         field : the same, read.
-        exact : (10, N, M) element matrices with exact integration, which is a candidate for order 1 only.
 
         Returns
         -------
         dict
             Load vectors (N+1, M+1) by name of the rule; the costliest rule only if no other gives a smooth load.
         """
-        by_cells = field.quads is not None and u.space.globalorder == 1
-        found = self._by_cells(field, exact) if by_cells else None
-        return self._assembled(u, field, exact) if found is None else found
+        cells = self._cell_rules(field)
+        found = None if cells is None else self._by_cells(cells, field)
+        return self._assembled(u, field) if found is None else found
 
-    def _by_cells(self, field: CoarseField, exact: np.ndarray) -> dict[str, np.ndarray] | None:
-        """Candidates from element matrices; ``None`` where that is not possible, or none of them is smooth."""
+    def _cell_rules(self, field: CoarseField) -> CellRules | None:
+        """Element matrices by rules, where the mesh and the space allow."""
         if field.quads is None or not by_cells(self._space):
             return None
         if self._cells is None:
-            self._cells = CellRules(self._a, field.quads, field.space, self._raster, certain=self._certain)
-        cheap, free = BONUS_ORDERS[:-1], field.space.free
+            self._cells = CellRules(
+                self._a, field.quads, field.space, self._raster, self.reaction, certain=self._certain
+            )
+        return self._cells
+
+    def _by_cells(self, cells: CellRules, field: CoarseField) -> dict[str, np.ndarray] | None:
+        """Candidates from element matrices; ``None`` where none of them is smooth."""
+        cheap, free, exact = BONUS_ORDERS[:-1], field.space.free, self.exact_elements(field.space)
         bonus = {rule_name(k): k for k in cheap}
         for _ in range(2):  # the second time from the coefficient itself, if its raster has other values
-            loads = self._cells.loads(cheap, field.U, free, exact)
+            loads = cells.loads(cheap, field.U, free, exact)
             found = dict(zip((EXACT, *bonus), loads, strict=True))
             rough = roughness_by_name(found, free)
             name, ties = choose(rough)
-            if self._cells.confirm([bonus[n] for n in (name, *ties) if n != EXACT]):
+            if cells.confirm([bonus[n] for n in (name, *ties) if n != EXACT]):
                 break
         return found if rough[name] < DECISIVE else None
 
-    def _assembled(self, u: ngs.GridFunction, field: CoarseField, exact: np.ndarray) -> dict[str, np.ndarray]:
+    def _assembled(self, u: ngs.GridFunction, field: CoarseField) -> dict[str, np.ndarray]:
         """Candidates assembled by NGSolve."""
         found: dict[str, np.ndarray] = {}
         free = field.space.free
         if u.space.globalorder == 1:
-            found[EXACT] = grid_loads(exact[None], field.U, free)[0]
+            exact = self.exact_elements(field.space)[None]
+            found[EXACT] = grid_loads(exact, field.U, free, reaction=self.reaction is not None)[0]
         # The rule with most points costs as much as all others and is within 0.1 % of exact integration.
         for orders in (BONUS_ORDERS[:-1], BONUS_ORDERS[-1:]):
             found |= {name: to_grid(u, field, load) for name, load in self.loads(u, orders).items()}
@@ -174,7 +199,39 @@ class Rules:
                 break
         return found
 
-    def mismatch(self, u: ngs.GridFunction, load: np.ndarray) -> float:
+    def exact_elements(self, space: Space) -> np.ndarray:
+        """Integrate the element matrices (10, N, M) of the tensor grid exactly, or return those integrated before."""
+        if self._exact is None or self._exact[0] != space:
+            medium = self._medium
+            nested = all(m % n == 0 for m, n in zip(medium.cells, space.cells, strict=True))
+            if nested and reaction_values(medium) is None:
+                elements = exact_elements(np.asarray(medium.values), space.cells, space.size)
+            else:
+                elements = element_matrices(medium, space.cells, space.size)
+            self._exact = space, elements
+        return self._exact[1]
+
+    def exact_system(self, space: Space) -> DirichletSystem:
+        """Make the system of the tensor grid with the coefficient integrated exactly, or return the one made before."""
+        return self._kept(EXACT, space.free, (space,), lambda: assemble(self.exact_elements(space)))
+
+    def _system(self, u: ngs.GridFunction, field: CoarseField, bonus: int) -> DirichletSystem:
+        """System by a rule: over the nodes of the tensor grid where it comes from element matrices, else over dofs."""
+        cells = self._cell_rules(field)
+        if cells is None:
+            return self._kept(bonus, free_dofs(u), (), lambda: self.matrix(u, bonus))
+        return self._kept(bonus, field.space.free, (field.space,), lambda: assemble(cells.confirmed(bonus)))
+
+    def _kept(self, name: str | int, free: np.ndarray, key: tuple, matrix: Callable[[], Any]) -> DirichletSystem:
+        """System with this name, made anew if what it depends on has changed."""
+        key = (*key, free.shape, free.tobytes())
+        if name not in self._systems or self._systems[name][0] != key:
+            if len(self._systems) >= KEPT:
+                self._systems.pop(next(iter(self._systems)))
+            self._systems[name] = key, DirichletSystem(matrix(), free)
+        return self._systems[name][1]
+
+    def mismatch(self, u: ngs.GridFunction, field: CoarseField, load: np.ndarray) -> float:
         """Compute the distance of u from the solution for the coefficient and a load, by the rule that makes it least.
 
         Rules are tried until one explains u to ``problem.MATCHING``.
@@ -182,39 +239,24 @@ class Rules:
         Parameters
         ----------
         u : coarse solution.
+        field : the same, read.
         load : (n,) load vector over the degrees of freedom.
 
         Returns
         -------
         float
-            Relative distance in the energy norm, see :func:`ngs_nhcsr.ngsolve_io.forms.distance`.
+            Relative distance in the energy norm, see :func:`ngs_nhcsr.reading.galerkin_distance`.
         """
         found = float("inf")
         # The plain dx, nearly exact integration, then every Gauss rule up to it, before a user is told to be wrong.
         for bonus in (BONUS_ORDERS[0], *range(BONUS_ORDERS[-1], 0, -2)):
-            found = min(found, distance(u, self.form(bonus), load))
+            system = self._system(u, field, bonus)
+            on_grid = system.free.ndim == 2
+            F, U = (load[field.vertices], field.U) if on_grid else (load, u.vec.FV().NumPy())
+            found = min(found, galerkin_distance(system, F, U))
             if found <= MATCHING:
                 break
         return found
-
-
-def integrated_load(u: ngs.GridFunction, f: ngs.CoefficientFunction) -> np.ndarray:
-    """Integrate a load over the user's space, with enough points for jumps inside elements.
-
-    Parameters
-    ----------
-    u : its space is used.
-    f : the load.
-
-    Returns
-    -------
-    np.ndarray
-        (n,) load vector.
-    """
-    form = ngs.LinearForm(u.space)
-    form += f * u.space.TestFunction() * ngs.dx(bonus_intorder=LOAD_BONUS)
-    form.Assemble()
-    return form.vec.FV().NumPy().copy()
 
 
 def to_grid(u: ngs.GridFunction, field: CoarseField, load: np.ndarray) -> np.ndarray:

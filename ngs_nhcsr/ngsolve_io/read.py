@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,14 +10,17 @@ import ngsolve as ngs
 import numpy as np
 
 from ..problem import Problem
+from ..solvers.load_error import load_uncertainty
 from ..solvers.medium import Medium
 from ..solvers.space import Space
 from .canonical import canonical
 from .checks import check_kinds
 from .coarse_field import CoarseField, read_coarse
 from .coefficient import Raster, rasterise
+from .load import Sources
 from .notes import doubts_about_load, mismatch_notes, raster_notes
 from .quadrature import Rules, as_coefficient_function
+from .reaction import Reaction
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,17 +28,19 @@ class _Coefficient:
     """A coefficient as coarse solutions of one space need it: its raster, and their form by quadrature rules."""
 
     raster: Raster
+    reaction: Reaction
     medium: Medium
     rules: Rules
 
 
 class Reader:
-    """Reads coarse solutions that have one coefficient.
+    """Reads coarse solutions that have one coefficient and one reaction.
 
     Parameters
     ----------
     a : coefficient: CoefficientFunction, number, or array ``[iy, ix]`` of cell values.
-    mesh : the mesh a region-wise coefficient belongs to, if another than that of the coarse solutions.
+    reaction : c ≥ 0, likewise; arrays on rasters that divide that of ``a``. Default: none.
+    mesh : the mesh region-wise coefficients belong to, if another than that of the coarse solutions.
     cells_per_coarse : raster cells per coarse cell and axis, where ``a`` is no array; default 4.
     mean : how a raster cell in which ``a`` varies gets its value: "arithmetic", "geometric" or "harmonic".
 
@@ -48,12 +54,13 @@ class Reader:
         self,
         a: Any,
         *,
+        reaction: Any = None,
         mesh: ngs.Mesh | None = None,
         cells_per_coarse: int | None = None,
         mean: str = "arithmetic",
     ):
         check_kinds(mesh=mesh)
-        self._a, self._mesh, self._per, self._mean = a, mesh, cells_per_coarse, mean
+        self._a, self._reaction, self._mesh, self._per, self._mean = a, reaction, mesh, cells_per_coarse, mean
         self._prepared: tuple[ngs.FESpace, int, _Coefficient] | None = None
 
     def prepare(self, coarse_space: ngs.FESpace) -> tuple[Space, Medium]:
@@ -102,15 +109,28 @@ class Reader:
         cells = () if isinstance(self._a, (ngs.CoefficientFunction, int, float)) else np.shape(self._a)
         return read_coarse(u, (cells[0], cells[1]) if len(cells) == 2 else None)
 
-    def read(self, u: ngs.GridFunction, *, f: Any = None, form: ngs.BilinearForm | None = None) -> Problem:
+    def read(
+        self,
+        u: ngs.GridFunction,
+        *,
+        f: Any = None,
+        form: ngs.BilinearForm | None = None,
+        points: Sequence[tuple[float, float, float]] = (),
+        flux: Any = None,
+        scale: float | None = None,
+    ) -> Problem:
         """Read a coarse solution, its coefficient and its load.
 
         Parameters
         ----------
         u : coarse solution, a real scalar H1 GridFunction on a rectangle.
-        f : load: number, CoefficientFunction, callable f(x, y), or nodal values; default: that of ``form``, or
-            recovered from the coarse solution.
+        f : load: number, CoefficientFunction, callable f(x, y), nodal values, or assembled LinearForm; default: that of
+            ``form``, or recovered from the coarse solution.
         form : the assembled form that ``u`` was solved with.
+        points : (x, y, weight) of point sources.
+        flux : a∂u/∂n on natural sides, as for :class:`ngs_nhcsr.ngsolve_io.load.Sources`.
+        scale : fine cells per coarse cell of the mesh on which moments of the load are to be exact; default: of a
+            refined raster.
 
         Returns
         -------
@@ -125,12 +145,17 @@ class Reader:
         check_kinds(form=form)
         found = self.grid_of(u)
         coefficient = self._coefficient(u, found)
-        A = coefficient.medium.values
-        reading, mismatch = canonical(u, found, A, coefficient.rules, f, form)  # type: ignore[arg-type]
-        doubts = doubts_about_load(reading, found, recovered=f is None and form is None)
+        sources = Sources(f, points, flux)
+        reading, mismatch, said = canonical(u, found, coefficient.medium, coefficient.rules, sources, form, scale)
+        doubts = doubts_about_load(reading, found, recovered=not sources.given and form is None)
+        load_error = 0.0
+        if reading.load is not None and reading.recovered:
+            load_error = load_uncertainty(reading.load, coefficient.medium, found.space, reading.U)
         notes = (
             *raster_notes(coefficient.raster, self._mean),
-            *mismatch_notes(mismatch, found.U, from_form=f is None),
+            *coefficient.reaction.notes,
+            *mismatch_notes(mismatch, found.U, from_form=not sources.given),
+            *said,
             *doubts,
         )
         return Problem(
@@ -144,6 +169,7 @@ class Reader:
             decided=not doubts,
             mismatch=mismatch,
             reading=reading,
+            load_error=load_error,
         )
 
     def _coefficient(self, u: ngs.GridFunction, found: CoarseField) -> _Coefficient:
@@ -157,10 +183,13 @@ class Reader:
         raster = rasterise(self._a, mesh, grid, cells_per_coarse=per, mesh=self._mesh, mean=self._mean, quads=quads)
         # A region-wise coefficient of another mesh cannot be assembled on the user's: its raster stands for it.
         a = self._a if self._mesh is None else raster.values
-        constant = raster.values if raster.variation is None else None
         certain = not isinstance(a, ngs.CoefficientFunction)
-        rules = Rules(u.space, as_coefficient_function(a, raster.values, grid), constant, certain)
-        return _Coefficient(raster, Medium(raster.values), rules)
+        function = as_coefficient_function(a, raster.values, grid)
+        reaction = Reaction.of(self._reaction, mesh, grid, raster.values.shape, self._mesh, quads)
+        medium = Medium(raster.values, reaction.values)
+        constant = raster.variation is None
+        rules = Rules(u.space, function, medium, reaction.function, constant=constant, certain=certain)
+        return _Coefficient(raster, reaction, medium, rules)
 
 
 def read_problem(

@@ -8,8 +8,9 @@ from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
+from scipy.linalg import eigh
 
-from ..q1 import mass_apply
+from ..q1 import assemble, element_matrices, mass_apply, mass_elements
 from ..windows import bilinear_hats
 from .condensation import CellLayout, bubbles, condense
 
@@ -120,6 +121,77 @@ def nodal_cell(r: tuple[int, int], aspect: float = 1.0, q: tuple[int, int] = (1,
         upright=EdgeMatrices(right[0], left[0], right[1], left[1]),
         level=EdgeMatrices(top[0], bottom[0], top[1], bottom[1]),
         hats=bilinear_hats(r).reshape(4, -1)[:, layout.boundary],
+    )
+
+
+@dataclass(frozen=True)
+class ReactionCell:
+    r"""A cell of r = (ry, rx) Q1 sub-cells with sides (aspect, 1), condensed for all reactions κ at once.
+
+    Its operator is K + κ M, with the stiffness and the mass matrix for coefficients 1. The eigenvectors X of
+    :math:`K_{II} X = M_{II} X \Lambda` at the inner nodes, :math:`X^T M_{II} X = 1`, give
+    :math:`(K_{II} + \kappa M_{II})^{-1} = X (\Lambda + \kappa)^{-1} X^T` for every κ ≥ 0.
+
+    Attributes
+    ----------
+    stiffness, mass : (n, n) K and M at the boundary nodes, in the order of :class:`Cell`.
+    couplings : (2, n, inner nodes) K_BI X and M_BI X.
+    eigenvalues : (inner nodes,) Λ.
+    vectors : (inner nodes, inner nodes) X.
+    loads : (p, n) moments of the load's basis functions with the boundary nodes, nothing condensed.
+    inner_loads : (p, inner nodes) those with the inner nodes, times X.
+    hats : (4, n) the bilinear functions of the four corners at the boundary nodes.
+    edges : where bottom, top, left and right are among the n.
+    """
+
+    stiffness: np.ndarray
+    mass: np.ndarray
+    couplings: np.ndarray
+    eigenvalues: np.ndarray
+    vectors: np.ndarray
+    loads: np.ndarray
+    inner_loads: np.ndarray
+    hats: np.ndarray
+    edges: tuple[slice, slice, slice, slice]
+
+
+@lru_cache(maxsize=16)
+def reaction_cell(r: tuple[int, int], aspect: float = 1.0, q: tuple[int, int] = (1, 1)) -> ReactionCell:
+    """Condense a cell of Q1 sub-cells for all reactions.
+
+    Parameters
+    ----------
+    r : (ry, rx) sub-cells.
+    aspect : height of the cell over its width.
+    q : (qy, qx) parts of the cell on which loads are bilinear.
+
+    Returns
+    -------
+    ReactionCell, kept for later calls.
+
+    Examples
+    --------
+    >>> c = reaction_cell((4, 4))
+    >>> K0, K1 = c.couplings[0], nodal_cell((4, 4)).stiffness
+    >>> bool(np.allclose(c.stiffness - K0 / c.eigenvalues @ K0.T, K1))  # κ = 0
+    True
+    """
+    layout, one, size = CellLayout(r), np.ones((1, 1)), (aspect, 1.0)
+    K, M = (assemble(integrals(one, r, size)).toarray() for integrals in (element_matrices, mass_elements))
+    boundary, inner = layout.boundary, layout.interior
+    eigenvalues, X = eigh(K[np.ix_(inner, inner)], M[np.ix_(inner, inner)])
+    load = np.stack([mass_apply(hat, size).ravel() for hat in _part_hats(q, r)])
+    a, b, c, d = pairwise(np.cumsum([0, r[1] - 1, r[1] - 1, r[0] - 1, r[0] - 1]).tolist())
+    return ReactionCell(
+        stiffness=K[np.ix_(boundary, boundary)],
+        mass=M[np.ix_(boundary, boundary)],
+        couplings=np.stack([A[np.ix_(boundary, inner)] @ X for A in (K, M)]),
+        eigenvalues=eigenvalues,
+        vectors=X,
+        loads=load[:, boundary],
+        inner_loads=load[:, inner] @ X,
+        hats=bilinear_hats(r).reshape(4, -1)[:, boundary],
+        edges=(slice(*a), slice(*b), slice(*c), slice(*d)),
     )
 
 

@@ -15,11 +15,12 @@ from ..backend import compiled
 from ..blocktri import BlockTridiagonal
 from ..multigrid import Multigrid
 from ..q1 import SYMMETRIC_PAIRS
-from ..stencil import Stencil
+from ..stencil import Stencil, mass_elements
 from ..transfer import prolongate, restrict
 
 if TYPE_CHECKING:
     from ..load import Load
+    from ..medium import Medium
     from ..space import Space
 
 log = logging.getLogger(__name__)
@@ -39,13 +40,33 @@ class EffectiveProblem:
     ----------
     elements : (B, 10, ny, nx) element matrices in the order ``q1.SYMMETRIC_PAIRS``, float64; gradients flow into them.
     space : space with these cells and the boundary conditions.
+    reaction : (B, 10, ny, nx) the reaction's part of the elements; ``None``: there is none.
     """
 
-    def __init__(self, elements: Tensor, space: Space):
+    def __init__(self, elements: Tensor, space: Space, reaction: Tensor | None = None):
         self.elements, self.cells = elements, space.cells
         self.free = torch.from_numpy(space.free.copy()).to(elements.device)
         self._stencil = Stencil.from_elements(elements).for_several()
-        self._invert = _solver(elements.detach(), space, self.free)
+        self._invert = _solver(elements.detach(), space, self.free, reaction)
+
+    @classmethod
+    def of_diffusion(cls, elements: Tensor, medium: Medium, space: Space) -> EffectiveProblem:
+        """Add the reactions of media, with their consistent mass, to element matrices of a diffusion.
+
+        Parameters
+        ----------
+        elements : (B, 10, ny, nx) of the diffusion alone.
+        medium : B media, with reactions or without.
+        space : space with these cells and the boundary conditions.
+
+        Returns
+        -------
+        EffectiveProblem
+        """
+        if medium.reaction is None:
+            return cls(elements, space)
+        reaction = mass_elements(medium.reaction, space.cells, space.size)  # type: ignore[arg-type]
+        return cls(elements + reaction, space, reaction)
 
     def solve(self, load: Load[Tensor], U: Tensor) -> Tensor:
         """Solve for loads and boundary data.
@@ -113,7 +134,7 @@ class _Solve(torch.autograd.Function):
         return torch.stack(grad, 2).sum(1), adjoint, None
 
 
-def _solver(elements: Tensor, space: Space, free: Tensor) -> Callable[..., Tensor]:
+def _solver(elements: Tensor, space: Space, free: Tensor, reaction: Tensor | None) -> Callable[..., Tensor]:
     """Solver for load vectors b (B, K, …), and a tolerance, of the operator with these elements on the free nodes.
 
     Direct on small grids; on others multigrid, which costs N² instead of N⁴, and directly where that fails (κ may be
@@ -124,7 +145,10 @@ def _solver(elements: Tensor, space: Space, free: Tensor) -> Callable[..., Tenso
         factor = BlockTridiagonal(stencil, free)
         return lambda b, tolerance=TOLERANCE: factor.solve(b)
     several = stencil.for_several()
-    solve = _compiled_solver(elements, space) if _compiled(elements) else _torch_solver(elements, free)
+    if _compiled(elements):
+        solve = _compiled_solver(elements, space, reaction)
+    else:
+        solve = _torch_solver(elements, free, reaction)
 
     def iterate(b: Tensor, tolerance: float = TOLERANCE) -> Tensor:
         b = b * free
@@ -142,11 +166,13 @@ def _compiled(elements: Tensor) -> bool:
     return elements.device.type == "cpu" and compiled()
 
 
-def _compiled_solver(elements: Tensor, space: Space) -> Callable[[Tensor, float], Tensor]:
+def _compiled_solver(elements: Tensor, space: Space, reaction: Tensor | None) -> Callable[[Tensor, float], Tensor]:
     """Multigrid in compiled kernels, medium by medium and load by load."""
     from ..compiled_multigrid import CompiledMultigrid
 
-    solvers = [CompiledMultigrid.of_elements(K, space) for K in elements.double().numpy()]
+    parts = [None] * len(elements) if reaction is None else reaction.double().numpy()
+    pairs = zip(elements.double().numpy(), parts, strict=True)
+    solvers = [CompiledMultigrid.of_elements(K, space, reaction=part) for K, part in pairs]
 
     def solve(b: Tensor, tolerance: float) -> Tensor:
         loads = b.detach().double().numpy()
@@ -156,7 +182,7 @@ def _compiled_solver(elements: Tensor, space: Space) -> Callable[[Tensor, float]
     return solve
 
 
-def _torch_solver(elements: Tensor, free: Tensor) -> Callable[[Tensor, float], Tensor]:
+def _torch_solver(elements: Tensor, free: Tensor, reaction: Tensor | None) -> Callable[[Tensor, float], Tensor]:
     """Multigrid in torch, all media of the batch at once."""
-    mg = Multigrid.of_elements(elements, free)
+    mg = Multigrid.of_elements(elements, free, reaction=reaction)
     return lambda b, tolerance: torch.stack([mg.solve(v, tolerance=tolerance)[0] for v in b.unbind(1)], 1)

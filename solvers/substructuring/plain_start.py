@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..medium import cell_values
 from ..stencil import galerkin_elements
 from ..transfer import prolongate
 from .effective import EffectiveProblem
@@ -51,5 +52,5 @@ class PlainQ1:
     def prepare(self, medium: Medium, space: Space, target: FineQ1) -> PreparedPlainQ1:
         """Factorise the operator; parameters as for ``Proposer.prepare``."""
         cells = space.with_cells(medium.cells)
-        elements = galerkin_elements(medium, cells.cells, cells.size)
-        return PreparedPlainQ1(EffectiveProblem(elements, cells))
+        elements = galerkin_elements(cell_values(medium), cells.cells, cells.size)
+        return PreparedPlainQ1(EffectiveProblem.of_diffusion(elements, medium, cells))

@@ -12,6 +12,8 @@ corners. A sweep goes over all of a kind in four colours, whose members share no
 minimisation and the energy error falls, whatever v was. Smooth errors are nearly invisible to these steps; they show in
 the residual at the corners, for which :meth:`Skeleton.corrected` solves the effective problem.
 
+Media with a reaction, for which S differs from cell to cell, have a subclass in ``reaction``.
+
 The methods are written in torch, for any device and with gradients. Where neither is asked for, ``relaxed``,
 ``corrected`` and ``field`` leave the work to their compiled twin in ``compiled``, which takes a twentieth of the time.
 """
@@ -91,14 +93,14 @@ class Skeleton:
     def _edge_loads(self) -> tuple[Tensor, Tensor]:
         """The load's part of the inner upright (…, my, mx-1, ry-1) and level edges (…, my-1, mx, rx-1)."""
         f, (u, m) = self.cell_loads, (self.cell.upright, self.cell.level)
-        upright = _times(f, u.load_before)[..., :-1, :] + _times(f, u.load_after)[..., 1:, :]
-        level = _times(f, m.load_before)[..., :-1, :, :] + _times(f, m.load_after)[..., 1:, :, :]
+        upright = times(f, u.load_before)[..., :-1, :] + times(f, u.load_after)[..., 1:, :]
+        level = times(f, m.load_before)[..., :-1, :, :] + times(f, m.load_after)[..., 1:, :, :]
         return upright, level
 
     @cached_property
     def _corner_loads(self) -> Tensor:
         """Load vector (B, K, my+1, mx+1) of the bilinear hats of the corners, the cells' interiors condensed."""
-        return _gathered(_times(self.cell_loads, self.cell.hats @ self.cell.moments.T))
+        return gathered(times(self.cell_loads, self.cell.hats @ self.cell.moments.T))
 
     @cached_property
     def _hats(self) -> Stencil:
@@ -175,7 +177,15 @@ class Skeleton:
     def residual(self, v: Values) -> Tensor:
         """Compute the residual (B, K, my+1, mx+1) against the bilinear hats of the corners."""
         S = self.cell.hats @ self.cell.stiffness
-        return self._corner_loads - _gathered(self._a * _times(v.boundaries(), S))
+        return self._corner_loads - gathered(self._a * times(v.boundaries(), S))
+
+    def _load_vectors(self) -> Tensor:
+        """Condensed load vectors g (B, K, my, mx, n) of the cells."""
+        return times(self.cell_loads, self.cell.moments.T)
+
+    def _forces(self, v: Tensor) -> Tensor:
+        """What the cells do to their boundaries, a S v, for boundary values (B, K, my, mx, n)."""
+        return self._a * times(v, self.cell.stiffness)
 
     def line_search(self, v: Values, w: Values, *, extrapolate: bool = False, where: Tensor | None = None) -> Values:
         """Minimise the energy on the line through v and w, load by load.
@@ -191,11 +201,10 @@ class Skeleton:
         -------
         Values
         """
-        A, cell = self._a, self.cell
         d = w.boundaries() - v.boundaries()
         cells = (-3, -2, -1)
-        work = (d * (_times(self.cell_loads, cell.moments.T) - A * _times(v.boundaries(), cell.stiffness))).sum(cells)
-        energy = (d * A * _times(d, cell.stiffness)).sum(cells)
+        work = (d * (self._load_vectors() - self._forces(v.boundaries()))).sum(cells)
+        energy = (d * self._forces(d)).sum(cells)
         possible = energy > 0 if where is None else (energy > 0) & where
         zero, one = torch.zeros_like(work), torch.ones_like(energy)  # no 0 / 0, whose gradient would spread
         share = torch.where(possible, work, zero) / torch.where(possible, energy, one)
@@ -239,7 +248,7 @@ class Skeleton:
         if self._compiles(v):
             return self._compiled.field(KernelValues.of(v))
         A, cell = self._a, self.cell
-        return v.field(_times(v.boundaries(), cell.inside) + _times(self.cell_loads, cell.load_inside) / A)
+        return v.field(times(v.boundaries(), cell.inside) + times(self.cell_loads, cell.load_inside) / A)
 
 
 def lines(raster: tuple[int, int], r: tuple[int, int]) -> tuple[Nodes, Nodes]:
@@ -262,11 +271,12 @@ def _squared(v: Tensor) -> Tensor:
     return v.square().sum((-2, -1))
 
 
-def _times(v: Tensor, matrix: np.ndarray) -> Tensor:
+def times(v: Tensor, matrix: np.ndarray) -> Tensor:
+    """Multiply a matrix (m, n) of numpy with vectors (..., n): (..., m)."""
     return linear(v, torch.from_numpy(matrix).to(v))
 
 
-def _gathered(parts: Tensor) -> Tensor:
+def gathered(parts: Tensor) -> Tensor:
     """Sums (..., my+1, mx+1) at corners of what the cells (..., my, mx, 4) contribute to theirs."""
     total = parts.new_zeros(*parts.shape[:-3], parts.shape[-3] + 1, parts.shape[-2] + 1)
     for k in range(4):
@@ -283,5 +293,5 @@ def _least_energy(v: Tensor, A: Tensor, loads: Tensor, m: EdgeMatrices, first: i
         return t.movedim(axis, 0)[start:stop:2].movedim(0, axis)
 
     (a, b), (before, after) = ((every_second(t, first, last), every_second(t, first + 1, last + 1)) for t in (A, v))
-    values = a * _times(before, m.before) + b * _times(after, m.after)
+    values = a * times(before, m.before) + b * times(after, m.after)
     return (values + every_second(loads, first, last)) / (a + b)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from ..positions import Nodes, Query
 from ..transfer import prolongate
+from .reaction import skeleton_of
 from .scheme import Scheme
-from .skeleton import Skeleton, lines
+from .skeleton import lines
 from .values import Values
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class PreparedSolve:
         if proposal.final or min(self.refinement) < 2:
             return proposal.at(query)[0]
         load = cell_load(problem.known_load, self.medium, self.refinement)
-        skeleton = Skeleton(self.medium, load, self.refinement, self.space.size, self.scheme.sweeps)
+        skeleton = skeleton_of(self.medium, load, self.refinement, self.space.size, self.scheme.sweeps)
         level, upright = proposal.at(*lines(self.medium.cells, self.refinement))
         values = skeleton.relaxed(Values.of_lines(level, upright, skeleton.r))
         if proposal.effective is not None:
