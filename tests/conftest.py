@@ -1,4 +1,5 @@
 import os
+import zlib
 
 import hypothesis
 import pytest
@@ -31,6 +32,14 @@ def voxel(kappa, lower=(0, 0), upper=(1, 1)):
 
 def quads(nx, ny=None, mapping=None):
     return MakeStructured2DMesh(quads=True, nx=nx, ny=ny or nx, mapping=mapping)
+
+
+@pytest.fixture
+def rng(request):
+    """Random numbers of a test's own, the same in every run."""
+    import numpy as np
+
+    return np.random.default_rng(zlib.crc32(request.node.name.encode()))
 
 
 @pytest.fixture(scope="session")

@@ -182,10 +182,10 @@ def test_solutions_of_one_coordinate_are_no_trouble():
     assert np.isfinite(follows_solution(p.load.moments, p.given, p.space.free, (1.0, 1.0))).all()
 
 
-def test_an_assembled_load_gets_one_sentence(kappa):
+def test_a_load_that_was_not_assembled_gets_one_sentence(kappa):
     u, _ = assembled(kappa)
     with pytest.raises(InvalidProblem, match="was it assembled") as caught:
-        correct(u, voxel(kappa), SCALE, f=LinearForm(u.space))
+        correct(u, voxel(kappa), SCALE, f=LinearForm(u.space.TestFunction() * dx))
     assert len(str(caught.value)) < 300
 
 

@@ -40,11 +40,6 @@ def problem(name, rng, shape):
     return given
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng()
-
-
 # ---- the flux
 
 

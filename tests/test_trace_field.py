@@ -31,11 +31,6 @@ def gauss_points(n):
     return np.stack([X.ravel(), Y.ravel()], axis=1), np.outer(weight, weight).ravel()
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng()
-
-
 # ---- exact solutions
 
 
