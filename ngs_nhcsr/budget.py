@@ -37,6 +37,8 @@ class Budget:
     fine_scales : against the target for the load and the raster as they were read; ``None``: not estimated.
     coefficient : of the raster, against the coefficient itself.
     load : of a load that was recovered from the coarse solution.
+    consistent : whether u_coarse solves the problem as it was read; else the distance to the solution that was meant is
+        not known.
 
     Examples
     --------
@@ -47,6 +49,7 @@ class Budget:
     fine_scales: float | None
     coefficient: float = 0.0
     load: float = 0.0
+    consistent: bool = True
 
     @property
     def parts(self) -> dict[str, float]:
@@ -56,10 +59,12 @@ class Budget:
 
     @property
     def total(self) -> float:
-        """Their sum: by the triangle inequality no less than the error, if every part is right."""
-        return float(sum(self.parts.values()))
+        """Their sum: by the triangle inequality no less than the error, if every part is right; nan: not known."""
+        return float(sum(self.parts.values())) if self.consistent else float("nan")
 
     def __str__(self) -> str:
+        if not self.consistent:
+            return "unknown: u_coarse solves another problem than the one that was read"
         return f"{self.total:.2g} ({', '.join(f'{k} {v:.2g}' for k, v in self.parts.items()) or 'nothing found'})"
 
     @property
@@ -81,6 +86,8 @@ class Budget:
         one on the largest part where the sum is above ``NOTED_FROM``.
         """
         total = self.total
+        if not self.consistent:
+            return status, notes  # which say so
         if np.isnan(total):  # a cycle that is not positive definite, at extreme contrast
             notes += ("its error could not be estimated: the contrast is too large for multigrid.",)
         elif total > NOTED_FROM:
@@ -104,7 +111,7 @@ def budget_of(values: np.ndarray, problem: Problem, fine_scales: float | None) -
     Budget
     """
     lost = coefficient_error(values, problem.medium, problem.variation, problem.space.size)
-    return Budget(fine_scales, lost, problem.load_error)
+    return Budget(fine_scales, lost, problem.load_error, problem.consistent)
 
 
 def coefficient_error(

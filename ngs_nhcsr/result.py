@@ -99,6 +99,8 @@ class Correction:
             return f"relative energy error at most {self.error_estimate:.2g} against the PDE's solution u, guaranteed"
         if self.estimate is None:
             return "not estimated; see error_estimate"
+        if self.budget is not None and not self.budget.consistent:
+            return f"relative energy error {self.budget}"
         ny, nx = self._computed.shape
         mesh = "the fine mesh" if self.aligned is None else f"a mesh of {nx - 1} x {ny - 1} cells that cuts no pixel"
         return f"relative energy error about {self.budget} against u_h, the Q1 solution of {mesh}"

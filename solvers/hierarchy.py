@@ -1,6 +1,6 @@
-"""The fine solver for one medium in numpy: compiled where numba is installed, else torch.
+"""The fine solver for one medium in numpy: compiled where numba is installed, else torch; direct at extreme contrast.
 
-Owns the choice between the two; both give the same solutions, to their tolerance.
+Owns the choice between them; all give the same solutions, to their tolerance.
 """
 
 from __future__ import annotations
@@ -113,6 +113,10 @@ def hierarchy(medium: Medium | np.ndarray, space: Space, device: Any = "cpu") ->
     (True, 0.0739)
     """
     medium = as_medium(medium)
+    from .direct_fine import DirectFine, direct_is_needed
+
+    if direct_is_needed(medium, space):
+        return DirectFine(medium, space)
     if not compiled() or str(device).split(":")[0] != "cpu":
         return TorchHierarchy(medium, space, device)
     from .compiled_multigrid import CompiledMultigrid

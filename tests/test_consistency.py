@@ -184,7 +184,7 @@ def test_solutions_of_one_coordinate_are_no_trouble():
 
 def test_a_load_that_was_not_assembled_gets_one_sentence(kappa):
     u, _ = assembled(kappa)
-    with pytest.raises(InvalidProblem, match="was it assembled") as caught:
+    with pytest.raises(InvalidProblem, match="not assembled") as caught:
         correct(u, voxel(kappa), SCALE, f=LinearForm(u.space.TestFunction() * dx))
     assert len(str(caught.value)) < 300
 
