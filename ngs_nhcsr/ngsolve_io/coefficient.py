@@ -59,8 +59,8 @@ def rasterise(
 
     Parameters
     ----------
-    a : CoefficientFunction, GridFunction, number, or array ``[iy, ix]`` of cell values whose shape is a multiple of
-        the coarse cells (and then decides the raster).
+    a : CoefficientFunction, GridFunction, number, or array ``[iy, ix]`` of cell values, which then are the
+        raster.
     field_mesh : mesh of the coarse solution.
     grid : coarse tensor grid; its boundary conditions do not matter.
     cells_per_coarse : raster cells per coarse cell and axis; default ``PER_COARSE``, or the array's.
@@ -83,7 +83,7 @@ def rasterise(
         a = ngs.CoefficientFunction(float(a))
     if not isinstance(a, ngs.CoefficientFunction):
         values = check_coefficient_values(a)
-        check_raster_shape(values.shape, grid.cells, cells_per_coarse)
+        check_raster_shape(values.shape, grid.cells, cells_per_coarse, grid.size)
         return Raster(values)
     per = PER_COARSE if cells_per_coarse is None else cells_per_coarse
     check_coefficient_function(a)
