@@ -95,11 +95,15 @@ def without_network(
     """
     if not request.refine:
         request = replace(request, refine=None)
-    raw = prolongate(problem.U, fine.cells)
+    raw, refiner = prolongate(problem.U, fine.cells), refiner or Refiner(problem.medium, fine)
+    if problem.load is not None and not problem.decided:
+        b = problem.load.vector(fine.cells)  # the likeliest load: what follows compares nothing
+        raw = refiner.refine(raw, b, tolerance=AUTOMATIC, max_steps=MAX_AUTOMATIC).field
     lap("start")
     out = verify(raw, problem, fine, request, (), refiner=refiner, lap=lap)
     (my, mx), (Ny, Nx) = problem.medium.cells, problem.space.cells
-    note = f"{mx} x {my} pixels do not fit {Nx} x {Ny} coarse cells and this scale: multigrid made the field, no network."
+    made = "multigrid made the field" if problem.load is not None else "the field is the coarse solution"
+    note = f"{mx} x {my} pixels do not fit {Nx} x {Ny} coarse cells and this scale: {made}, not the network."
     return replace(out, notes=(note, *out.notes), start="coarse solution")
 
 

@@ -176,8 +176,7 @@ class FineQ1(Target):
 
         Returns
         -------
-        Space. On rasters that refine the coarse cells, meshes coarser than the raster are those of the target: they cut
-        it as well, but there is no better one of about their size. On others it has one cell per pixel at least.
+        Space. Meshes of whole pixels per cell are those of the target; others have one cell per pixel at least.
 
         Examples
         --------
@@ -185,15 +184,13 @@ class FineQ1(Target):
         >>> FineQ1(16).mesh(pixels, Space((32, 32))).cells, FineQ1(4).mesh(pixels, Space((32, 32))).cells
         ((600, 450), (300, 450))
         """
-        if medium.refines(coarse.cells):
-            if self.ratio(medium, coarse) < 1:
-                return coarse.refined(self.scale)
+        if medium.refines(coarse.cells) and self.ratio(medium, coarse) >= 1:
             cells = [n * self.aligned(medium, coarse).scale for n in coarse.cells]
             whole = round(cells[0]), round(cells[1])
             if abs(cells[1] - whole[1]) < 1e-9 and whole[1] % medium.cells[1] == 0:
                 return coarse.with_cells(whole)
-        ry, rx = (max(1, round(n * self.scale / m)) for n, m in zip(coarse.cells, medium.cells, strict=True))
-        return coarse.with_cells((ry * medium.cells[0], rx * medium.cells[1]))
+        ny, nx = (_aligned_cells(n * self.scale, m) for n, m in zip(coarse.cells, medium.cells, strict=True))
+        return coarse.with_cells((ny, nx))
 
     @staticmethod
     def nested(medium: Medium, coarse: Space, mesh: Space) -> bool:
@@ -237,3 +234,10 @@ def aligned_ratio(ratio: float) -> float:
     (3.0, 1.0, 2.0, 0.5)
     """
     return float(round(ratio)) if ratio >= 1 else 2.0 ** math.floor(math.log2(ratio))
+
+
+def _aligned_cells(asked: float, pixels: int) -> int:
+    """Number of cells nearest to the one asked for of which pixels consist, or that consist of whole pixels."""
+    if asked == round(asked) and pixels % round(asked) == 0:
+        return round(asked)
+    return max(1, round(asked / pixels)) * pixels
