@@ -235,8 +235,8 @@ def check_raster_shape(
     Raises
     ------
     GridMismatch
-        If the transposed array fits the coarse cells, the array does not, and its pixels are no closer to squares; or if
-        ``cells_per_coarse`` asks for another raster.
+        If the transposed array fits the coarse cells, the array does not, and its pixels are no closer to squares; or
+        if ``cells_per_coarse`` asks for another raster.
     """
     (ny, nx), (my, mx) = cells, shape
     fits, turned = my % ny == mx % nx == 0, my % nx == mx % ny == 0

@@ -100,9 +100,9 @@ def rasterise(
         else:
             samples = mine.values(a, (np.arange(per * SAMPLES) + 0.5) / (per * SAMPLES))
         raster = _averaged(samples, cells, mean)
-        if cells_per_coarse is not None or raster.variation is None:
+        if cells_per_coarse is not None:
             return raster
-        pixels = find_pixels(_values(a, home, grid, mine), samples)
+        pixels = find_pixels(_values(a, home, grid, mine), samples, cells if raster.variation is None else None)
         return raster if pixels is None else Raster(check_coefficient_values(pixels))
 
     if mine is None:

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 Values = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 #: Jumps that are located per axis, in a first and, where they miss narrow pixels, in a second attempt.
-JUMPS = (48, 768)
+JUMPS = (16, 768)
 #: Parts of an interval per step of the search, and steps: from 1/100 to 1e-14.
 PARTS, STEPS = 16, 10
 #: A change by less than this share of the values is none: the function is continuous there.
@@ -30,7 +30,9 @@ CHECKS = 10_000
 PLACE = (0.41, 0.57)
 
 
-def find_pixels(values: Values, samples: np.ndarray, seed: int = 0) -> np.ndarray | None:
+def find_pixels(
+    values: Values, samples: np.ndarray, raster: tuple[int, int] | None = None, seed: int = 0
+) -> np.ndarray | None:
     """Find the coarsest grid on whose cells a coefficient is constant, and its values there.
 
     Between samples that differ a jump is located to round-off, for some of them. The numbers of pixels are the least
@@ -41,11 +43,13 @@ def find_pixels(values: Values, samples: np.ndarray, seed: int = 0) -> np.ndarra
     ----------
     values : the coefficient.
     samples : (sy, sx) its values at the middles of sy x sx equal parts of the rectangle.
+    raster : (my, mx) cells on which all samples agree, if there are such: if the jumps lie on its lines, it is enough.
     seed : of the choice of jumps and points.
 
     Returns
     -------
-    Cell values (my, mx); ``None`` if the coefficient varies continuously, or jumps elsewhere than on such a grid.
+    Cell values (my, mx); ``None`` if the coefficient varies continuously, or jumps elsewhere than on such a grid, or
+    on ``raster``.
 
     Examples
     --------
@@ -60,6 +64,8 @@ def find_pixels(values: Values, samples: np.ndarray, seed: int = 0) -> np.ndarra
     for count in JUMPS:
         cells = _cells(values, samples, count, rng)
         if cells is None or cells[0] * cells[1] > MOST_IN_ALL:
+            return None
+        if raster is not None and all(n % m == 0 for n, m in zip(raster, cells, strict=True)):
             return None
         y, x = ((np.arange(m) + at) / m for m, at in zip(cells, PLACE, strict=True))
         pixels = values(np.repeat(y, cells[1]), np.tile(x, cells[0])).reshape(cells)
