@@ -244,9 +244,10 @@ def _cut(problem: Problem, target: FineQ1, mesh: Space) -> str:
     (ny, nx), ratio = mesh.cells, target.ratio(problem.medium, problem.space)
     if not FineQ1.nested(problem.medium, problem.space, mesh):
         return f"the values are those of the solution on {nx} x {ny} cells, which cut no pixel, taken at the nodes."
-    good = (f"{k * raster / coarse:g}" for k in (math.floor(ratio), math.ceil(ratio)))
+    whole = sorted({max(1, math.floor(ratio)), math.ceil(ratio)})
+    good = [f"{k * raster / coarse:g}" for k in whole]
     return (
-        f"fine cells at scale {target.scale:g} cut cells of the coefficient, which costs more than a coarser mesh "
-        f"would: the values are those of the fine solution at scale {mesh.cells[0] / coarse:g}, taken at the nodes. "
+        f"fine cells at scale {target.scale:g} cut cells of the coefficient, which makes solutions on them too stiff: "
+        f"the values are those of the fine solution at scale {mesh.cells[0] / coarse:g}, taken at the nodes. "
         f"Scales that cut none: {' and '.join(good)}."
     )

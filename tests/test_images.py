@@ -21,6 +21,7 @@ from ngs_nhcsr.solvers.norms import energy_norm
 from ngs_nhcsr.solvers.space import Space
 from ngs_nhcsr.solvers.target import FineQ1
 
+IMAGE = np.random.default_rng(0).random((23, 31)) + 1.0
 counts = st.integers(1, 40)
 
 
@@ -219,11 +220,9 @@ def test_blocks_of_equal_pixels_are_one(random_medium):
         IfPos((x - 0.5) ** 2 + (y - 0.5) ** 2 - 0.1, 1.0, 10.0),
         IfPos(x + 0.3 * y - 0.5, 1.0, 10.0),
         IfPos(x - 1 / np.pi, 1.0, 2.0),
-        VoxelCoefficient((0, 0), (1, 1), np.random.default_rng(0).random((23, 31)) + 1.0, linear=True),
-        VoxelCoefficient((0, 0), (1, 1), np.random.default_rng(0).random((23, 31)) + 1.0, linear=False)
-        * (1 + 1e-4 * x),
-        VoxelCoefficient((0, 0), (1, 1), np.random.default_rng(0).random((23, 31)) + 1.0, linear=False)
-        + IfPos((x - 0.5) ** 2 + (y - 0.5) ** 2 - 0.01, 0.0, 1.0),
+        VoxelCoefficient((0, 0), (1, 1), IMAGE, linear=True),
+        voxel(IMAGE) * (1 + 1e-4 * x),
+        voxel(IMAGE) + IfPos((x - 0.5) ** 2 + (y - 0.5) ** 2 - 0.01, 0.0, 1.0),
     ],
     ids=["waves", "disc", "oblique", "irrational", "linear voxels", "graded voxels", "voxels and a disc"],
 )
