@@ -217,29 +217,34 @@ def _finite_values(a: Any, name: str, sampled: int) -> np.ndarray:
     return values
 
 
-def check_raster_shape(shape: tuple[int, ...], cells: tuple[int, int], cells_per_coarse: int | None) -> None:
-    """Check that a raster consists of whole cells per coarse cell.
+def check_raster_shape(
+    shape: tuple[int, ...],
+    cells: tuple[int, int],
+    cells_per_coarse: int | None,
+    size: tuple[float, float] = (1.0, 1.0),
+) -> None:
+    """Check that a raster is not transposed by mistake, and has the cells that were asked for.
 
     Parameters
     ----------
-    shape : (my, mx) cells of the coefficient.
+    shape : (my, mx) cells of the coefficient; they need not be multiples of the coarse cells.
     cells : (ny, nx) coarse cells.
-    cells_per_coarse : raster cells per coarse cell and axis that were asked for; ``None`` for any number, which may
-        differ between the axes.
+    cells_per_coarse : raster cells per coarse cell and axis that were asked for; ``None`` for any number.
+    size : (Ly, Lx) of the rectangle.
 
     Raises
     ------
     GridMismatch
-        If they do not fit; the message names a shape that does.
+        If the transposed array fits the coarse cells, the array does not, and its pixels are no closer to squares; or
+        if ``cells_per_coarse`` asks for another raster.
     """
-    ny, nx = cells
-    if shape[0] % ny or shape[1] % nx:
-        hint = ""
-        if shape[0] % nx == 0 and shape[1] % ny == 0:
-            hint = " The transposed array would fit: rows are y, columns are x."
+    (ny, nx), (my, mx) = cells, shape
+    fits, turned = my % ny == mx % nx == 0, my % nx == mx % ny == 0
+    aspect, other = (abs(math.log(size[0] * w / (size[1] * h))) for h, w in ((my, mx), (mx, my)))
+    if turned and not fits and aspect >= other - 1e-9:
         raise GridMismatch(
-            f"the coefficient array of shape {shape} is no multiple of the {ny} x {nx} (y, x) coarse cells; resample "
-            f"it to, say, {(max(1, round(shape[0] / ny)) * ny, max(1, round(shape[1] / nx)) * nx)}.{hint}"
+            f"the coefficient array of shape {shape} is no multiple of the {ny} x {nx} (y, x) coarse cells, but the "
+            f"transposed array is: rows are y, columns are x. If it is right, give it as VoxelCoefficient."
         )
     if cells_per_coarse is not None and shape != (ny * cells_per_coarse, nx * cells_per_coarse):
         raise GridMismatch(

@@ -16,7 +16,7 @@ from .refine import Refiner
 from .solvers.substructuring.scheme import Scheme
 from .solvers.target import FineQ1
 from .solvers.transfer import prolongate
-from .verify import verify
+from .verify import verify, without_network
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -164,7 +164,8 @@ class Corrector:
         """Evaluate the network's continuous field at any points of the domain.
 
         At the nodes of the fine mesh it equals the network's nodal values, before guard and multigrid steps. Where
-        fine cells cut those of the coefficient, it is the Q1 function of the nearest mesh that cuts none.
+        fine cells cut those of the coefficient, it is the Q1 function of the nearest mesh that cuts none; where coarse
+        cells do, it is that of multigrid.
 
         Parameters
         ----------
@@ -195,9 +196,11 @@ class Corrector:
         if (yx < -1e-12).any() or (yx > 1 + 1e-12).any():
             k = int(np.argmax(((yx < -1e-12) | (yx > 1 + 1e-12)).any(1)))
             raise GridMismatch(f"point {tuple(np.asarray(points)[k].tolist())} lies outside the domain.")
-        yx, cells = np.clip(yx, 0, 1), FineQ1(check_scale(scale)).mesh(problem.medium, space).cells
-        if cells != space.refined(scale).cells:
-            return prolongate(self._predict(problem, cells[0] / space.cells[0]), yx)
+        yx, mesh = np.clip(yx, 0, 1), FineQ1(check_scale(scale)).mesh(problem.medium, space)
+        if not FineQ1.nested(problem.medium, space, mesh):
+            return prolongate(without_network(problem, mesh, request).values, yx)
+        if mesh.cells != space.refined(scale).cells:
+            return prolongate(self._predict(problem, mesh.cells[0] / space.cells[0]), yx)
         return self._predict(problem, scale, Points(torch.from_numpy(yx)))
 
     def _reader(self, a: Any, request: Request) -> Reader:
@@ -215,7 +218,8 @@ class Corrector:
     ) -> Outcome:
         """Solve one problem as a request asks: field, guard, refinement or estimate, status.
 
-        Where fine cells cut cells of the raster, on the nearest mesh whose cells do not.
+        Where fine cells cut cells of the raster, on the nearest mesh whose cells do not; where coarse cells do, without
+        the network.
 
         Parameters
         ----------
@@ -236,6 +240,8 @@ class Corrector:
         """
 
         def on(mesh: Space) -> Outcome:
+            if not FineQ1.nested(problem.medium, problem.space, mesh):
+                return without_network(problem, mesh, request, refiner=refiner, lap=lap)
             scale = mesh.cells[0] / problem.space.cells[0]
             raw = self._predict(problem, scale, solver=solver)
             lap("network")

@@ -44,6 +44,7 @@ class Outcome:
     target : name of the target.
     solution : what another target's ``solve`` returned.
     aligned : values on the mesh that was solved on, where it is another than that of ``values``.
+    start : what multigrid steps began with, where it is not a network's field.
     """
 
     values: np.ndarray
@@ -55,6 +56,7 @@ class Outcome:
     target: str = "fine"
     solution: Any = None
     aligned: np.ndarray | None = None
+    start: str = ""
 
     def evaluated(self, cells: tuple[int, int], note: str) -> Outcome:
         """Take the values at the nodes of another mesh.
@@ -128,7 +130,7 @@ def run(
         problem=problem,
         notes=out.notes,
         timings=clock.laps,
-        model=model,
+        model=out.start or model,
         energy=None if verdict is None else verdict.energy,
         coarse_energy=None if verdict is None else verdict.coarse_energy,
         damping=1.0 if verdict is None else verdict.damping,
@@ -231,6 +233,7 @@ def without_cuts(problem: Problem, fine: Space, solve: Callable[[Space], Outcome
     """
     target = FineQ1(fine.cells[0] / problem.space.cells[0])
     mesh = target.mesh(problem.medium, problem.space)
+    check_memory(mesh.cells)
     out = solve(mesh)
     return out if mesh.cells == fine.cells else out.evaluated(fine.cells, _cut(problem, target, mesh))
 
@@ -238,10 +241,13 @@ def without_cuts(problem: Problem, fine: Space, solve: Callable[[Space], Outcome
 def _cut(problem: Problem, target: FineQ1, mesh: Space) -> str:
     """Say which values a mesh gets whose cells cut those of the raster."""
     coarse, raster = problem.space.cells[0], problem.medium.cells[0]
-    ratio = target.ratio(problem.medium, problem.space)
-    good = (f"{k * raster / coarse:g}" for k in (math.floor(ratio), math.ceil(ratio)))
+    (ny, nx), ratio = mesh.cells, target.ratio(problem.medium, problem.space)
+    if not FineQ1.nested(problem.medium, problem.space, mesh):
+        return f"the values are those of the solution on {nx} x {ny} cells, which cut no pixel, taken at the nodes."
+    whole = sorted({max(1, math.floor(ratio)), math.ceil(ratio)})
+    good = [f"{k * raster / coarse:g}" for k in whole]
     return (
-        f"fine cells at scale {target.scale:g} cut cells of the coefficient, which costs more than a coarser mesh "
-        f"would: the values are those of the fine solution at scale {mesh.cells[0] / coarse:g}, taken at the nodes. "
+        f"fine cells at scale {target.scale:g} cut cells of the coefficient, which makes solutions on them too stiff: "
+        f"the values are those of the fine solution at scale {mesh.cells[0] / coarse:g}, taken at the nodes. "
         f"Scales that cut none: {' and '.join(good)}."
     )

@@ -52,7 +52,8 @@ class PreparedCorrector:
         with suited_threads():
             network = corrector.model.network
             self._solver: NetworkSolver | None = None
-            if not corrector.symmetrize:  # else every symmetry has an encoding of its own
+            nested = FineQ1.nested(self.medium, self.space, fine)
+            if nested and not corrector.symmetrize:  # else every symmetry has an encoding of its own
                 self._solver = NetworkSolver(
                     network, self.medium, self.space, fine.cells[0] / self.space.cells[0], corrector.scheme
                 )

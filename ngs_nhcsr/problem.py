@@ -66,7 +66,7 @@ class Problem(BoundaryValueProblem):
         Parameters
         ----------
         A : (my, mx) positive cell values of the coefficient, row 0 at the lowest y.
-        coarse : coarse cells a side, or (Ny, Nx); divisors of the raster.
+        coarse : coarse cells a side, or (Ny, Nx). Where they do not divide the raster, no network takes part.
         f : load: a number, a callable f(x, y) of arrays, or nodal values on any grid.
         g : Dirichlet data: a number, a callable g(x, y), or coarse nodal values of which those on the boundary count.
         size : (Ly, Lx).
@@ -80,8 +80,7 @@ class Problem(BoundaryValueProblem):
         Raises
         ------
         InvalidProblem, NotCoercive, GridMismatch
-            If the coefficient is not positive and finite, or its shape is no multiple of the coarse cells; likewise the
-            reaction.
+            If the coefficient is not positive and finite, or seems to be transposed; likewise the reaction.
 
         Examples
         --------
@@ -91,7 +90,7 @@ class Problem(BoundaryValueProblem):
         """
         cells = (coarse, coarse) if isinstance(coarse, int) else coarse
         A = check_coefficient_values(A)
-        check_raster_shape(A.shape, cells, None)
+        check_raster_shape(A.shape, cells, None, size)
         medium = Medium(A, check_reaction_values(reaction))
         medium.reaction_on_raster()  # says what is wrong with its raster
         space = Space.with_sides(cells, size, natural)

@@ -246,7 +246,7 @@ class Correction:
         Raises
         ------
         InvalidProblem
-            If the load is not known, there is a reaction, a side is free, or the fine cells cut raster cells.
+            If the load is not known, there is a reaction, or a side is free.
         """
         from .solvers.flux import EquilibratedFlux
 
@@ -258,14 +258,15 @@ class Correction:
         refuse_reaction(problem.medium, "the equilibrated flux", "error_estimate has the error against u_h")
         if not all(problem.space.sides):
             raise InvalidProblem("error bounds need Dirichlet conditions on all sides.")
-        boundary = np.concatenate([self.values[0], self.values[-1], self.values[:, 0], self.values[:, -1]])
+        v, cells = self._computed, self._solved_cells
+        boundary = np.concatenate([v[0], v[-1], v[:, 0], v[:, -1]])
         return EquilibratedFlux(
             problem.A,
-            self.cells,
-            problem.known_load.at(self.cells),
+            cells,
+            problem.known_load.at(cells),
             problem.space.size,
             cycles=BOUND_CYCLES,
-            start=self.values if np.abs(boundary).max() > 0 else None,
+            start=v if np.abs(boundary).max() > 0 else None,
         )
 
     @property
@@ -275,18 +276,20 @@ class Correction:
         It is a bound for the load as it was given or recovered; with ``target="pde"`` that of :attr:`field`. Raises
         like :attr:`flux`, or like :attr:`field`.
         """
-        return self.field.error_bound if self.target == "pde" else self.flux.bound(self.values)
+        return self.field.error_bound if self.target == "pde" else self.flux.bound(self._computed)
 
     @property
     def relative_error_bound(self) -> float:
         """Guaranteed bound of |||u − v||| / |||u|||; see :attr:`error_bound`."""
-        return self.field.relative_error_bound if self.target == "pde" else self.flux.relative_bound(self.values)
+        return self.field.relative_error_bound if self.target == "pde" else self.flux.relative_bound(self._computed)
 
     @cached_property
     def indicator(self) -> GridFunction:
         """Cellwise contributions to the bound, an L2 GridFunction of order 0 on the fine mesh; raises like ``flux``."""
         from .ngsolve_io.write_back import cell_field
 
+        if self.aligned is not None:
+            raise InvalidProblem("the fine mesh cuts pixels; flux.indicator(aligned) has the cellwise contributions.")
         return cell_field(self.u_fine.space.mesh, self.flux.indicator(self.values))
 
 

@@ -13,6 +13,7 @@ from .guard import Status, guard
 from .pipeline import Lap, Outcome
 from .refine import AUTOMATIC, MAX_AUTOMATIC, MAX_STEPS, Refinement, Refiner
 from .solvers.norms import functional
+from .solvers.transfer import prolongate
 
 if TYPE_CHECKING:
     from .options import Request
@@ -68,6 +69,42 @@ def verify(
     budget = budget_of(values, problem, estimate)
     status, notes = budget.judge(status, notes)
     return Outcome(values, status, notes, verdict, refinement, budget)
+
+
+def without_network(
+    problem: Problem,
+    fine: Space,
+    request: Request,
+    *,
+    refiner: Refiner | None = None,
+    lap: Lap = lambda name: None,
+) -> Outcome:
+    """Take multigrid steps from the coarse solution, where coarse cells cut pixels and a network cannot be asked.
+
+    Parameters
+    ----------
+    problem : in numpy.
+    fine : a mesh that cuts no pixels; it need not refine the coarse one.
+    request : as for :func:`verify`; ``refine=0`` counts as no answer, as there is no field of a network to keep.
+    refiner : multigrid prepared for this medium and mesh; default: made here.
+    lap : called with "start", "guard" and "refine" when these are done.
+
+    Returns
+    -------
+    Outcome that says so.
+    """
+    if not request.refine:
+        request = replace(request, refine=None)
+    raw, refiner = prolongate(problem.U, fine.cells), refiner or Refiner(problem.medium, fine)
+    if problem.load is not None and not problem.decided:
+        b = problem.load.vector(fine.cells)  # the likeliest load: what follows compares nothing
+        raw = refiner.refine(raw, b, tolerance=AUTOMATIC, max_steps=MAX_AUTOMATIC).field
+    lap("start")
+    out = verify(raw, problem, fine, request, (), refiner=refiner, lap=lap)
+    (my, mx), (Ny, Nx) = problem.medium.cells, problem.space.cells
+    made = "multigrid made the field" if problem.load is not None else "the field is the coarse solution"
+    note = f"{mx} x {my} pixels do not fit {Nx} x {Ny} coarse cells and this scale: {made}, not the network."
+    return replace(out, notes=(note, *out.notes), start="coarse solution")
 
 
 def _refined(

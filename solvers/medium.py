@@ -78,12 +78,16 @@ class Medium:
             If the raster is no multiple of the coarse cells.
         """
         (my, mx), (Ny, Nx) = self.cells, coarse
-        if my % Ny or mx % Nx:
+        if not self.refines(coarse):
             raise GridMismatch(
                 f"the raster {self.cells} is no multiple of the coarse cells {coarse}; use mean='galerkin', or "
                 f"resample it to, say, {(max(1, round(my / Ny)) * Ny, max(1, round(mx / Nx)) * Nx)}."
             )
         return my // Ny, mx // Nx
+
+    def refines(self, coarse: tuple[int, int]) -> bool:
+        """Tell whether the raster consists of whole cells per cell (Ny, Nx) of a coarse grid."""
+        return all(m % n == 0 for m, n in zip(self.cells, coarse, strict=True))
 
     def mean(self, kind: Mean, coarse: tuple[int, int]) -> np.ndarray | Tensor:
         """Average over the cells of a coarse grid.

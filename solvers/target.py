@@ -11,12 +11,12 @@ import numpy as np
 
 from ..errors import SolverFailure
 from .hierarchy import hierarchy
+from .medium import Medium
+from .space import Space
 from .transfer import prolongate
 
 if TYPE_CHECKING:
     from .bvp import BoundaryValueProblem
-    from .medium import Medium
-    from .space import Space
     from .substructuring.cell import Cell
 
 #: Relative energy error at which a fine solve by multigrid stops.
@@ -171,17 +171,43 @@ class FineQ1(Target):
 
         Parameters
         ----------
-        medium : the raster.
+        medium : the raster; it need not refine the coarse cells.
         coarse : the coarse space.
 
         Returns
         -------
-        Space. Meshes coarser than the raster cut it as well, but there is no better one of about their size.
+        Space. Meshes of whole pixels per cell are those of the target; others have one cell per pixel at least.
+
+        Examples
+        --------
+        >>> pixels = Medium(np.ones((300, 450)))
+        >>> FineQ1(16).mesh(pixels, Space((32, 32))).cells, FineQ1(4).mesh(pixels, Space((32, 32))).cells
+        ((600, 450), (300, 450))
         """
-        cells = [n * self.aligned(medium, coarse).scale for n in coarse.cells]
-        if self.ratio(medium, coarse) < 1 or any(abs(n - round(n)) > 1e-9 for n in cells):
-            return coarse.refined(self.scale)
-        return coarse.with_cells((round(cells[0]), round(cells[1])))
+        if medium.refines(coarse.cells) and self.ratio(medium, coarse) >= 1:
+            cells = [n * self.aligned(medium, coarse).scale for n in coarse.cells]
+            whole = round(cells[0]), round(cells[1])
+            if abs(cells[1] - whole[1]) < 1e-9 and whole[1] % medium.cells[1] == 0:
+                return coarse.with_cells(whole)
+        ny, nx = (_aligned_cells(n * self.scale, m) for n, m in zip(coarse.cells, medium.cells, strict=True))
+        return coarse.with_cells((ny, nx))
+
+    @staticmethod
+    def nested(medium: Medium, coarse: Space, mesh: Space) -> bool:
+        """Tell whether coarse cells, pixels and a mesh are nested as networks need it.
+
+        Parameters
+        ----------
+        medium : the raster.
+        coarse : the coarse space.
+        mesh : as of :meth:`mesh`.
+
+        Returns
+        -------
+        Whether coarse cells consist of whole pixels, and the mesh has one scale in both directions.
+        """
+        (ny, nx), (Ny, Nx) = mesh.cells, coarse.cells
+        return medium.refines(coarse.cells) and ny * Nx == nx * Ny
 
     def cell(self, medium: Medium, space: Space) -> Cell:
         """Condense a coefficient cell of this target's fine cells, a = 1."""
@@ -208,3 +234,10 @@ def aligned_ratio(ratio: float) -> float:
     (3.0, 1.0, 2.0, 0.5)
     """
     return float(round(ratio)) if ratio >= 1 else 2.0 ** math.floor(math.log2(ratio))
+
+
+def _aligned_cells(asked: float, pixels: int) -> int:
+    """Number of cells nearest to the one asked for of which pixels consist, or that consist of whole pixels."""
+    if asked == round(asked) and pixels % round(asked) == 0:
+        return round(asked)
+    return max(1, round(asked / pixels)) * pixels

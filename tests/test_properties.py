@@ -130,13 +130,16 @@ def test_refined_grids_have_whole_cells_or_name_a_scale_that_has(ny, nx, scale, 
 
 
 @given(counts, counts, st.integers(1, 5), st.integers(1, 5), st.booleans())
-def test_raster_shapes_fit_or_are_refused(ny, nx, ry, rx, transposed):
+def test_transposed_rasters_are_refused_and_no_others(ny, nx, ry, rx, squarer):
     shape = (ny * ry, nx * rx)
     check_raster_shape(shape, (ny, nx), None)
-    other = (ny * ry + 1, nx * rx) if not transposed else shape[::-1]
-    if other[0] % ny or other[1] % nx:
-        with pytest.raises(GridMismatch, match="multiple"):
-            check_raster_shape(other, (ny, nx), None)
+    other = shape[::-1]
+    square = (float(other[0]), float(other[1])) if squarer else (1.0, 1.0)  # the domain on which ``other`` has squares
+    if other[0] % ny == other[1] % nx == 0 or (squarer and shape[0] != shape[1]):
+        check_raster_shape(other, (ny, nx), None, square)
+    else:
+        with pytest.raises(GridMismatch, match="transposed"):
+            check_raster_shape(other, (ny, nx), None, square)
 
 
 @given(counts, counts, counts, counts, seeds)

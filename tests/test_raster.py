@@ -89,7 +89,7 @@ def test_varying_cells_are_counted_and_averaged(mean, value):
     from ngsolve import IfPos
 
     a = IfPos(x - 0.25, 1.0, 1.0) + IfPos(x - (0.5 + 1 / 24), 0.0, 9.0) * IfPos(x - 0.5, 1.0, 0.0)
-    raster = rasterise(a, quads(2), Space((2, 2)), mean=mean)
+    raster = rasterise(a, quads(2), Space((2, 2)), mean=mean, cells_per_coarse=4)
     assert raster.varying == 8
     # one of the three samples across the cell [1/2, 5/8] sees 10
     np.testing.assert_allclose(raster.values[:, 4], value)

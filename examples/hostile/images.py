@@ -48,6 +48,10 @@ def _image(s: Setting, shape: tuple[int, int], mesh: Any, array: bool) -> Inputs
     # Resampling makes values that are in no material: no advice for a binary image.
     made = standard(s, mesh(s.n), s.pixels(shape), array, denied=("esample",))
     made.variants = {"nothing given": {}, "f= given": {"f": 1.0}}
+    pde = made.pde
+    assert pde is not None
+    # The reference is the solution of the mesh that the result names: one that cuts no pixels.
+    made.truth = lambda r: pde.error_of(r.values if r.aligned is None else r.aligned)
     return made
 
 

@@ -166,14 +166,17 @@ class Pde:
 
     def error_on(self, v: GridFunction, cells: tuple[int, int]) -> float:
         """Relative energy error against the solution on another, finer grid, whose cells (ny, nx) v's are made of."""
-        mesh = MakeStructured2DMesh(
-            quads=True, nx=cells[1], ny=cells[0], mapping=lambda x, y: (x * self.size[0], y * self.size[1])
-        )
-        u, E = self.fine(mesh)
-        order, _ = row_order(mesh)
-        at = np.empty(len(u))
-        at[order] = onto(nodal(v), cells).ravel()
-        return _norm(at - u, E) / _norm(u, E)
+        return self.error_of(onto(nodal(v), cells))
+
+    def error_of(self, values: np.ndarray) -> float:
+        """Relative energy error of nodal values (ny+1, nx+1) against the solution on their grid."""
+        return self.error(self.field(values))
+
+    def field(self, values: np.ndarray) -> GridFunction:
+        """Make the field of nodal values (ny+1, nx+1) on a mesh of its own."""
+        v = GridFunction(self.space(quads(values.shape[1] - 1, values.shape[0] - 1, self.size)))
+        v.vec.FV().NumPy()[row_order(v.space.mesh)[0]] = values.ravel()
+        return v
 
 
 def voxels(pixels: np.ndarray, size: tuple[float, float] = (1.0, 1.0), linear: bool = False) -> Any:

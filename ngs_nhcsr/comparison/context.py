@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..checks import check_memory
-from ..errors import InvalidProblem
+from ..errors import GridMismatch, InvalidProblem
 from ..problem import Problem
 from ..solvers.direct import DirichletSystem
 from ..solvers.hierarchy import Hierarchy, hierarchy
@@ -74,7 +74,7 @@ class Context:
         InvalidProblem
             If the load is not known, boundary values are not zero, or the fine mesh does not fit into memory.
         GridMismatch
-            If ``scale`` does not give whole fine cells.
+            If ``scale`` does not give whole fine cells, or coarse cells cut those of the coefficient.
 
         Examples
         --------
@@ -88,6 +88,12 @@ class Context:
                 f"(the BilinearForm u_coarse was solved with). {' '.join(problem.notes)}".strip()
             )
         _check_zero_boundary(problem)
+        if not problem.medium.refines(problem.space.cells):
+            (my, mx), (Ny, Nx) = problem.medium.cells, problem.space.cells
+            raise GridMismatch(
+                f"most methods need whole pixels per coarse cell, and {mx} x {my} pixels do not fit {Nx} x {Ny} cells; "
+                "compare on a coarse mesh that divides them. correct() takes these as they are."
+            )
         fine = problem.space.refined(scale)
         return cls(problem, fine, *_load_on(fine, problem), model, device)
 

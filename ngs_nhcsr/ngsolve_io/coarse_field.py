@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 #: Vertices closer than this fraction of the domain are taken as one coordinate.
 RESOLUTION = 2.0**-30
 
+#: A divisor of the raster is near the cells wanted up to this factor, and if no cell has more pixels along an axis.
+NEAR, PIXELS = 2.0, 8
+
 _grids = MeshCache(4)
 
 
@@ -46,7 +49,7 @@ def read_coarse(u: ngs.GridFunction, raster: tuple[int, int] | None = None) -> C
 
     On a uniform grid of quadrilaterals (any numbering) of any order these are the vertex values. On triangles,
     graded or unstructured meshes of a rectangle, ``u`` is evaluated on a grid with about as many nodes as the space
-    has degrees of freedom, or on one that divides the coefficient's raster; a log line says which.
+    has degrees of freedom, if possible on one that divides the coefficient's raster; a log line says which.
 
     Parameters
     ----------
@@ -123,7 +126,7 @@ def tensor_index(coordinates: np.ndarray) -> tuple[Space, np.ndarray] | None:
 
 
 def matching_cells(wanted: tuple[float, float], raster: tuple[int, int] | None = None) -> tuple[int, int]:
-    """Choose the cells of a tensor grid: divisors of the raster if there is one, else multiples of four.
+    """Choose the cells of a tensor grid: divisors of the raster if there are any near, else multiples of four.
 
     Parameters
     ----------
@@ -133,21 +136,24 @@ def matching_cells(wanted: tuple[float, float], raster: tuple[int, int] | None =
     Returns
     -------
     tuple[int, int]
-        (ny, nx), at least 4 each unless the raster is smaller.
+        (ny, nx), at least 4 each.
 
     Examples
     --------
-    >>> matching_cells((26.3, 26.3)), matching_cells((26.3, 26.3), (96, 96))
-    ((28, 28), (24, 24))
+    >>> matching_cells((26.3, 26.3)), matching_cells((26.3, 26.3), (96, 96)), matching_cells((26.3, 26.3), (97, 61))
+    ((28, 28), (24, 24), (28, 28))
     """
+    free = (max(4, 4 * round(wanted[0] / 4)), max(4, 4 * round(wanted[1] / 4)))
     if raster is None:
-        return (max(4, 4 * round(wanted[0] / 4)), max(4, 4 * round(wanted[1] / 4)))
-
-    def nearest(k: int) -> int:
-        divisors = [d for d in range(4, raster[k] + 1) if raster[k] % d == 0] or [raster[k]]
-        return min(divisors, key=lambda d: abs(np.log(d / wanted[k])))
-
-    return (nearest(0), nearest(1))
+        return free
+    divisors = [
+        [d for d in range(4, m + 1) if m % d == 0 and m <= PIXELS * d and max(d / w, w / d) <= NEAR]
+        for m, w in zip(raster, wanted, strict=True)
+    ]
+    if not all(divisors):
+        return free
+    ny, nx = (min(ds, key=lambda d, w=w: abs(np.log(d / w))) for ds, w in zip(divisors, wanted, strict=True))
+    return ny, nx
 
 
 def _box(coordinates: np.ndarray, cells: tuple[int, int]) -> Space:

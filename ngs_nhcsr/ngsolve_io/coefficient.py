@@ -13,8 +13,9 @@ from ..errors import InvalidProblem
 from ..solvers.medium import Medium
 from ..solvers.space import Space
 from .checks import check_coefficient_function
-from .evaluate import mesh_points
+from .evaluate import located, mesh_points
 from .meshes import MeshCache
+from .pixels import Values, find_pixels
 from .quad_cells import QuadCells
 from .voxel_cache import kept_for
 
@@ -59,8 +60,8 @@ def rasterise(
 
     Parameters
     ----------
-    a : CoefficientFunction, GridFunction, number, or array ``[iy, ix]`` of cell values whose shape is a multiple of
-        the coarse cells (and then decides the raster).
+    a : CoefficientFunction, GridFunction, number, or array ``[iy, ix]`` of cell values, which then are the
+        raster.
     field_mesh : mesh of the coarse solution.
     grid : coarse tensor grid; its boundary conditions do not matter.
     cells_per_coarse : raster cells per coarse cell and axis; default ``PER_COARSE``, or the array's.
@@ -83,7 +84,7 @@ def rasterise(
         a = ngs.CoefficientFunction(float(a))
     if not isinstance(a, ngs.CoefficientFunction):
         values = check_coefficient_values(a)
-        check_raster_shape(values.shape, grid.cells, cells_per_coarse)
+        check_raster_shape(values.shape, grid.cells, cells_per_coarse, grid.size)
         return Raster(values)
     per = PER_COARSE if cells_per_coarse is None else cells_per_coarse
     check_coefficient_function(a)
@@ -91,12 +92,35 @@ def rasterise(
         raise InvalidProblem(f"cells_per_coarse must be a whole number ≥ 1, not {per!r}.")
     home = mesh or (a.space.mesh if isinstance(a, ngs.GridFunction) else field_mesh)
     cells = (grid.cells[0] * per, grid.cells[1] * per)
-    if quads is None or home is not field_mesh:
-        return _averaged(_located_samples(a, home, grid, per), cells, mean)
-    t = (np.arange(per * SAMPLES) + 0.5) / (per * SAMPLES)
-    raster = kept_for(a, quads, (per, mean), lambda: _averaged(quads.values(a, t), cells, mean))
+    mine = quads if home is field_mesh else None
+
+    def make() -> Raster:
+        if mine is None:
+            samples = _located_samples(a, home, grid, per)
+        else:
+            samples = mine.values(a, (np.arange(per * SAMPLES) + 0.5) / (per * SAMPLES))
+        raster = _averaged(samples, cells, mean)
+        if cells_per_coarse is not None:
+            return raster
+        pixels = find_pixels(_values(a, home, grid, mine), samples, cells if raster.variation is None else None)
+        return raster if pixels is None else Raster(check_coefficient_values(pixels))
+
+    if mine is None:
+        return make()
+    raster = kept_for(a, mine, (per, mean, cells_per_coarse is None), make)
     variation = None if raster.variation is None else raster.variation.copy()
     return replace(raster, values=raster.values.copy(), variation=variation)
+
+
+def _values(a: ngs.CoefficientFunction, home: ngs.Mesh, grid: Space, quads: QuadCells | None) -> Values:
+    """Make a function of points of the unit square, which stands for the rectangle of the grid."""
+    (ny, nx), (Ly, Lx), (x0, y0) = grid.cells, grid.size, grid.lower
+
+    def values(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        points = located(home, y0 + Ly * y, x0 + Lx * x) if quads is None else quads.points_at(ny * y, nx * x)
+        return np.asarray(a(points), dtype=float).ravel()
+
+    return values
 
 
 def _located_samples(a: ngs.CoefficientFunction, home: ngs.Mesh, grid: Space, per: int) -> np.ndarray:

@@ -98,8 +98,8 @@ def _samples(
 ) -> np.ndarray:
     """Values at ``SAMPLES`` points per raster cell and axis."""
     home = mesh or (c.space.mesh if isinstance(c, ngs.GridFunction) else field_mesh)
-    per = [m * SAMPLES // n for m, n in zip(raster, grid.cells, strict=True)]
-    if quads is not None and home is field_mesh and per[0] == per[1]:
+    per = [m * SAMPLES / n for m, n in zip(raster, grid.cells, strict=True)]
+    if quads is not None and home is field_mesh and per[0] == per[1] and per[0].is_integer():
         return quads.values(c, (np.arange(per[0]) + 0.5) / per[0])
     fine = Space((raster[0] * SAMPLES, raster[1] * SAMPLES), grid.lower, grid.size)
     (y, x), (hy, hx) = fine.nodes(), fine.spacing

@@ -84,8 +84,7 @@ class Reader:
         """
         check_kinds(coarse_space=coarse_space)
         u = ngs.GridFunction(coarse_space)
-        found = self.grid_of(u)
-        coefficient = self._coefficient(u, found)
+        found, coefficient = self._found(u)
         self._prepared = (u.space, u.space.mesh.ngmesh._timestamp, coefficient)
         return found.space, coefficient.medium
 
@@ -143,8 +142,7 @@ class Reader:
             If something breaks a rule; see ``ngsolve_io.checks`` and ``checks``.
         """
         check_kinds(form=form)
-        found = self.grid_of(u)
-        coefficient = self._coefficient(u, found)
+        found, coefficient = self._found(u)
         sources = Sources(f, points, flux)
         reading, mismatch, said = canonical(u, found, coefficient.medium, coefficient.rules, sources, form, scale)
         doubts = doubts_about_load(reading, found, recovered=not sources.given and form is None)
@@ -171,6 +169,14 @@ class Reader:
             reading=reading,
             load_error=load_error,
         )
+
+    def _found(self, u: ngs.GridFunction) -> tuple[CoarseField, _Coefficient]:
+        """Read a coarse solution on its grid, and the coefficient; where the grid is free, pixels decide it."""
+        found = self.grid_of(u)
+        coefficient = self._coefficient(u, found)
+        if found.vertices is None and not coefficient.medium.refines(found.space.cells):
+            found = read_coarse(u, coefficient.medium.cells)
+        return found, coefficient
 
     def _coefficient(self, u: ngs.GridFunction, found: CoarseField) -> _Coefficient:
         """Raster and rules for u's space: those prepared, or new ones."""
