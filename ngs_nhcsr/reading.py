@@ -40,8 +40,8 @@ FOLLOWS = 0.95
 MATTERS = 0.002
 #: Solutions whose rough part is a smaller share than this are smooth, like their loads: no correlation tells anything.
 SMOOTH = 1e-3
-#: Nodes that a correlation needs.
-ENOUGH = 25
+#: Nodes that a correlation with constant factors needs, and with a linear one.
+ENOUGH, ENOUGH_TO_VARY = 25, 200
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,9 @@ def follows_solution(F: np.ndarray, U: np.ndarray, free: np.ndarray, size: tuple
     """Tell how much of the roughness of a recovered load is that of the solution and of its derivatives.
 
     With a reaction c and a convection b the recovered load is A U = F − ∫ (c U + b·∇U) φ: it has the roughness of U and
-    ∇U, which a load that is a function of the place has not. The rough part is twice the difference to the mean of the
-    four neighbours, which takes cubic functions to zero.
+    ∇U, which a load that is a function of the place has not. On grids with nodes enough c may be a linear
+    function. The rough part is twice the difference to the mean of the four neighbours, which takes cubic functions to
+    zero.
 
     Parameters
     ----------
@@ -127,7 +128,9 @@ def follows_solution(F: np.ndarray, U: np.ndarray, free: np.ndarray, size: tuple
     """
     free = free & np.pad(np.ones((free.shape[0] - 2, free.shape[1] - 2), bool), 1)  # hats on the boundary are halved
     slopes = np.gradient(U, size[0] / (U.shape[0] - 1), size[1] / (U.shape[1] - 1))
-    terms = [mass_apply(v, size) for v in (U, *slopes)]
+    vary = free.sum() >= ENOUGH_TO_VARY
+    varied = [p * U for p in _coordinates(U.shape)] if vary else []
+    terms = [mass_apply(v, size) for v in (U, *varied, *slopes)]
     rough, inner = [np.where(free, v, 0.0) for v in (F, *terms)], free
     for _ in range(2):
         filtered = [_rough_part(v, inner) for v in rough]
@@ -143,6 +146,12 @@ def follows_solution(F: np.ndarray, U: np.ndarray, free: np.ndarray, size: tuple
     explained = np.tensordot(factors, np.stack(terms), 1)
     share = float(np.linalg.norm(explained[free]) / np.linalg.norm(F[free]))
     return float(np.linalg.norm(columns @ factors)) / norm, share
+
+
+def _coordinates(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Make y and x, from -1 to 1, on a grid of nodes; columns and rows."""
+    y, x = (np.linspace(-1, 1, n) for n in shape)
+    return y[:, None], x[None, :]
 
 
 def _rough_part(v: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

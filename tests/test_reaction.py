@@ -7,7 +7,7 @@ from netgen.geom2d import unit_square
 from ngsolve import H1, L2, BilinearForm, CoefficientFunction, GridFunction, LinearForm, Mesh, dx, grad, sin, x, y
 from ngsolve.krylovspace import CGSolver
 
-from ngs_nhcsr import Corrector, GridMismatch, InvalidProblem, NotCoercive, Problem, correct
+from ngs_nhcsr import Corrector, GridMismatch, InvalidProblem, NhcsrWarning, NotCoercive, Problem, correct
 from ngs_nhcsr.comparison import methods
 from ngs_nhcsr.comparison.context import Context
 from ngs_nhcsr.comparison.measure import measure
@@ -201,3 +201,17 @@ def test_comparisons_have_the_reaction_or_refuse():
     assert errors["cells+2"] < 1e-2
     for name in ("lod1", "msfem-linear", "trace6"):
         assert "no reaction term" in measure(methods[name], context).message
+
+
+@pytest.mark.parametrize("c", [50 * (1 + sin(5 * x)), 20 * (1 + x * y)], ids=["wave", "bilinear"])
+def test_a_hidden_reaction_that_varies_is_seen_in_the_recovered_load(random_medium, c):
+    """The recovered load is F − ∫ c U φ, and U is rough; nothing else tells that there is a reaction."""
+    kappa = random_medium((64, 64), seed=8)
+    fes = H1(quads(16), order=1, dirichlet=".*")
+    u, v = fes.TnT()
+    form = BilinearForm((voxel(kappa) * grad(u) * grad(v) + c * u * v) * dx).Assemble()
+    coarse = GridFunction(fes)
+    coarse.vec.data = form.mat.Inverse(fes.FreeDofs()) * LinearForm(v * dx).Assemble().vec
+    with pytest.warns(NhcsrWarning, match="reaction="):
+        result = correct(coarse, voxel(kappa), 16, full=True)
+    assert result.status is Status.UNVERIFIED

@@ -155,7 +155,8 @@ def estimate_of(result: Correction) -> float | None:
     budget = getattr(result, "budget", None)
     if budget is None:
         return result.estimate
-    return budget.total if budget.parts or result.estimate is not None else None  # a sum of unknowns is no zero
+    known = budget.consistent and (budget.parts or result.estimate is not None)  # a sum of unknowns is no zero
+    return budget.total if known else None
 
 
 def refusal(error: Exception, denied: tuple[str, ...] = ()) -> str:

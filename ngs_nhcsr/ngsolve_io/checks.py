@@ -80,13 +80,15 @@ def check_coarse_field(u: Any) -> tuple[np.ndarray, np.ndarray]:
         raise InvalidProblem(f"u_coarse must be an NGSolve GridFunction, not {type(u).__name__}.")
     _check_mesh(u.space.mesh)
     _check_space(u)
+    _check_domain(u)
     values = u.vec.FV().NumPy()
     if not np.isfinite(values).all():
         raise InvalidProblem(
             f"u_coarse has {int((~np.isfinite(values)).sum())} values that are not finite; the coarse solve failed. "
             "Check its coefficient for NaN or zeros."
         )
-    return check_rectangle(u.space.mesh), check_dirichlet(u)
+    coordinates = check_rectangle(u.space.mesh)
+    return coordinates, check_dirichlet(u, coordinates)
 
 
 def _check_mesh(mesh: ngs.Mesh) -> None:
@@ -105,6 +107,16 @@ def _check_space(u: ngs.GridFunction) -> None:
     space, mesh = u.space, u.space.mesh
     if space.is_complex:
         raise InvalidProblem("u_coarse is complex; correct its real and imaginary parts separately.")
+    if isinstance(space, ngs.Periodic):
+        raise InvalidProblem(
+            "u_coarse lives in a periodic space; a scalar H1 space is needed, with Dirichlet or natural conditions on "
+            "every side. For cell problems of homogenisation there is ngs_nhcsr.solvers.effective_conductivity."
+        )
+    if isinstance(space, (ngs.ProductSpace, ngs.VectorH1)):
+        raise InvalidProblem(
+            f"u_coarse has {len(space.components)} components; a scalar H1 space is needed. A component that solves "
+            "−div(a∇u) = f by itself can be corrected: correct(u_coarse.components[0], …)."
+        )
     if space.type != SCALAR_H1 or space.dim != 1:
         raise InvalidProblem(
             f"u_coarse lives in a space of type {space.type!r} (dimension {space.dim}); a scalar H1 space is needed. "
@@ -116,6 +128,17 @@ def _check_space(u: ngs.GridFunction) -> None:
         raise InvalidProblem(
             f"u_coarse has {len(u.vec)} values, its space {space.ndof} and its mesh {mesh.nv} vertices: the mesh was "
             "refined after the GridFunction was made. Call fes.Update(); u.Update() and solve again."
+        )
+
+
+def _check_domain(u: ngs.GridFunction) -> None:
+    """Refuse spaces that live on some of the materials only."""
+    mesh = u.space.mesh
+    used = np.fromiter(u.space.GetDofs(mesh.Materials(".*")), bool, u.space.ndof)[: mesh.nv]  # type: ignore[call-overload]
+    if not used.all():
+        raise InvalidProblem(
+            f"u_coarse is defined on part of the mesh only (definedon=; {int((~used).sum())} of {mesh.nv} vertices "
+            "have no value). Only solutions on the whole rectangle are corrected."
         )
 
 
@@ -147,12 +170,13 @@ def check_rectangle(mesh: ngs.Mesh) -> np.ndarray:
     return coordinates
 
 
-def check_dirichlet(u: ngs.GridFunction) -> np.ndarray:
-    """Check that some vertex carries a Dirichlet condition.
+def check_dirichlet(u: ngs.GridFunction, coordinates: np.ndarray) -> np.ndarray:
+    """Check that some vertices of the outer boundary carry a Dirichlet condition, and no others.
 
     Parameters
     ----------
     u : its space is what counts.
+    coordinates : (nv, 2) of the vertices.
 
     Returns
     -------
@@ -162,7 +186,7 @@ def check_dirichlet(u: ngs.GridFunction) -> np.ndarray:
     Raises
     ------
     InvalidProblem
-        If none does: the problem is then pure Neumann.
+        If none does: the problem is then pure Neumann; or if there are such conditions inside the rectangle.
     """
     mesh, free = u.space.mesh, free_vertices(u)
     if free.all():
@@ -170,5 +194,15 @@ def check_dirichlet(u: ngs.GridFunction) -> np.ndarray:
             "the space has no Dirichlet nodes, so the problem is pure Neumann (or the boundary name is misspelt). "
             f"The mesh has the boundaries {', '.join(map(repr, mesh.GetBoundaries()))}; use "
             "H1(mesh, order=1, dirichlet=...)."
+        )
+    lower, upper = coordinates.min(0), coordinates.max(0)
+    near = 1e-9 * (upper - lower)
+    inside = ~free & ((coordinates > lower + near) & (coordinates < upper - near)).all(1)
+    if inside.any():
+        x, y = coordinates[inside][0]
+        raise InvalidProblem(
+            f"{int(inside.sum())} vertices inside the rectangle carry Dirichlet conditions (one at x = {x:.3g}, "
+            f"y = {y:.3g}); only its outer sides can. A pattern like '.*' names edges between materials too: name the "
+            f"outer sides, of {', '.join(map(repr, dict.fromkeys(mesh.GetBoundaries())))}, and solve again."
         )
     return free
