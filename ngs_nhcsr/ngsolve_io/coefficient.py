@@ -14,10 +14,10 @@ from ..solvers.medium import Medium, repeated
 from ..solvers.space import Space
 from .checks import check_coefficient_function
 from .evaluate import located, mesh_points
-from .meshes import MeshCache
+from .meshes import MeshCache, structured_mesh
 from .pixels import Values, find_pixels
 from .quad_cells import QuadCells
-from .voxel_cache import kept_for
+from .voxel_cache import is_voxels, kept_for
 
 #: Raster cells per coarse cell and axis for a coefficient that does not bring its own raster.
 PER_COARSE = 4
@@ -122,6 +122,9 @@ def _divided(values: np.ndarray, coarse: tuple[int, int]) -> np.ndarray:
 def _values(a: ngs.CoefficientFunction, home: ngs.Mesh, grid: Space, quads: QuadCells | None) -> Values:
     """Make a function of points of the unit square, which stands for the rectangle of the grid."""
     (ny, nx), (Ly, Lx), (x0, y0) = grid.cells, grid.size, grid.lower
+    if quads is None and is_voxels(a):  # on any mesh it is the same; on quads no point is searched for
+        mesh = structured_mesh(Space(grid.cells, grid.lower, grid.size))
+        quads = QuadCells.of(mesh, np.arange(mesh.nv).reshape(grid.shape))
 
     def values(y: np.ndarray, x: np.ndarray) -> np.ndarray:
         points = located(home, y0 + Ly * y, x0 + Lx * x) if quads is None else quads.points_at(ny * y, nx * x)
