@@ -4,8 +4,7 @@ A load is a piecewise bilinear function, given by nodal values on a grid of its 
 solution. Load vectors, its moments :math:`F_i = \int f \varphi_i` with the hats of a grid, are made from it where they
 are needed. The way back, from moments to a function, is the L2 projection where the grid of the moments is fine enough
 to describe f, and a spline with these moments where it is the coarse grid (``recovery``). A load that is no such
-function (with jumps, point sources, fluxes through sides) is represented by its L2 projection on a grid, which has its
-moments there (``moments``) and on all coarser grids nested in it.
+function (jumps, point sources, fluxes through sides) has its moments (``moments``) by its L2 projection on a grid.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from ..errors import InvalidProblem
-from .q1 import mass_apply
+from .q1 import mass_apply, mixed_mass
 from .recovery import spline_lift
 from .transfer import prolongate, restrict
 
@@ -148,10 +147,7 @@ class Load(Generic[Array]):
         return int(self.values.shape[-2]) - 1, int(self.values.shape[-1]) - 1
 
     def at(self, cells: tuple[int, int]) -> Array:
-        """Represent f on the grid with ``cells`` = (ny, nx): (..., ny+1, nx+1) nodal values.
-
-        Its values there; where its own grid refines that one, those of its L2 projection, which has its moments.
-        """
+        """Represent f by nodal values (..., ny+1, nx+1); those of its L2 projection on grids that its own refines."""
         return _projected(self.vector(cells), self.size) if self._refines(cells) else prolongate(self.values, cells)
 
     def vector(self, cells: tuple[int, int], *, matched: bool = False) -> Array:
@@ -165,13 +161,17 @@ class Load(Generic[Array]):
 
         Returns
         -------
-        Load vectors (..., ny+1, nx+1): exact where the grid and that of the nodal values are nested, else those of the
-        interpolant of f.
+        Load vectors (..., ny+1, nx+1): exact, whether the grid and that of the nodal values are nested or not.
         """
         if matched and self.moments is not None and cells == _cells(self.moments):
             return self.moments
-        b: Any = _mass(self.values if self._refines(cells) else self.at(cells), self.size)
-        b = restrict(b, cells) if _cells(b) != cells else b
+        if self._refines(cells):
+            b: Any = restrict(_mass(self.values, self.size), cells)
+        elif all(n % p == 0 for n, p in zip(cells, self.cells, strict=True)):
+            b = _mass(prolongate(self.values, cells), self.size)
+        else:
+            My, Mx = (mixed_mass(n, p) * w for n, p, w in zip(cells, self.cells, self.size, strict=True))
+            b = _both_axes(My, Mx, self.values)
         if not matched or self.moments is None:
             return b
         coarse = _cells(self.moments)

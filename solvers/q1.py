@@ -107,6 +107,36 @@ def overlap_matrices(cells: int, raster: int) -> tuple[sp.csr_matrix, sp.csr_mat
     return matrix(stiff), matrix(mass)
 
 
+@lru_cache(maxsize=4)
+def mixed_mass(n: int, p: int) -> Array:
+    r"""Integrate products :math:`\int \varphi_i\psi_j` of the hats of two grids that divide the unit interval.
+
+    Parameters
+    ----------
+    n : cells of the one grid.
+    p : cells of the other; the two need not be nested.
+
+    Returns
+    -------
+    (n+1, p+1) exact: two Gauss points on every piece between nodes.
+
+    Examples
+    --------
+    >>> (mixed_mass(1, 1) * 6).round(12).tolist(), mixed_mass(2, 3).sum(0).round(6).tolist()
+    ([[2.0, 1.0], [1.0, 2.0]], [0.166667, 0.333333, 0.333333, 0.166667])
+    """
+    ends = np.union1d(np.arange(n + 1) * p, np.arange(p + 1) * n)
+    low, width = ends[:-1], np.diff(ends)
+    i, j = low // p, low // n
+    out = np.zeros((n + 1, p + 1))
+    for gauss in (0.5 - 12**-0.5, 0.5 + 12**-0.5):
+        s, t = (low + gauss * width) / p - i, (low + gauss * width) / n - j
+        for di, dj in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            share = (s if di else 1 - s) * (t if dj else 1 - t) * width / (2 * n * p)
+            np.add.at(out, (i + di, j + dj), share)
+    return out
+
+
 def element_matrices(A: Array | Medium, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> Array:
     r"""Integrate the element matrices :math:`\int_T a\,\nabla\phi_i\cdot\nabla\phi_j` of every mesh cell, exactly.
 

@@ -87,6 +87,16 @@ def test_triangles_get_a_grid_that_the_pixels_fit_where_there_is_one(random_medi
     assert matching_cells((33.1, 33.1), (97, 61)) == matching_cells((33.1, 33.1)) == (32, 32)
 
 
+def test_pixels_of_whole_coarse_cells_are_repeated_for_the_network(random_medium):
+    A = random_medium((2, 4))
+    u, _ = solve_on(quads(8), voxel(A))
+    result = correct(u, A, 8, full=True, on_untrusted="return")
+    np.testing.assert_array_equal(result.problem.A, A.repeat(16, 0).repeat(8, 1))
+    assert result.status is Status.ACCEPTED
+    assert error(result, result.problem.A) < 1e-3
+    assert not any("multigrid made" in note for note in result.notes)
+
+
 def test_an_image_and_its_transpose_have_transposed_fields(random_medium):
     A = random_medium((17, 26))
     one, two = (

@@ -37,7 +37,7 @@ from ngs_nhcsr.solvers.medium import Medium
 from ngs_nhcsr.solvers.moments import function_moments, line_moments, of_callable, point_moments
 from ngs_nhcsr.solvers.norms import energy_norm
 from ngs_nhcsr.solvers.space import Space
-from ngs_nhcsr.solvers.transfer import restrict
+from ngs_nhcsr.solvers.transfer import prolongate, restrict
 
 N, SCALE, PIXELS = 8, 16, 32
 FINE = N * SCALE
@@ -319,3 +319,13 @@ def test_a_smooth_function_has_the_moments_of_ngsolve():
     fes = H1(structured_mesh(Space((FINE, FINE))), order=1)
     b = fine_form(fes, exp(x * y)).reshape(found.shape)
     np.testing.assert_allclose(found, b, atol=1e-12 * b.max())
+
+
+def test_moments_on_grids_that_are_not_nested_are_exact():
+    """Two ways: the mixed mass matrix, and exact restriction from a common refinement of both grids."""
+    values = np.random.default_rng(0).standard_normal((9, 6))  # 8 x 5 cells
+    load = Load(values, (0.7, 1.3))
+    by_refinement = Load(prolongate(values, (24, 35)), (0.7, 1.3)).vector((6, 7))
+    np.testing.assert_allclose(load.vector((6, 7)), by_refinement, atol=1e-15)
+    torch_load = load.tensors().vector((6, 7))
+    np.testing.assert_allclose(torch_load[0, 0].numpy(), by_refinement, atol=1e-15)

@@ -10,14 +10,14 @@ import numpy as np
 
 from ..checks import check_coefficient_values, check_raster_shape
 from ..errors import InvalidProblem
-from ..solvers.medium import Medium
+from ..solvers.medium import Medium, repeated
 from ..solvers.space import Space
 from .checks import check_coefficient_function
 from .evaluate import located, mesh_points
-from .meshes import MeshCache
+from .meshes import MeshCache, structured_mesh
 from .pixels import Values, find_pixels
 from .quad_cells import QuadCells
-from .voxel_cache import kept_for
+from .voxel_cache import is_voxels, kept_for
 
 #: Raster cells per coarse cell and axis for a coefficient that does not bring its own raster.
 PER_COARSE = 4
@@ -61,7 +61,7 @@ def rasterise(
     Parameters
     ----------
     a : CoefficientFunction, GridFunction, number, or array ``[iy, ix]`` of cell values, which then are the
-        raster.
+        raster; those of whole coarse cells are repeated.
     field_mesh : mesh of the coarse solution.
     grid : coarse tensor grid; its boundary conditions do not matter.
     cells_per_coarse : raster cells per coarse cell and axis; default ``PER_COARSE``, or the array's.
@@ -83,7 +83,7 @@ def rasterise(
     if isinstance(a, (int, float)) and not isinstance(a, bool):
         a = ngs.CoefficientFunction(float(a))
     if not isinstance(a, ngs.CoefficientFunction):
-        values = check_coefficient_values(a)
+        values = _divided(check_coefficient_values(a), grid.cells)
         check_raster_shape(values.shape, grid.cells, cells_per_coarse, grid.size)
         return Raster(values)
     per = PER_COARSE if cells_per_coarse is None else cells_per_coarse
@@ -112,9 +112,19 @@ def rasterise(
     return replace(raster, values=raster.values.copy(), variation=variation)
 
 
+def _divided(values: np.ndarray, coarse: tuple[int, int]) -> np.ndarray:
+    """Repeat cell values where coarse cells divide them, so that the raster consists of whole cells per coarse cell."""
+    cells = [PER_COARSE * n if n > m and n % m == 0 else m for m, n in zip(values.shape, coarse, strict=True)]
+    whole = all(k % n == 0 for k, n in zip(cells, coarse, strict=True))
+    return np.ascontiguousarray(repeated(values, (cells[0], cells[1]))) if whole else values
+
+
 def _values(a: ngs.CoefficientFunction, home: ngs.Mesh, grid: Space, quads: QuadCells | None) -> Values:
     """Make a function of points of the unit square, which stands for the rectangle of the grid."""
     (ny, nx), (Ly, Lx), (x0, y0) = grid.cells, grid.size, grid.lower
+    if quads is None and is_voxels(a):  # on any mesh it is the same; on quads no point is searched for
+        mesh = structured_mesh(Space(grid.cells, grid.lower, grid.size))
+        quads = QuadCells.of(mesh, np.arange(mesh.nv).reshape(grid.shape))
 
     def values(y: np.ndarray, x: np.ndarray) -> np.ndarray:
         points = located(home, y0 + Ly * y, x0 + Lx * x) if quads is None else quads.points_at(ny * y, nx * x)

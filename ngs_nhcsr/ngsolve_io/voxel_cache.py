@@ -52,7 +52,7 @@ def kept_for(a: ngs.CoefficientFunction, quads: QuadCells, key: tuple, make: Cal
     T
         What ``make`` returned, now or at an earlier call.
     """
-    if not _is_voxels(a):
+    if not is_voxels(a):
         return make()
     probe = quads.values(a, gauss_rule(0)[0])
     found = _entries.get(id(a))
@@ -67,8 +67,18 @@ def kept_for(a: ngs.CoefficientFunction, quads: QuadCells, key: tuple, make: Cal
     return value
 
 
-def _is_voxels(a: ngs.CoefficientFunction) -> bool:
-    """Whether a coefficient is a VoxelCoefficient itself, not one of its functions; Python knows one type for all."""
+def is_voxels(a: ngs.CoefficientFunction) -> bool:
+    """Tell whether a coefficient is a VoxelCoefficient itself, not a function of one.
+
+    Parameters
+    ----------
+    a : any CoefficientFunction.
+
+    Returns
+    -------
+    bool
+        By what NGSolve prints: Python knows one type for all.
+    """
     if type(a) is not ngs.CoefficientFunction:
         return False
     name = str(a)
