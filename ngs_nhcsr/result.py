@@ -106,8 +106,9 @@ class Correction:
         return f"relative energy error about {self.budget} against u_h, the Q1 solution of {mesh}"
 
     def _solver_line(self) -> str:
-        steps = "" if self.refinement is None else f" and {self.refinement.steps} multigrid steps"
-        return f"{self.model or self.target}{steps}, {self.cells[1]} x {self.cells[0]} fine cells"
+        done = self.refinement
+        how = "" if done is None else " and a factorisation" if done.factorised else f" and {done.steps} multigrid steps"
+        return f"{self.model or self.target}{how}, {self.cells[1]} x {self.cells[0]} fine cells"
 
     @property
     def _computed(self) -> np.ndarray:

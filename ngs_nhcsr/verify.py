@@ -62,7 +62,8 @@ def verify(
             verdict = replace(verdict, energy=functional(values, problem.medium, b, fine.size))
     if refinement is not None and not refinement.converged:
         reached, asked = f"{refinement.after:.1e} after {refinement.steps} steps", request.refine_to or AUTOMATIC
-        notes += (f"multigrid steps reached an estimated energy error of {reached}, not {asked:g}.",)
+        cause = "; the contrast is too large for double precision" if refinement.factorised else ""
+        notes += (f"multigrid steps reached an estimated energy error of {reached}, not {asked:g}{cause}.",)
     status = _status(verdict.status, problem, refinement, estimate, violations)
     if status is Status.OUT_OF_CONTRACT:
         notes += (f"outside of what the model was trained for: {'; '.join(violations)}.",)

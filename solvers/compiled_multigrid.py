@@ -200,18 +200,21 @@ class CompiledMultigrid:
 
         Returns
         -------
-        Estimate of the energy norm of A⁻¹b − x over that of A⁻¹b.
+        Estimate of the energy norm of A⁻¹b − x over that of A⁻¹b; nan where the cycle is not positive definite.
         """
         energy, _ = self._residual(b, x)
         rz = self._precondition()
+        if rz == 0:
+            return 0.0
         zAz = self._direction(0.0)
         if not (rz > 0 and zAz > 0):
-            return 0.0 if rz <= 0 else float("nan")
+            return float("nan")
         step = rz / zAz
         drop = step * rz
         z = self._vcycle.result
         zAx = float(np.vdot(z, self._b)) / self._scale - rz  # A x = b − r at free nodes
-        return float(np.sqrt(drop / max(energy + 2 * step * zAx + drop, 1e-300)))
+        improved = energy + 2 * step * zAx + drop
+        return float(np.sqrt(drop / improved)) if improved > 0 else float("nan")
 
     def solve(
         self, b: np.ndarray, x: np.ndarray | None = None, *, tolerance: float = 1e-8, max_iterations: int = 100
