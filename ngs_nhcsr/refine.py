@@ -8,19 +8,16 @@ from functools import cached_property
 import numpy as np
 
 from .checks import check_refinement
-from .solvers.direct import DirichletSystem
+from .solvers.direct_fine import DirectFine, affordable
 from .solvers.hierarchy import Hierarchy, hierarchy
 from .solvers.medium import Medium
 from .solvers.norms import energy_norm
-from .solvers.q1 import stiffness
 from .solvers.space import Space
 
 #: Estimated relative energy error above which multigrid steps are taken unasked, until it is below.
 AUTOMATIC = 3e-4
 #: Steps after which these and ``refine_to`` give up.
 MAX_STEPS, MAX_AUTOMATIC = 60, 300
-#: Nodes up to which a factorisation takes over where multigrid fails: 512 x 512 cells, some seconds.
-MAX_NODES = 300_000
 #: Relative energy error per contrast of what is solved directly: entries are rounded relative to the largest there.
 ROUND_OFF = 10 * float(np.finfo(float).eps)
 
@@ -120,27 +117,18 @@ class Refiner:
         check_refinement(steps, tolerance)
         limit = max_steps if tolerance else steps
         refined, info = self._hierarchy.solve(b, field, tolerance=tolerance or 0.0, max_iterations=limit)
-        if not info.converged and tolerance and self._factorisable:
+        if not info.converged and tolerance and affordable(self.fine):
             return self._direct(field, b, info.iterations, tolerance)
         norm = energy_norm(refined, self._medium, self.fine.size)
         before = float(np.sqrt(max(info.energy_drop, 0.0))) / norm if norm else 0.0
         converged = info.converged or tolerance is None
         return Refinement(refined, info.iterations, before, self.error(refined, b), converged)
 
-    @property
-    def _factorisable(self) -> bool:
-        """Whether the mesh is small enough, and the matrix regular."""
-        regular = self._medium.reaction is not None or not self.fine.free.all()
-        return regular and self.fine.free.size <= MAX_NODES
-
     def _direct(self, field: np.ndarray, b: np.ndarray, steps: int, tolerance: float) -> Refinement:
         """Solve by factorisation; the error is what a second solve, for the residual, takes off, and the matrix's."""
-        medium, size = self._medium, self.fine.size
-        system = DirichletSystem(stiffness(medium, self.fine.cells, size), self.fine.free)
-        first = system.solve(b, field)
-        step = system.solve(b - (system.K @ first.ravel()).reshape(b.shape))
-        solution = first + step
-        norm = energy_norm(solution, medium, size)
-        before, after = (energy_norm(v, medium, size) / norm if norm else 0.0 for v in (solution - field, step))
-        after += ROUND_OFF * float(medium.contrast)
+        system = DirectFine(self._medium, self.fine)
+        solution, _ = system.solve(b, system.solve(b, field)[0])
+        norm = energy_norm(solution, self._medium, self.fine.size)
+        before = energy_norm(solution - field, self._medium, self.fine.size) / norm if norm else 0.0
+        after = system.relative_error(b, solution) + ROUND_OFF * float(self._medium.contrast)
         return Refinement(solution, steps, before, after, after <= tolerance, factorised=True)

@@ -16,7 +16,21 @@ CONTRAST = 1e7
 NODES = 2**19
 
 
-def direct_is_needed(medium: Medium, space: Space) -> bool:
+def affordable(space: Space) -> bool:
+    """Tell whether the matrix of a mesh can be factorised.
+
+    Parameters
+    ----------
+    space : the mesh.
+
+    Returns
+    -------
+    bool
+    """
+    return space.free.size <= NODES
+
+
+def needed(medium: Medium, space: Space) -> bool:
     """Tell whether multigrid would break down on a problem, and a direct solve is affordable.
 
     Parameters
@@ -28,7 +42,7 @@ def direct_is_needed(medium: Medium, space: Space) -> bool:
     -------
     bool
     """
-    return medium.contrast > CONTRAST and space.free.size <= NODES
+    return medium.contrast > CONTRAST and affordable(space)
 
 
 class DirectFine:

@@ -113,10 +113,10 @@ def hierarchy(medium: Medium | np.ndarray, space: Space, device: Any = "cpu") ->
     (True, 0.0739)
     """
     medium = as_medium(medium)
-    from .direct_fine import DirectFine, direct_is_needed
+    from . import direct_fine
 
-    if direct_is_needed(medium, space):
-        return DirectFine(medium, space)
+    if direct_fine.needed(medium, space):
+        return direct_fine.DirectFine(medium, space)
     if not compiled() or str(device).split(":")[0] != "cpu":
         return TorchHierarchy(medium, space, device)
     from .compiled_multigrid import CompiledMultigrid

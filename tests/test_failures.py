@@ -275,6 +275,41 @@ def test_30_other_spaces():
         correct(np.zeros((5, 5)), 1.0, 2)
 
 
+def test_30_messages_of_spaces_name_the_cause():
+    mesh = quads(4)
+    for space, words in (
+        (VectorH1(mesh, order=1), "2 components"),
+        (H1(mesh, order=1) * H1(mesh, order=1), "2 components"),
+        (Periodic(H1(mesh, order=1)), "periodic space"),
+    ):
+        with pytest.raises(InvalidProblem, match=words) as caught:
+            correct(GridFunction(space), 1.0, 2)
+        assert "v.Set(u)" not in str(caught.value)  # which would not help
+
+
+def test_30_dirichlet_conditions_inside(case):
+    """They would be lost on the fine mesh: 88 % off without a word."""
+    fes = H1(quads(8), order=1, dirichlet=".*")
+    fes.FreeDofs().Clear(4 * 9 + 4)
+    u = GridFunction(fes)
+    u.vec[:] = 1.0
+    with pytest.raises(InvalidProblem, match=r"1 vertices inside the rectangle.*x = 0\.5, y = 0\.5"):
+        correct(u, case[1], 2)
+
+
+def test_30_a_part_of_the_mesh():
+    geo = SplineGeometry()
+    points = [geo.AppendPoint(*p) for p in [(0, 0), (0.5, 0), (1, 0), (1, 1), (0.5, 1), (0, 1)]]
+    for (i, j), (left, right) in {(0, 1): (1, 0), (1, 2): (2, 0), (2, 3): (2, 0), (3, 4): (2, 0), (4, 5): (1, 0),
+                                  (5, 0): (1, 0), (1, 4): (1, 2)}.items():  # fmt: skip
+        geo.Append(["line", points[i], points[j]], leftdomain=left, rightdomain=right, bc="outer")
+    geo.SetMaterial(1, "rock")
+    geo.SetMaterial(2, "void")
+    u = GridFunction(H1(Mesh(geo.GenerateMesh(maxh=0.2)), order=1, dirichlet="outer", definedon="rock"))
+    with pytest.raises(InvalidProblem, match="defined on part of the mesh"):
+        correct(u, 1.0, 2)
+
+
 def test_31_mesh_refined_afterwards():
     mesh = quads(4)
     u = GridFunction(H1(mesh, order=1, dirichlet=".*", autoupdate=False))
