@@ -59,7 +59,7 @@ def check_coarse_field(u: Any) -> tuple[np.ndarray, np.ndarray]:
 
     Parameters
     ----------
-    u : must be a finite, real, scalar GridFunction in H1, with Dirichlet nodes, on a serial, straight, two-dimensional
+    u : must be a finite, real, scalar GridFunction in H1 on a serial, straight, two-dimensional
         mesh of an axis-parallel rectangle.
 
     Returns
@@ -86,7 +86,7 @@ def check_coarse_field(u: Any) -> tuple[np.ndarray, np.ndarray]:
             f"u_coarse has {int((~np.isfinite(values)).sum())} values that are not finite; the coarse solve failed. "
             "Check its coefficient for NaN or zeros."
         )
-    return check_rectangle(u.space.mesh), check_dirichlet(u)
+    return check_rectangle(u.space.mesh), free_vertices(u)
 
 
 def _check_mesh(mesh: ngs.Mesh) -> None:
@@ -147,28 +147,24 @@ def check_rectangle(mesh: ngs.Mesh) -> np.ndarray:
     return coordinates
 
 
-def check_dirichlet(u: ngs.GridFunction) -> np.ndarray:
-    """Check that some vertex carries a Dirichlet condition.
+def check_neumann(mesh: ngs.Mesh, given: bool) -> None:
+    """Check that a problem without Dirichlet nodes and reaction is meant to be one.
+
+    Its coarse solution cannot tell: that of a misspelt boundary name looks the same.
 
     Parameters
     ----------
-    u : its space is what counts.
-
-    Returns
-    -------
-    np.ndarray
-        (nv,) mask of the vertices whose degree of freedom is free.
+    mesh : of the coarse solution.
+    given : whether the user gave the load.
 
     Raises
     ------
     InvalidProblem
-        If none does: the problem is then pure Neumann.
+        If not; the message lists the boundaries.
     """
-    mesh, free = u.space.mesh, free_vertices(u)
-    if free.all():
+    if not given:
         raise InvalidProblem(
             "the space has no Dirichlet nodes, so the problem is pure Neumann (or the boundary name is misspelt). "
             f"The mesh has the boundaries {', '.join(map(repr, mesh.GetBoundaries()))}; use "
-            "H1(mesh, order=1, dirichlet=...)."
+            "H1(mesh, order=1, dirichlet=...), or pass f= (and flux=, points=) that sum to zero."
         )
-    return free
