@@ -12,6 +12,7 @@ from .reading import galerkin_solve
 from .solvers.bvp import BoundaryValueProblem
 from .solvers.load import Function, Load, boundary_values, load_cells
 from .solvers.medium import Mean, Medium
+from .solvers.neumann import balanced, is_neumann
 from .solvers.space import Space
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Problem(BoundaryValueProblem):
 
     Attributes
     ----------
-    space, medium, load, U : see ``solvers.bvp.BoundaryValueProblem``; U is the canonical coarse solution.
+    space, medium, load, U : see ``solvers.bvp.BoundaryValueProblem``; U is the canonical coarse solution, of
+        mean zero for a Neumann problem.
     given : (N+1, M+1) nodal values of the coarse solution as the user computed it; U where it was made from arrays.
     variation : (my, mx) 1 − harmonic / arithmetic mean of the coefficient's samples in a raster cell; ``None`` where it
         is constant in every cell.
@@ -70,7 +72,8 @@ class Problem(BoundaryValueProblem):
         f : load: a number, a callable f(x, y) of arrays, or nodal values on any grid.
         g : Dirichlet data: a number, a callable g(x, y), or coarse nodal values of which those on the boundary count.
         size : (Ly, Lx).
-        natural : sides with homogeneous natural conditions, among "bottom", "right", "top", "left".
+        natural : sides with homogeneous natural conditions, among "bottom", "right", "top", "left". If these are all
+            and there is no reaction, f must integrate to zero; the solution has the mean zero.
         reaction : c ≥ 0 of −div(a∇u) + c u = f: a number, or cell values (py, px) whose raster divides that of ``A``.
 
         Returns
@@ -80,7 +83,8 @@ class Problem(BoundaryValueProblem):
         Raises
         ------
         InvalidProblem, NotCoercive, GridMismatch
-            If the coefficient is not positive and finite, or seems to be transposed; likewise the reaction.
+            If the coefficient is not positive and finite, or seems to be transposed; likewise the reaction; or if f is
+            to integrate to zero and does not.
 
         Examples
         --------
@@ -98,6 +102,8 @@ class Problem(BoundaryValueProblem):
             load = Load(np.asarray(f, dtype=float), size)
         else:
             load = Load.of(f, space.refined(load_cells(cells)).cells, size)
+        if is_neumann(space, medium):
+            balanced(load.vector(cells))
         U = galerkin_solve(medium, space, load.vector(cells), boundary_values(g, cells, size))
         return cls(space=space, medium=medium, load=load, U=U, given=U)
 

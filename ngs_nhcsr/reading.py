@@ -16,7 +16,8 @@ import numpy as np
 
 from .solvers.direct import DirichletSystem
 from .solvers.load import Load
-from .solvers.medium import Medium
+from .solvers.medium import Medium, as_medium
+from .solvers.neumann import is_neumann, pinned, with_mean
 from .solvers.q1 import mass_apply, stiffness
 from .solvers.space import Space
 
@@ -176,9 +177,12 @@ def galerkin_solve(A: np.ndarray | Medium, space: Space, F: np.ndarray, U: np.nd
 
     Returns
     -------
-    Nodal values (N+1, M+1).
+    Nodal values (N+1, M+1); of a Neumann problem those of mean zero.
     """
-    return DirichletSystem(stiffness(A, space.cells, space.size), space.free).solve(F, U)
+    neumann = is_neumann(space, as_medium(A))
+    free = pinned(space.free) if neumann else space.free
+    solution = DirichletSystem(stiffness(A, space.cells, space.size), free).solve(F, U)
+    return with_mean(solution) if neumann else solution
 
 
 def galerkin_distance(system: DirichletSystem, F: np.ndarray, U: np.ndarray) -> float:

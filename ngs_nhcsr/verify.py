@@ -12,6 +12,7 @@ from .budget import budget_of
 from .guard import Status, guard
 from .pipeline import Lap, Outcome
 from .refine import AUTOMATIC, MAX_AUTOMATIC, MAX_STEPS, Refinement, Refiner
+from .solvers.neumann import is_neumann, mean_value, with_mean
 from .solvers.norms import functional
 from .solvers.transfer import prolongate
 
@@ -67,6 +68,8 @@ def verify(
     status = _status(verdict.status, problem, refinement, estimate, violations)
     if status is Status.OUT_OF_CONTRACT:
         notes += (f"outside of what the model was trained for: {'; '.join(violations)}.",)
+    if is_neumann(fine, problem.medium):
+        values = with_mean(values, mean_value(problem.U if problem.given is None else problem.given))
     budget = budget_of(values, problem, estimate)
     status, notes = budget.judge(status, notes)
     return Outcome(values, status, notes, verdict, refinement, budget)

@@ -7,6 +7,7 @@ import numpy as np
 from .direct import DirichletSystem
 from .hierarchy import Solved
 from .medium import Medium
+from .neumann import is_neumann, pinned
 from .q1 import stiffness
 from .space import Space
 
@@ -61,10 +62,8 @@ class DirectFine:
     """
 
     def __init__(self, medium: Medium, space: Space):
-        self._singular = bool(space.free.all()) and medium.reaction is None
-        free = space.free.copy()
-        if self._singular:
-            free[0, 0] = False
+        self._neumann = is_neumann(space, medium)
+        free = pinned(space.free) if self._neumann else space.free
         self._system = DirichletSystem(stiffness(medium, space.cells, space.size), free)
 
     def solve(
@@ -107,8 +106,8 @@ class DirectFine:
         -------
         (ny+1, nx+1) result.
         """
-        z = self._system.solve(r - r.mean() if self._singular else r)
-        return np.add(z, -z.mean() if self._singular else 0.0, out=out)
+        z = self._system.solve(r - r.mean() if self._neumann else r)
+        return np.add(z, -z.mean() if self._neumann else 0.0, out=out)
 
     def _step(self, b: np.ndarray, x: np.ndarray) -> np.ndarray:
         return self.precondition(b - (self._system.K @ x.ravel()).reshape(x.shape))

@@ -62,7 +62,7 @@ class PDE(Target):
         Raises
         ------
         InvalidProblem
-            If the load is not known, there is a reaction, or a side is Dirichlet in part only.
+            If the load is not known, there is a reaction, no Dirichlet side, or one that is Dirichlet in part only.
         SolverFailure
             If the iteration does not converge.
         """
@@ -71,6 +71,8 @@ class PDE(Target):
         refuse_reaction(problem.medium, "the trace space", 'use target="fine" with a larger scale')
         A, space = problem.medium.values, problem.space
         natural = natural_sides(space)
+        if len(natural) == len(SIDES):
+            raise InvalidProblem('the trace space needs a Dirichlet side; use target="fine" for Neumann problems.')
         if self.data is None:
             U = prolongate(problem.U, problem.medium.cells)
             traces = {"bottom": U[0], "right": U[:, -1], "top": U[-1], "left": U[:, 0]}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import quads, voxel
 from netgen.geom2d import unit_square
-from ngsolve import H1, L2, BilinearForm, CoefficientFunction, GridFunction, LinearForm, Mesh, dx, grad, sin, x, y
+from ngsolve import H1, L2, BilinearForm, CoefficientFunction, GridFunction, LinearForm, Mesh, ds, dx, grad, sin, x, y
 from ngsolve.krylovspace import CGSolver
 
 from ngs_nhcsr import Corrector, GridMismatch, InvalidProblem, NhcsrWarning, NotCoercive, Problem, correct
@@ -215,3 +215,24 @@ def test_a_hidden_reaction_that_varies_is_seen_in_the_recovered_load(random_medi
     with pytest.warns(NhcsrWarning, match="reaction="):
         result = correct(coarse, voxel(kappa), 16, full=True)
     assert result.status is Status.UNVERIFIED
+
+
+@pytest.mark.parametrize(("c", "bonus"), [(1.0, 0), (50.0, 0), (1.0 + sin(40 * x), 4), (1.0 + sin(40 * x), 3)])
+def test_a_robin_side_beside_a_reaction_is_found_in_the_form(c, bonus):
+    """The reaction alone passes, whatever rule it was integrated with."""
+    fes = H1(quads(N), order=1, dirichlet="left")
+    u, v = fes.TnT()
+    a = voxel(two_values((32, 32)))
+    load = LinearForm(v * dx).Assemble()
+    for alpha in (0.0, 0.1):
+        form = BilinearForm(fes)
+        form += (a * grad(u) * grad(v) + c * u * v) * dx(bonus_intorder=bonus)
+        form += alpha * u * v * ds("right")
+        form.Assemble()
+        out = GridFunction(fes)
+        out.vec.data = form.mat.Inverse(fes.FreeDofs(), "sparsecholesky") * load.vec
+        if alpha == 0:
+            assert correct(out, a, 4, form=form, reaction=c, full=True, on_untrusted="return").status.trusted
+        else:
+            with pytest.raises(InvalidProblem, match="Robin"):
+                correct(out, a, 4, form=form, reaction=c)

@@ -62,7 +62,8 @@ def canonical(
     system = rules.exact_system(found.space)
     if form is not None:
         matrix = sparse_matrix(u, form)
-        check_form(u, matrix, reaction=rules.reaction is not None)
+        orders = () if rules.reaction is None else quadrature.BONUS_ORDERS
+        check_form(u, matrix, (rules.matrix(u, q) for q in orders))
         b = load_of(matrix, u.vec.FV().NumPy(), free_dofs(u))
         F = quadrature.to_grid(u, found, b)
         return read_given(system, found.space, found.U, F, "given form"), rules.mismatch(u, found, b), ()

@@ -59,7 +59,7 @@ def check_coarse_field(u: Any) -> tuple[np.ndarray, np.ndarray]:
 
     Parameters
     ----------
-    u : must be a finite, real, scalar GridFunction in H1, with Dirichlet nodes, on a serial, straight, two-dimensional
+    u : must be a finite, real, scalar GridFunction in H1 on a serial, straight, two-dimensional
         mesh of an axis-parallel rectangle.
 
     Returns
@@ -88,7 +88,7 @@ def check_coarse_field(u: Any) -> tuple[np.ndarray, np.ndarray]:
             "Check its coefficient for NaN or zeros."
         )
     coordinates = check_rectangle(u.space.mesh)
-    return coordinates, check_dirichlet(u, coordinates)
+    return coordinates, check_inside(u, coordinates)
 
 
 def _check_mesh(mesh: ngs.Mesh) -> None:
@@ -170,8 +170,8 @@ def check_rectangle(mesh: ngs.Mesh) -> np.ndarray:
     return coordinates
 
 
-def check_dirichlet(u: ngs.GridFunction, coordinates: np.ndarray) -> np.ndarray:
-    """Check that some vertices of the outer boundary carry a Dirichlet condition, and no others.
+def check_inside(u: ngs.GridFunction, coordinates: np.ndarray) -> np.ndarray:
+    """Check that no vertex inside the rectangle carries a Dirichlet condition.
 
     Parameters
     ----------
@@ -186,15 +186,9 @@ def check_dirichlet(u: ngs.GridFunction, coordinates: np.ndarray) -> np.ndarray:
     Raises
     ------
     InvalidProblem
-        If none does: the problem is then pure Neumann; or if there are such conditions inside the rectangle.
+        If one does; the message names a place.
     """
-    mesh, free = u.space.mesh, free_vertices(u)
-    if free.all():
-        raise InvalidProblem(
-            "the space has no Dirichlet nodes, so the problem is pure Neumann (or the boundary name is misspelt). "
-            f"The mesh has the boundaries {', '.join(map(repr, mesh.GetBoundaries()))}; use "
-            "H1(mesh, order=1, dirichlet=...)."
-        )
+    free = free_vertices(u)
     lower, upper = coordinates.min(0), coordinates.max(0)
     near = 1e-9 * (upper - lower)
     inside = ~free & ((coordinates > lower + near) & (coordinates < upper - near)).all(1)
@@ -203,6 +197,29 @@ def check_dirichlet(u: ngs.GridFunction, coordinates: np.ndarray) -> np.ndarray:
         raise InvalidProblem(
             f"{int(inside.sum())} vertices inside the rectangle carry Dirichlet conditions (one at x = {x:.3g}, "
             f"y = {y:.3g}); only its outer sides can. A pattern like '.*' names edges between materials too: name the "
-            f"outer sides, of {', '.join(map(repr, dict.fromkeys(mesh.GetBoundaries())))}, and solve again."
+            f"outer sides, of {', '.join(map(repr, dict.fromkeys(u.space.mesh.GetBoundaries())))}, and solve again."
         )
     return free
+
+
+def check_neumann(mesh: ngs.Mesh, given: bool) -> None:
+    """Check that a problem without Dirichlet nodes and reaction is meant to be one.
+
+    Its coarse solution cannot tell: that of a misspelt boundary name looks the same.
+
+    Parameters
+    ----------
+    mesh : of the coarse solution.
+    given : whether the user gave the load.
+
+    Raises
+    ------
+    InvalidProblem
+        If not; the message lists the boundaries.
+    """
+    if not given:
+        raise InvalidProblem(
+            "the space has no Dirichlet nodes, so the problem is pure Neumann (or the boundary name is misspelt). "
+            f"The mesh has the boundaries {', '.join(map(repr, mesh.GetBoundaries()))}; use "
+            "H1(mesh, order=1, dirichlet=...), or pass f= (and flux=, points=) that sum to zero."
+        )

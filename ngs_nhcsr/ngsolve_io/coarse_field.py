@@ -53,7 +53,7 @@ def read_coarse(u: ngs.GridFunction, raster: tuple[int, int] | None = None) -> C
 
     Parameters
     ----------
-    u : finite, real, scalar H1 GridFunction on a rectangle, with Dirichlet nodes.
+    u : finite, real, scalar H1 GridFunction on a rectangle.
     raster : (my, mx) cells of the coefficient, if it is given on cells.
 
     Returns

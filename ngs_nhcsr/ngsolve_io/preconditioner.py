@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import ngsolve as ngs
-import numpy as np
 
-from ..errors import InvalidProblem, SolverFailure
+from ..errors import SolverFailure
 from ..solvers.hierarchy import Solved, hierarchy
 from ..solvers.medium import Medium
+from ..solvers.neumann import balanced, is_neumann, with_mean
 from .quad_space import QuadSpace
-
-#: A load of a problem without Dirichlet nodes may sum to this share of its absolute values.
-BALANCED = 1e-9
 
 
 class PixelMultigrid(ngs.BaseMatrix):
@@ -62,10 +59,8 @@ class PixelMultigrid(ngs.BaseMatrix):
         super().__init__()
         self._fine = QuadSpace.of(fes)
         a, c = self._fine.raster(a, cells_per_element), self._fine.reaction(reaction, cells_per_element)
-        self._hierarchy, self._neumann = (
-            hierarchy(Medium(a, c), self._fine.grid),
-            c is None and self._fine.grid.free.all(),
-        )
+        medium = Medium(a, c)
+        self._hierarchy, self._neumann = hierarchy(medium, self._fine.grid), is_neumann(self._fine.grid, medium)
         self.solved: Solved | None = None
 
     def solve(
@@ -105,7 +100,7 @@ class PixelMultigrid(ngs.BaseMatrix):
         """
         b, lift = self._fine.load_vector(f), self._fine.boundary_values(g)
         if self._neumann:
-            b = _balanced(b)
+            b = balanced(b)
         start = lift if lift.any() else None
         u, info = self._hierarchy.solve(b, start, tolerance=tolerance, max_iterations=max_iterations)
         self.solved = info
@@ -115,7 +110,7 @@ class PixelMultigrid(ngs.BaseMatrix):
                 f"not {tolerance:.1e}; take a larger tolerance, or NGSolve's sparsecholesky for this contrast."
             )
         if self._neumann:
-            u -= _trapezoidal_mean(u)
+            u = with_mean(u)
         out = ngs.GridFunction(self._fine.space)
         self._fine.write(u, out.vec)
         return out
@@ -148,20 +143,3 @@ class PixelMultigrid(ngs.BaseMatrix):
 
     def CreateColVector(self) -> ngs.BaseVector:  # noqa: D102
         return ngs.BaseVector(self._fine.space.ndof)
-
-
-def _balanced(b: np.ndarray) -> np.ndarray:
-    """Load vector of a Neumann problem, its sum zero to the last digit."""
-    total = float(b.sum())
-    if abs(total) > BALANCED * float(np.abs(b).sum()):
-        raise InvalidProblem(
-            f"the space has no Dirichlet nodes and the load integrates to {total:.3g}, so there is no solution; take "
-            "H1(..., dirichlet=...) or a load that integrates to zero."
-        )
-    return b - total / b.size
-
-
-def _trapezoidal_mean(u: np.ndarray) -> float:
-    """Mean of a Q1 function over the rectangle, from nodal values."""
-    cells = u[:-1, :-1] + u[:-1, 1:] + u[1:, :-1] + u[1:, 1:]
-    return float(cells.mean()) / 4

@@ -19,6 +19,7 @@ from ..reading import choose, galerkin_distance, roughness_by_name
 from ..solvers.direct import DirichletSystem
 from ..solvers.load import Load
 from ..solvers.medium import Medium, reaction_values
+from ..solvers.neumann import pinned
 from ..solvers.q1 import assemble, element_matrices
 from ..solvers.space import Space
 from .cell_rules import CellRules, by_cells, raster_function
@@ -228,7 +229,7 @@ class Rules:
         if name not in self._systems or self._systems[name][0] != key:
             if len(self._systems) >= KEPT:
                 self._systems.pop(next(iter(self._systems)))
-            self._systems[name] = key, DirichletSystem(matrix(), free)
+            self._systems[name] = key, DirichletSystem(matrix(), pinned(free) if self.reaction is None else free)
         return self._systems[name][1]
 
     def mismatch(self, u: ngs.GridFunction, field: CoarseField, load: np.ndarray) -> float:

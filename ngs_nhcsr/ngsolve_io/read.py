@@ -12,9 +12,10 @@ import numpy as np
 from ..problem import Problem
 from ..solvers.load_error import load_uncertainty
 from ..solvers.medium import Medium
+from ..solvers.neumann import balanced, is_neumann, with_mean
 from ..solvers.space import Space
 from .canonical import canonical
-from .checks import check_kinds
+from .checks import check_kinds, check_neumann
 from .coarse_field import CoarseField, read_coarse
 from .coefficient import Raster, rasterise
 from .load import Sources
@@ -144,8 +145,13 @@ class Reader:
         check_kinds(form=form)
         found, coefficient = self._found(u)
         sources = Sources(f, points, flux)
+        neumann = is_neumann(found.space, coefficient.medium)
+        if neumann:
+            check_neumann(u.space.mesh, sources.given)
         reading, mismatch, said = canonical(u, found, coefficient.medium, coefficient.rules, sources, form, scale)
         doubts = doubts_about_load(reading, found, recovered=not sources.given and form is None)
+        if neumann and reading.load is not None:
+            balanced(reading.load.vector(found.space.cells))
         load_error = 0.0
         if reading.load is not None and reading.recovered:
             load_error = load_uncertainty(reading.load, coefficient.medium, found.space, reading.U)
@@ -160,7 +166,7 @@ class Reader:
             space=found.space,
             medium=coefficient.medium,
             load=reading.load,
-            U=reading.U,
+            U=with_mean(reading.U) if neumann else reading.U,
             given=found.U,
             variation=coefficient.raster.variation,
             notes=notes,

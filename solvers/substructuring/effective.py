@@ -14,6 +14,7 @@ from torch import Tensor
 from ..backend import compiled
 from ..blocktri import BlockTridiagonal
 from ..multigrid import Multigrid
+from ..neumann import pinned
 from ..q1 import SYMMETRIC_PAIRS
 from ..stencil import Stencil, mass_elements
 from ..transfer import prolongate, restrict
@@ -141,8 +142,10 @@ def _solver(elements: Tensor, space: Space, free: Tensor, reaction: Tensor | Non
     anything, for coefficients that the network has not seen).
     """
     stencil = Stencil.from_elements(elements)
+    neumann = reaction is None and bool(space.free.all())
+    fixed = torch.from_numpy(pinned(space.free)).to(free.device) if neumann else free
     if max(elements.shape[-2:]) <= (DIRECT_COMPILED if _compiled(elements) else DIRECT):
-        factor = BlockTridiagonal(stencil, free)
+        factor = BlockTridiagonal(stencil, fixed)
         return lambda b, tolerance=TOLERANCE: factor.solve(b)
     several = stencil.for_several()
     if _compiled(elements):
@@ -157,7 +160,7 @@ def _solver(elements: Tensor, space: Space, free: Tensor, reaction: Tensor | Non
         if float(left.norm()) <= SAFE * max(1.0, tolerance / TOLERANCE) * float(b.norm()):
             return W
         log.info("multigrid failed for the effective problem; it is solved directly")
-        return BlockTridiagonal(stencil, free).solve(b)
+        return BlockTridiagonal(stencil, fixed).solve(b)
 
     return iterate
 
