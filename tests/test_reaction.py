@@ -7,7 +7,7 @@ from netgen.geom2d import unit_square
 from ngsolve import H1, L2, BilinearForm, CoefficientFunction, GridFunction, LinearForm, Mesh, ds, dx, grad, sin, x, y
 from ngsolve.krylovspace import CGSolver
 
-from ngs_nhcsr import Corrector, GridMismatch, InvalidProblem, NhcsrWarning, NotCoercive, Problem, correct
+from ngs_nhcsr import Corrector, GridMismatch, InvalidProblem, NhcsrWarning, NotCoercive, Problem, compare, correct
 from ngs_nhcsr.comparison import methods
 from ngs_nhcsr.comparison.context import Context
 from ngs_nhcsr.comparison.measure import measure
@@ -236,3 +236,19 @@ def test_a_robin_side_beside_a_reaction_is_found_in_the_form(c, bonus):
         else:
             with pytest.raises(InvalidProblem, match="Robin"):
                 correct(out, a, 4, form=form, reaction=c)
+
+
+def test_a_comparison_takes_the_reaction_and_point_sources():
+    """With them the user's solution is that of the problem, and the network's field is near the fine one."""
+    kappa, points = two_values((32, 32)), [(0.3, 0.6, 1.0)]
+    u, _ = ngsolve_solution(quads(N), voxel(kappa), 10.0)
+    source = LinearForm(u.space)
+    source += u.space.TestFunction()(*points[0][:2])
+    form = BilinearForm(u.space)
+    p, q = u.space.TnT()
+    form += (voxel(kappa) * grad(p) * grad(q) + 10.0 * p * q) * dx
+    u.vec.data += form.Assemble().mat.Inverse(u.space.FreeDofs()) * source.Assemble().vec
+    result = compare(u, voxel(kappa), 8, f=1.0, points=points, reaction=10.0, methods=("prolongation", "nhcsr", "lod1"))
+    assert result["nhcsr"].energy_error < 0.02 < result["prolongation"].energy_error
+    assert "no reaction term" in result["lod1"].message
+    assert not any("not the solution" in note for note in result.notes)

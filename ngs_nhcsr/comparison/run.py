@@ -12,7 +12,7 @@ import torch
 from ..checks import check_scale
 from ..errors import InvalidProblem
 from ..models.devices import resolve_device
-from ..ngsolve_io.read import read_problem
+from ..ngsolve_io.read import Reader
 from ..problem import MEAN
 from .context import Context
 from .measure import Measurement, break_even, measure
@@ -35,6 +35,8 @@ def compare(
     scale: float = 16,
     *,
     f: Any = None,
+    points: Sequence[tuple[float, float, float]] = (),
+    reaction: Any = None,
     form: BilinearForm | None = None,
     methods: Sequence[str] | None = None,
     reference: str | np.ndarray = "fine",
@@ -43,7 +45,7 @@ def compare(
     mesh: Mesh | None = None,
     cells_per_coarse: int | None = None,
 ) -> Comparison:
-    """Run every method on one problem −div(a∇u) = f with zero boundary values, and measure errors and costs.
+    """Run every method on one problem −div(a∇u) + c u = f with zero boundary values, and measure errors and costs.
 
     Parameters
     ----------
@@ -51,6 +53,8 @@ def compare(
     a : its coefficient, likewise.
     scale : fine cells per coarse cell and axis, above 1.
     f : the load, as for :func:`ngs_nhcsr.correct`; default: recovered from ``u_coarse``.
+    points : point sources, likewise.
+    reaction : c, likewise; methods that have no such term say so in their row.
     form : the BilinearForm ``u_coarse`` was solved with, likewise.
     methods : names from ``ngs_nhcsr.comparison.methods``; default: all, in the order of registration, those that
         aim at the PDE's solution only with ``reference="pde"``.
@@ -96,7 +100,8 @@ def compare(
     scale = check_scale(scale)
     if scale == 1:
         raise InvalidProblem("scale is 1, so the coarse solution is the fine one; compare with scale > 1.")
-    problem = read_problem(u_coarse, a, f=f, form=form, mesh=mesh, cells_per_coarse=cells_per_coarse, mean=MEAN)
+    reader = Reader(a, reaction=reaction, mesh=mesh, cells_per_coarse=cells_per_coarse, mean=MEAN)
+    problem = reader.read(u_coarse, f=f, points=points, form=form, scale=scale)
     context, meaning = with_reference(reference, Context.of(problem, scale, model=model, device=resolve_device(device)))
     found = {MULTIGRID.name: measure(MULTIGRID, context)}
     for method in chosen:
