@@ -194,6 +194,8 @@ def test_network_row_is_what_correct_returns(problem, result):
 
 def test_markdown_and_json_say_the_same_as_the_rows(result):
     text = result.to_markdown()
+    assert str(result) == text
+    assert len(repr(result)) < 100
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     assert len(lines) == 1 + len(result.rows)
     for row, line in zip(result.rows, lines[1:], strict=True):

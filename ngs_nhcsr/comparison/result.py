@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..solvers.trace import TraceField
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Comparison(Summary):
     """All methods on one problem.
 
@@ -44,6 +44,12 @@ class Comparison(Summary):
     fine: Space
     u_coarse: GridFunction = field(repr=False)
     solution: TraceField | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {len(self.rows)} methods, {self.fine.cells[1]} x {self.fine.cells[0]} cells>"
+
+    def __str__(self) -> str:
+        return self.to_markdown()
 
     def table(self) -> Table:
         """Make the table for the terminal, with the problem as title and the norms in the caption."""
