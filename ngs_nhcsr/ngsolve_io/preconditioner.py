@@ -40,6 +40,7 @@ class PixelMultigrid(ngs.BaseMatrix):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from ngsolve.krylovspace import CGSolver
     >>> from ngsolve.meshes import MakeStructured2DMesh
     >>> fes = ngs.H1(MakeStructured2DMesh(quads=True, nx=64, ny=64), order=1, dirichlet=".*")
@@ -91,6 +92,7 @@ class PixelMultigrid(ngs.BaseMatrix):
 
         Examples
         --------
+        >>> import numpy as np
         >>> from ngsolve.meshes import MakeStructured2DMesh
         >>> fes = ngs.H1(MakeStructured2DMesh(quads=True, nx=16, ny=16), order=1, dirichlet="left|right")
         >>> multigrid = PixelMultigrid(np.ones((4, 4)), fes)
