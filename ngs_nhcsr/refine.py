@@ -21,7 +21,7 @@ AUTOMATIC = 3e-4
 MAX_STEPS, MAX_AUTOMATIC = 60, 300
 #: Nodes up to which a factorisation takes over where multigrid fails: 512 x 512 cells, some seconds.
 MAX_NODES = 300_000
-#: Relative energy error per contrast of what is solved directly: entries are rounded relative to the largest there.
+#: Relative energy error per contrast that no solver sees: entries of the matrix are rounded relative to the largest.
 ROUND_OFF = 10 * float(np.finfo(float).eps)
 
 
@@ -67,6 +67,11 @@ class Refiner:
 
     def __init__(self, medium: Medium, fine: Space):
         self.fine, self._medium = fine, medium
+
+    @property
+    def round_off(self) -> float:
+        """Relative energy error from the rounded entries of the matrix."""
+        return ROUND_OFF * self._medium.contrast
 
     @cached_property
     def _hierarchy(self) -> Hierarchy:
@@ -120,12 +125,13 @@ class Refiner:
         check_refinement(steps, tolerance)
         limit = max_steps if tolerance else steps
         refined, info = self._hierarchy.solve(b, field, tolerance=tolerance or 0.0, max_iterations=limit)
-        if not info.converged and tolerance and self._factorisable:
+        after = float(np.maximum(self.error(refined, b), self.round_off))  # nan stays nan
+        if tolerance and not (info.converged and after < np.inf) and self._factorisable:
             return self._direct(field, b, info.iterations, tolerance)
         norm = energy_norm(refined, self._medium, self.fine.size)
         before = float(np.sqrt(max(info.energy_drop, 0.0))) / norm if norm else 0.0
-        converged = info.converged or tolerance is None
-        return Refinement(refined, info.iterations, before, self.error(refined, b), converged)
+        converged = tolerance is None or (info.converged and self.round_off <= tolerance)
+        return Refinement(refined, info.iterations, before, after, converged)
 
     @property
     def _factorisable(self) -> bool:
@@ -142,5 +148,5 @@ class Refiner:
         solution = first + step
         norm = energy_norm(solution, medium, size)
         before, after = (energy_norm(v, medium, size) / norm if norm else 0.0 for v in (solution - field, step))
-        after += ROUND_OFF * float(medium.contrast)
+        after += self.round_off
         return Refinement(solution, steps, before, after, after <= tolerance, factorised=True)

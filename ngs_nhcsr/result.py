@@ -105,7 +105,9 @@ class Correction:
 
     def _solver_line(self) -> str:
         done = self.refinement
-        how = "" if done is None else " and a factorisation" if done.factorised else f" and {done.steps} multigrid steps"
+        how = (
+            "" if done is None else " and a factorisation" if done.factorised else f" and {done.steps} multigrid steps"
+        )
         return f"{self.model or self.target}{how}, {self.cells[1]} x {self.cells[0]} fine cells"
 
     @property
