@@ -12,8 +12,8 @@ Q1 solution of the very problem, with exact stiffness (hostile/pde.py), on the m
 or the nearest one that cuts no pixels. Checked is that
 
     claim     an accepted field has a true relative energy error of at most 3 x its estimate + 1e-3; not where a
-              recovered load has fewer than three coarse cells a wave (below two it has the moments of a longer one): such
-              problems have a row of their own
+              recovered load has fewer than three coarse cells a wave (below two it has the moments of a longer one):
+              such problems have a row of their own
     foreign   nothing but this package's own exceptions comes out
     worse     the field is no worse than the coarse solution in energy, where its load is known
 
