@@ -110,7 +110,7 @@ def _truth_agrees(drawn: Drawn, fine: ngs.GridFunction) -> bool:
     pde = drawn.pde
     if pde.reaction:
         return True
-    load = pde.load(fine.space, max(pde.bonus, 12))
+    load = pde.exact_load(fine.space)
     try:
         return pde.error(solve_fine(pde.pixels, fine.space, load, pde.g, tolerance=1e-9)) < 1e-5
     except SolverFailure:  # says so, and claims nothing

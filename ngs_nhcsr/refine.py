@@ -18,7 +18,7 @@ from .solvers.space import Space
 AUTOMATIC = 3e-4
 #: Steps after which these and ``refine_to`` give up.
 MAX_STEPS, MAX_AUTOMATIC = 60, 300
-#: Relative energy error per contrast of what is solved directly: entries are rounded relative to the largest there.
+#: Relative energy error per contrast that no solver sees: entries of the matrix are rounded relative to the largest.
 ROUND_OFF = 10 * float(np.finfo(float).eps)
 
 
@@ -64,6 +64,11 @@ class Refiner:
 
     def __init__(self, medium: Medium, fine: Space):
         self.fine, self._medium = fine, medium
+
+    @property
+    def round_off(self) -> float:
+        """Relative energy error from the rounded entries of the matrix."""
+        return ROUND_OFF * self._medium.contrast
 
     @cached_property
     def _hierarchy(self) -> Hierarchy:
@@ -117,12 +122,13 @@ class Refiner:
         check_refinement(steps, tolerance)
         limit = max_steps if tolerance else steps
         refined, info = self._hierarchy.solve(b, field, tolerance=tolerance or 0.0, max_iterations=limit)
-        if not info.converged and tolerance and affordable(self.fine):
+        after = float(np.maximum(self.error(refined, b), self.round_off))  # nan stays nan
+        if tolerance and not (info.converged and after < np.inf) and affordable(self.fine):
             return self._direct(field, b, info.iterations, tolerance)
         norm = energy_norm(refined, self._medium, self.fine.size)
         before = float(np.sqrt(max(info.energy_drop, 0.0))) / norm if norm else 0.0
-        converged = info.converged or tolerance is None
-        return Refinement(refined, info.iterations, before, self.error(refined, b), converged)
+        converged = tolerance is None or (info.converged and self.round_off <= tolerance)
+        return Refinement(refined, info.iterations, before, after, converged)
 
     def _direct(self, field: np.ndarray, b: np.ndarray, steps: int, tolerance: float) -> Refinement:
         """Solve by factorisation; the error is what a second solve, for the residual, takes off, and the matrix's."""
@@ -130,5 +136,5 @@ class Refiner:
         solution, _ = system.solve(b, system.solve(b, field)[0])
         norm = energy_norm(solution, self._medium, self.fine.size)
         before = energy_norm(solution - field, self._medium, self.fine.size) / norm if norm else 0.0
-        after = system.relative_error(b, solution) + ROUND_OFF * float(self._medium.contrast)
+        after = system.relative_error(b, solution) + self.round_off
         return Refinement(solution, steps, before, after, after <= tolerance, factorised=True)

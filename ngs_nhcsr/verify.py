@@ -63,7 +63,8 @@ def verify(
             verdict = replace(verdict, energy=functional(values, problem.medium, b, fine.size))
     if refinement is not None and not refinement.converged:
         reached, asked = f"{refinement.after:.1e} after {refinement.steps} steps", request.refine_to or AUTOMATIC
-        cause = "; the contrast is too large for double precision" if refinement.factorised else ""
+        limited = refiner is not None and refiner.round_off > (request.refine_to or AUTOMATIC)
+        cause = "; the contrast is too large for double precision" if limited else ""
         notes += (f"multigrid steps reached an estimated energy error of {reached}, not {asked:g}{cause}.",)
     status = _status(verdict.status, problem, refinement, estimate, violations)
     if status is Status.OUT_OF_CONTRACT:
@@ -119,7 +120,7 @@ def _refined(
     if not (steps or tolerance):
         estimate = refiner.error(values, b)
         lap("estimate")
-        if not request.automatic or estimate <= AUTOMATIC:
+        if not request.automatic or max(estimate, refiner.round_off) <= AUTOMATIC:
             return None, estimate
         tolerance, limit = AUTOMATIC, MAX_AUTOMATIC
     refinement = refiner.refine(values, b, steps=steps, tolerance=tolerance, max_steps=limit)
@@ -139,6 +140,8 @@ def _status(
     if refinement is not None and refinement.steps > 0:
         # What the network proposed no longer matters: the estimate tells what became of it.
         status = Status.ACCEPTED if refinement.converged else Status.INACCURATE
+    elif status is Status.ACCEPTED and refinement is not None and not refinement.converged:
+        status = Status.INACCURATE
     elif status is Status.ACCEPTED and violations and not (estimate is not None and estimate <= AUTOMATIC):
         status = Status.OUT_OF_CONTRACT
     if status in (Status.ACCEPTED, Status.OUT_OF_CONTRACT) and not problem.consistent:

@@ -92,7 +92,7 @@ def test_05_vanishing_coefficient(case):
 
 
 @pytest.mark.parametrize("scale", [4, 16])
-@pytest.mark.parametrize("contrast", [1e9, 1e12])
+@pytest.mark.parametrize("contrast", [1e9, 1e11])
 def test_06_extreme_contrast_is_right(case, contrast, scale):
     """Multigrid cycles in single precision break down there; a direct solve, of another matrix order, does not."""
     A = np.where(case[1] > 1, contrast, 1.0)

@@ -30,6 +30,7 @@ class Loading:
     ----------
     kind : its name.
     f : the function.
+    jumps : its parts that are constant in a box, as for ``Pde``.
     points : (x, y, weight) of point sources.
     flux : by side.
     wavelength : in x; infinite where nothing oscillates.
@@ -37,6 +38,7 @@ class Loading:
 
     kind: str
     f: Any = 0.0
+    jumps: tuple = ()
     points: tuple[tuple[float, float, float], ...] = ()
     flux: dict[str, Any] | None = None
     wavelength: float = float("inf")
@@ -94,11 +96,13 @@ def draw_load(rng: np.random.Generator, size: tuple[float, float]) -> Loading:
     lx, ly = size
     t = rng.uniform(0.1, 0.9, 4)
     frequency = float(rng.uniform(20, 300))
+    edges = (t[0] * lx / 2, (t[0] / 2 + 0.3) * lx, t[1] * ly / 2, (t[1] / 2 + 0.3) * ly)
+    jumps = {"box": ((1.0, edges),), "step": ((1.5, (t[0] * lx, lx, 0.0, ly)),)}
     loads = {
         "constant": 1.0,
         "smooth": 1.2 + sin(3 * t[0] * x / lx + t[1]) * cos(4 * t[2] * y / ly),
         "sign-changing": sin(6 * t[0] * x / lx - 3) + y / ly - 0.5,
-        "box": box(t[0] * lx / 2, (t[0] / 2 + 0.3) * lx, t[1] * ly / 2, (t[1] / 2 + 0.3) * ly),
+        "box": box(*edges),
         "step": IfPos(x - t[0] * lx, 2.0, 0.5),
         "wave": 1 + sin(frequency * x / lx),
         "point": 0.0,
@@ -108,6 +112,7 @@ def draw_load(rng: np.random.Generator, size: tuple[float, float]) -> Loading:
     return Loading(
         kind,
         loads[kind],
+        jumps.get(kind, ()),
         points=((float(t[2] * lx), float(t[3] * ly), 1.0),) if kind == "point" else (),
         wavelength=2 * np.pi * lx / frequency if kind == "wave" else float("inf"),
     )
@@ -165,11 +170,11 @@ def draw(seed: int, number: int, largest: int) -> Drawn:
     # Linear on every side, so that the coarse solution has the same boundary values.
     g = x + 2 * y - 0.3 * x * y if load.kind == "none" or rng.random() < 0.2 else 0.0
     reaction = float(10 ** rng.uniform(-1, 4)) if rng.random() < 0.25 else 0.0
-    # NGSolve's order for loads that oscillate or jump inside fine cells; others are exact with less.
-    bonus = 20 if load.kind in ("box", "step", "wave") else 6
+    bonus = 20 if load.kind == "wave" else 6  # of loads that oscillate inside fine cells; others are exact with less
     pde = Pde(
         pixels=pixels,
         f=load.f,
+        jumps=load.jumps,
         g=g,
         reaction=reaction,
         points=load.points,

@@ -65,6 +65,31 @@ def pixel_stiffness(pixels: np.ndarray, cells: tuple[int, int], size: tuple[floa
     return total
 
 
+def box_moments(
+    box: tuple[float, float, float, float], cells: tuple[int, int], size: tuple[float, float]
+) -> np.ndarray:
+    """Integrate the hats of a uniform grid over a box, exactly.
+
+    Parameters
+    ----------
+    box : (x0, x1, y0, y1), inside the rectangle.
+    cells : (ny, nx).
+    size : (Ly, Lx).
+
+    Returns
+    -------
+    Moments (ny+1, nx+1).
+    """
+
+    def axis(n: int, length: float, low: float, high: float) -> np.ndarray:
+        h, nodes = length / n, np.arange(n + 1)
+        upto = [np.clip(t / h - nodes, -1, 1) for t in (low, high)]
+        below = [np.where(s < 0, (1 + s) ** 2 / 2, 1 - (1 - s) ** 2 / 2) for s in upto]
+        return h * (below[1] - below[0])
+
+    return np.outer(axis(cells[0], size[0], *box[2:]), axis(cells[1], size[1], *box[:2]))
+
+
 def row_order(mesh: ngs.Mesh) -> tuple[np.ndarray, tuple[int, int]]:
     """Order the vertices of a uniform tensor mesh row by row, whatever their numbers.
 
