@@ -1,6 +1,6 @@
 r"""Guaranteed bounds from a field and a flux: the hypercircle of Prager and Synge.
 
-Owns every guaranteed number about the PDE's solution: :class:`Bounds` and the flux of a pressure drop.
+Owns the guaranteed numbers about a field's error and the solution's energy; means and fluxes are in ``goals``.
 
 For v with the Dirichlet data of u and q with divergence -f and the given flow through natural sides,
 
@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import InvalidProblem
 from ..backend import compiled
 from .dual import DualFlux
 from .particular import MEANS
@@ -150,34 +149,3 @@ def energy_bounds(field: TraceField, gap: float, extra: float) -> tuple[float, f
 def without_load(field: TraceField) -> bool:
     """Return whether neither a load nor a flux acts."""
     return not (field.source.coefficients.any() or field.source.remainder.any() or field.problem.data.flux)
-
-
-def drop_flux_bounds(field: TraceField, side: str) -> tuple[float, float]:
-    """Bound the flux through a side for a pressure drop.
-
-    Parameters
-    ----------
-    field : solution without load between two opposite Dirichlet sides.
-    side : one of these sides.
-
-    Returns
-    -------
-    (lower, upper): the energy bounds over the drop.
-
-    Raises
-    ------
-    InvalidProblem
-        If there is a load or a flux, or the Dirichlet data are not two constants on opposite sides.
-    """
-    levels = field.problem.data.levels
-    opposite = {"left": "right", "right": "left", "bottom": "top", "top": "bottom"}
-    if side not in levels or set(levels) != {side, opposite.get(side)} or not without_load(field):
-        raise InvalidProblem(
-            f"bounds of the flux through {side!r} need f = 0, no other flux, and a constant on this side and on the "
-            "opposite one; the other two natural."
-        )
-    drop = levels[side] - levels[opposite[side]]
-    if drop == 0:
-        return 0.0, 0.0
-    low, high = sorted(e / drop for e in field.energy_bounds)
-    return low, high

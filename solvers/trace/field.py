@@ -110,15 +110,19 @@ class TraceField(TraceFunction):
         InvalidProblem
             If the region is not made of whole cells.
         """
-        integrals, area = self.integrals(), self.sides[0] * self.sides[1]
+        rows, columns = self.cells_of(region)
+        return float(self.integrals()[rows, columns].mean() / (self.sides[0] * self.sides[1]))
+
+    def cells_of(self, region: tuple[float, float, float, float] | None) -> tuple[slice, slice]:
+        """Return the rows and columns of the cells of a rectangle; arguments and errors as for :meth:`mean`."""
+        (hy, hx), (my, mx) = self.sides, self.shape
         if region is None:
-            return float(integrals.sum() / (area * integrals.size))
-        hy, hx = self.sides
+            return slice(0, my), slice(0, mx)
         lines = np.asarray(region, dtype=float) / np.array([hx, hy, hx, hy])
-        (i0, j0, i1, j1), (my, mx) = np.round(lines).astype(int), self.shape
+        i0, j0, i1, j1 = np.round(lines).astype(int)
         if np.abs(lines - np.round(lines)).max() > 1e-9 or not (0 <= i0 < i1 <= mx and 0 <= j0 < j1 <= my):
             raise InvalidProblem(f"region {tuple(region)} is not made of whole cells ({hx:g} x {hy:g}) of the domain.")
-        return float(integrals[j0:j1, i0:i1].mean() / area)
+        return slice(j0, j1), slice(i0, i1)
 
     @cached_property
     def work(self) -> float:
@@ -227,24 +231,44 @@ class TraceField(TraceFunction):
         return self.bounds.energy
 
     def side_flux_bounds(self, side: str) -> tuple[float, float]:
-        """Bound the flux through a side for a pressure drop between two opposite Dirichlet sides, without load.
+        """Bound the flux of the PDE's solution out of the domain through a Dirichlet side between two natural ones.
 
         Parameters
         ----------
-        side : the Dirichlet side, "bottom", "right", "top" or "left".
+        side : "bottom", "right", "top" or "left".
 
         Returns
         -------
-        (lower, upper), guaranteed: the flux is the energy over the drop.
+        (lower, upper), guaranteed; see ``goals``.
 
         Raises
         ------
         InvalidProblem
-            If there is a load or a flux, or the Dirichlet data are not two constants on opposite sides.
+            If a side next to it is Dirichlet, or it is natural itself.
         """
-        from .bounds import drop_flux_bounds
+        from .goals import side_flux_bounds
 
-        return drop_flux_bounds(self, side)
+        return side_flux_bounds(self, side)
+
+    def mean_bounds(self, region: tuple[float, float, float, float] | None = None) -> tuple[float, float]:
+        """Bound the mean of the PDE's solution over the domain or over a rectangle of whole cells.
+
+        Parameters
+        ----------
+        region : (x0, y0, x1, y1) with sides on lines of the raster; None: the domain.
+
+        Returns
+        -------
+        (lower, upper), guaranteed; see ``goals``.
+
+        Raises
+        ------
+        InvalidProblem
+            If the region is not made of whole cells.
+        """
+        from .goals import mean_bounds
+
+        return mean_bounds(self, region)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the field and its problem to an .npz file, which :meth:`load` reads on any machine.
