@@ -12,10 +12,10 @@ Q1 solution of the very problem, with exact stiffness (hostile/pde.py), on the m
 or the nearest one that cuts no pixels. Checked is that
 
     claim     an accepted field has a true relative energy error of at most 3 x its estimate + 1e-3; not where a
-              recovered load has fewer than three coarse cells a wave (below two it has the moments of a longer one):
-              such problems have a row of their own
+              recovered load sits in a point (it has the moments of a box in one coarse cell) or has fewer than three
+              coarse cells a wave (below two it has those of a longer wave): such problems have a row of their own
     foreign   nothing but this package's own exceptions comes out
-    worse     the field is no worse than the coarse solution in energy, where its load is known
+    worse     the field is no worse than the coarse solution in energy, but for these
 
 --strict ends with exit code 1 if one does not hold. Every violation is printed with what makes it again.
 """

@@ -56,6 +56,7 @@ class Reading:
     roughness : of the load vector, for every candidate rule.
     ambiguous : names of rules that explain the solution equally well but mean another one.
     recovered : whether the load was recovered from coarse moments.
+    other : a load that another recovery makes of the same solution; ``None``: there is none.
     """
 
     U: np.ndarray
@@ -64,6 +65,7 @@ class Reading:
     roughness: Mapping[str, float]
     ambiguous: tuple[str, ...] = ()
     recovered: bool = True
+    other: Load[np.ndarray] | None = None
 
 
 def roughness(F: np.ndarray, free: np.ndarray) -> float:

@@ -200,6 +200,6 @@ def draw(seed: int, number: int, largest: int) -> Drawn:
         + f", {given}, Dirichlet {'|'.join(dirichlet)}"
         + (f", reaction {reaction:.2g}" if reaction else "")
     )
-    visible = not recovered or per_wave > VISIBLE
+    visible = not recovered or (per_wave > VISIBLE and not load.points)
     a = pixels if array else pde.a
     return Drawn(pde, mesh, order, quadrature, a, scale, options, given, visible, label)
