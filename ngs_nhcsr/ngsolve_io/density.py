@@ -1,4 +1,4 @@
-"""Load vectors of users' meshes as functions: densities at vertices, their roughness, and moments on the tensor grid."""
+"""Load vectors of users' meshes as functions: densities at vertices, roughness, moments on the tensor grid."""
 
 from __future__ import annotations
 
