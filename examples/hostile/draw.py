@@ -124,7 +124,8 @@ def draw_mesh(rng: np.random.Generator, nx: int, ny: int, size: tuple[float, flo
     Parameters
     ----------
     rng : decides it.
-    nx, ny : cells a side.
+    nx : cells in x.
+    ny : cells in y.
     size : (Lx, Ly).
 
     Returns

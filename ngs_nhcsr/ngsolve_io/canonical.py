@@ -15,7 +15,7 @@ from ..solvers.load import Load
 from ..solvers.medium import Medium
 from . import quadrature
 from .coarse_field import CoarseField
-from .density import to_grid, vertex_roughness
+from .density import boundary_rest, to_grid, vertex_roughness
 from .forms import check_form, load_of, sparse_matrix
 from .load import Sources, load_grid
 from .meshes import free_dofs
@@ -117,7 +117,8 @@ def _recognised(u: ngs.GridFunction, found: CoarseField, rules: quadrature.Rules
 
 
 def _with_other(reading: Reading, u: ngs.GridFunction, found: CoarseField, b: np.ndarray) -> Reading:
-    """Add the load of the lumped density, where the grid is not the user's mesh."""
+    """Add the load of the lumped density, and what is left on the boundary, where the grid is not the user's mesh."""
     if found.vertices is not None:
         return reading
-    return replace(reading, other=Load.from_moments(to_grid(u, found, b, lumped=True), found.space))
+    other = Load.from_moments(to_grid(u, found, b, lumped=True), found.space)
+    return replace(reading, other=other, boundary_rest=boundary_rest(u, b))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ngsolve as ngs
 import numpy as np
+import scipy.sparse as sp
 from scipy.spatial import KDTree
 
 from ..solvers.load import Load
@@ -41,18 +42,49 @@ def to_grid(u: ngs.GridFunction, field: CoarseField, load: np.ndarray, *, lumped
     mesh = u.space.mesh
     if field.vertices is not None:
         return load[: mesh.nv][field.vertices]
-    density, weights = _density(u, load)
     linear = ngs.GridFunction(ngs.H1(mesh, order=1))
-    known = weights > 0
-    values = _fill(mesh, density, known)
-    if not lumped:
-        mass = sparse_matrix(linear, _mass_form(linear.space))
-        for _ in range(STEPS):
-            rest = np.where(known, load[: mesh.nv] - mass @ values, 0.0)
-            values = _fill(mesh, values + DAMPING * np.divide(rest, weights, out=rest, where=known), known)
+    values, _ = _function(u, load, STEPS * (not lumped))
     linear.vec.FV().NumPy()[:] = values
     f = evaluate(linear, mesh, *field.space.nodes())
     return np.where(field.space.free, Load(f, field.space.size).vector(field.space.cells), 0.0)
+
+
+def boundary_rest(u: ngs.GridFunction, load: np.ndarray) -> float:
+    """Measure what a load has at free boundary vertices beside the function that explains it inside: a flux.
+
+    Parameters
+    ----------
+    u : coarse solution on a mesh that is no grid of quads.
+    load : (n,) load vector over the user's degrees of freedom.
+
+    Returns
+    -------
+    float
+        Its largest moment there over the largest moment of the load.
+    """
+    mesh, free = u.space.mesh, free_vertices(u)
+    moments = np.where(free, load[: mesh.nv], 0.0)
+    edge = np.zeros(mesh.nv, bool)
+    edge[np.unique(boundary_segments(mesh)[0])] = True
+    largest = float(np.abs(moments).max())
+    if not largest > 0 or not (edge & free).any():
+        return 0.0
+    values, mass = _function(u, load, STEPS)
+    return float(np.abs(moments - mass @ values)[edge & free].max()) / largest
+
+
+def _function(u: ngs.GridFunction, load: np.ndarray, steps: int) -> tuple[np.ndarray, sp.csr_array]:
+    """Vertex values of the linear function with the moments of a load inside, after so many steps; the mass matrix."""
+    mesh = u.space.mesh
+    density, weights = _density(u, load)
+    known = weights > 0
+    values, linear = _fill(mesh, density, known), ngs.GridFunction(ngs.H1(mesh, order=1))
+    p, q = linear.space.TnT()
+    mass = sparse_matrix(linear, ngs.BilinearForm(p * q * ngs.dx).Assemble())
+    for _ in range(steps):
+        rest = np.where(known, load[: mesh.nv] - mass @ values, 0.0)
+        values = _fill(mesh, values + DAMPING * np.divide(rest, weights, out=rest, where=known), known)
+    return values, mass
 
 
 def vertex_roughness(u: ngs.GridFunction, load: np.ndarray) -> float:
@@ -115,8 +147,3 @@ def _fill(mesh: ngs.Mesh, values: np.ndarray, known: np.ndarray) -> np.ndarray:
     out = values.copy()
     out[~known] = fit
     return out
-
-
-def _mass_form(space: ngs.FESpace) -> ngs.BilinearForm:
-    p, q = space.TnT()
-    return ngs.BilinearForm(p * q * ngs.dx).Assemble()
