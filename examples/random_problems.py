@@ -1,6 +1,6 @@
 """Random problems as users might have them, each with its own fine solution: does what is said hold?
 
-    python random_problems.py                     # 50 problems
+    python random_problems.py                     # 20 problems
     python random_problems.py --count 1000 --strict
     python random_problems.py --seed 3 --only 17  # one of them again
 
@@ -154,7 +154,7 @@ def main(options: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=50, help="number of problems")
+    parser.add_argument("--count", type=int, default=20, help="number of problems")
     parser.add_argument("--seed", type=int, default=0, help="decides everything random")
     parser.add_argument("--only", type=int, action="append", help="only the problem of this number; may be repeated")
     parser.add_argument("--largest", type=int, default=256, help="most fine cells a side")
