@@ -57,6 +57,9 @@ class Reading:
     roughness : of the load vector, for every candidate rule.
     ambiguous : names of rules that explain the solution equally well but mean another one.
     recovered : whether the load was recovered from coarse moments.
+    other : a load that another recovery makes of the same solution; ``None``: there is none.
+    boundary_rest : largest moment at natural sides that a load on another mesh than quads does not explain, over the
+        largest of all.
     """
 
     U: np.ndarray
@@ -65,6 +68,8 @@ class Reading:
     roughness: Mapping[str, float]
     ambiguous: tuple[str, ...] = ()
     recovered: bool = True
+    other: Load[np.ndarray] | None = None
+    boundary_rest: float = 0.0
 
 
 def roughness(F: np.ndarray, free: np.ndarray) -> float:

@@ -124,7 +124,8 @@ def draw_mesh(rng: np.random.Generator, nx: int, ny: int, size: tuple[float, flo
     Parameters
     ----------
     rng : decides it.
-    nx, ny : cells a side.
+    nx : cells in x.
+    ny : cells in y.
     size : (Lx, Ly).
 
     Returns
@@ -200,6 +201,6 @@ def draw(seed: int, number: int, largest: int) -> Drawn:
         + f", {given}, Dirichlet {'|'.join(dirichlet)}"
         + (f", reaction {reaction:.2g}" if reaction else "")
     )
-    visible = not recovered or per_wave > VISIBLE
+    visible = not recovered or (per_wave > VISIBLE and not load.points)
     a = pixels if array else pde.a
     return Drawn(pde, mesh, order, quadrature, a, scale, options, given, visible, label)

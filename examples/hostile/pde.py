@@ -12,7 +12,7 @@ from ngsolve import CF, H1, BilinearForm, GridFunction, IfPos, LinearForm, ds, d
 from ngsolve.meshes import MakeStructured2DMesh
 from scipy.sparse.linalg import splu
 
-from .pixels import box_moments, onto, pixel_stiffness, row_order
+from .pixels import box_moments, pixel_stiffness, row_order
 
 
 @dataclass(eq=False)
@@ -179,10 +179,6 @@ class Pde:
         """Relative energy error of a field of order 1 on a fine mesh against the solution on that mesh."""
         u, E = self.fine(v.space.mesh)
         return _norm(v.vec.FV().NumPy()[: len(u)] - u, E) / _norm(u, E)
-
-    def error_on(self, v: GridFunction, cells: tuple[int, int]) -> float:
-        """Relative energy error against the solution on another, finer grid, whose cells (ny, nx) v's are made of."""
-        return self.error_of(onto(nodal(v), cells))
 
     def error_of(self, values: np.ndarray) -> float:
         """Relative energy error of nodal values (ny+1, nx+1) against the solution on their grid."""

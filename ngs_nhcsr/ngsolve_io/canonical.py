@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import ngsolve as ngs
@@ -14,6 +15,7 @@ from ..solvers.load import Load
 from ..solvers.medium import Medium
 from . import quadrature
 from .coarse_field import CoarseField
+from .density import boundary_rest, to_grid, vertex_roughness
 from .forms import check_form, load_of, sparse_matrix
 from .load import Sources, load_grid
 from .meshes import free_dofs
@@ -65,8 +67,9 @@ def canonical(
         orders = () if rules.reaction is None else quadrature.BONUS_ORDERS
         check_form(u, matrix, (rules.matrix(u, q) for q in orders))
         b = load_of(matrix, u.vec.FV().NumPy(), free_dofs(u))
-        F = quadrature.to_grid(u, found, b)
-        return read_given(system, found.space, found.U, F, "given form"), rules.mismatch(u, found, b), ()
+        F = to_grid(u, found, b)
+        reading = read_given(system, found.space, found.U, F, "given form")
+        return _with_other(reading, u, found, b), rules.mismatch(u, found, b), ()
     if found.vertices is not None:
         return read_load(system, found.space, found.U, rules.candidates(u, found)), 0.0, ()
     return _recognised(u, found, rules), 0.0, ()
@@ -88,6 +91,9 @@ def _with_sources(
     given = Load(load.values, space.size, F, space.free)
     recovered = load.moments is not None
     reading = Reading(rules.exact_system(space).solve(F, found.U), given, "given f", {}, recovered=recovered)
+    if recovered:
+        loads = list(loads)
+        reading = _with_other(reading, u, found, loads[0])
     mismatch = float("inf")
     for b in loads:
         mismatch = min(mismatch, rules.mismatch(u, found, b))
@@ -99,12 +105,21 @@ def _with_sources(
 def _recognised(u: ngs.GridFunction, found: CoarseField, rules: quadrature.Rules) -> Reading:
     """Recognise the quadrature rule on any mesh: roughness over neighbouring vertices instead of grid neighbours."""
     loads = rules.loads(u)
-    rough = {name: quadrature.vertex_roughness(u, load) for name, load in loads.items()}
+    rough = {name: vertex_roughness(u, load) for name, load in loads.items()}
     if min(rough.values()) > ROUGH:
         return Reading(found.U, None, "none", rough)
     name, ties = choose(rough)
-    F = {n: quadrature.to_grid(u, found, loads[n]) for n in (name, *ties)}
+    F = {n: to_grid(u, found, loads[n]) for n in (name, *ties)}
     chosen = read_given(rules.exact_system(found.space), found.space, found.U, F[name], name)
     norm = np.linalg.norm(F[name])
     differing = tuple(n for n in ties if np.linalg.norm(F[n] - F[name]) > SAME * norm)
-    return Reading(chosen.U, chosen.load, chosen.rule, rough, differing)
+    reading = Reading(chosen.U, chosen.load, chosen.rule, rough, differing)
+    return _with_other(reading, u, found, loads[name])
+
+
+def _with_other(reading: Reading, u: ngs.GridFunction, found: CoarseField, b: np.ndarray) -> Reading:
+    """Add the load of the lumped density, and what is left on the boundary, where the grid is not the user's mesh."""
+    if found.vertices is not None:
+        return reading
+    other = Load.from_moments(to_grid(u, found, b, lumped=True), found.space)
+    return replace(reading, other=other, boundary_rest=boundary_rest(u, b))

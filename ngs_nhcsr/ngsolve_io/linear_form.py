@@ -12,9 +12,9 @@ from ..solvers.load import Load
 from ..solvers.moments import function_moments, line_moments, point_moments
 from ..solvers.space import SIDES, Space
 from .coarse_field import CoarseField
+from .density import to_grid
 from .flux import EDGES
 from .meshes import boundary_segments, vertices
-from .quadrature import to_grid
 from .samplers import element_moments, of_integrators, segment_moments
 
 #: Entries below this part of the largest are round-off.

@@ -102,6 +102,8 @@ def doubts_about_load(reading: Reading, found: CoarseField, recovered: bool) -> 
 def _has_flux(reading: Reading, found: CoarseField) -> bool:
     """Whether the load vector has a part on free boundary nodes that f does not explain."""
     space, load = found.space, reading.load
+    if reading.boundary_rest > FLUX:
+        return True
     if load is None or load.moments is None:
         return False
     edge = space.free.copy()

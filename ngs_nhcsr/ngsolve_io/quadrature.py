@@ -12,28 +12,24 @@ from typing import Any
 import ngsolve as ngs
 import numpy as np
 import scipy.sparse as sp
-from scipy.spatial import KDTree
 
 from ..problem import MATCHING
 from ..reading import choose, galerkin_distance, roughness_by_name
 from ..solvers.direct import DirichletSystem
-from ..solvers.load import Load
 from ..solvers.medium import Medium, reaction_values
 from ..solvers.neumann import pinned
 from ..solvers.q1 import assemble, element_matrices
 from ..solvers.space import Space
 from .cell_rules import CellRules, by_cells, raster_function
 from .coarse_field import CoarseField
-from .evaluate import evaluate
+from .density import to_grid
 from .forms import load_of, sparse_matrix
 from .gauss import exact_elements, grid_loads
-from .meshes import boundary_segments, free_dofs, free_vertices, vertices
+from .meshes import free_dofs
 
 #: ``bonus_intorder`` of the candidates, the plain ``dx`` first; on quads Gauss rules of 2, 3, 4, 5, 6, 7, 12 points.
 BONUS_ORDERS = (0, 2, 4, 6, 8, 10, 20)
 EXACT = "exact integration"
-#: Known vertices that extrapolate a load density to the boundary.
-NEAREST = 8
 #: Systems kept with their factors: of exact integration, and of the rules that solutions were compared with last.
 KEPT = 4
 #: A load this smooth leaves no need to try the costliest rule.
@@ -258,93 +254,3 @@ class Rules:
             if found <= MATCHING:
                 break
         return found
-
-
-def to_grid(u: ngs.GridFunction, field: CoarseField, load: np.ndarray) -> np.ndarray:
-    """Convert a load vector of the user's space to one of the Q1 hats on the tensor grid.
-
-    On a grid of quads these are the vertex entries (the vertex functions of NGSolve's H1 are the Q1 hats, whatever
-    the order). On another mesh the load density F_i / ∫φ_i at interior vertices is extended to the boundary,
-    interpolated, and integrated against the hats.
-
-    Parameters
-    ----------
-    u : coarse solution.
-    field : the same as arrays.
-    load : (n,) load vector over the user's degrees of freedom.
-
-    Returns
-    -------
-    np.ndarray
-        (N+1, M+1) load vector; without vertex numbers zero at fixed nodes.
-    """
-    mesh = u.space.mesh
-    if field.vertices is not None:
-        return load[: mesh.nv][field.vertices]
-    density, weights = _density(u, load)
-    linear = ngs.GridFunction(ngs.H1(mesh, order=1))
-    linear.vec.FV().NumPy()[:] = _fill(mesh, density, weights > 0)
-    f = evaluate(linear, mesh, *field.space.nodes())
-    return np.where(field.space.free, Load(f, field.space.size).vector(field.space.cells), 0.0)
-
-
-def vertex_roughness(u: ngs.GridFunction, load: np.ndarray) -> float:
-    """Compute the roughness of a load on an unstructured mesh.
-
-    Parameters
-    ----------
-    u : coarse solution.
-    load : (n,) load vector over the user's degrees of freedom.
-
-    Returns
-    -------
-    float
-        ‖f − mean over neighbouring vertices‖ / ‖f‖ over free interior vertices, f the density F_i / ∫φ_i.
-    """
-    mesh = u.space.mesh
-    density, weights = _density(u, load)
-    inside = weights > 0
-    mean, count = _neighbour_mean(mesh, density, inside)
-    usable = inside & (count > 1)
-    total = float(np.linalg.norm(density[usable]))
-    return float(np.linalg.norm((density - mean)[usable])) / total if total > 0 else 0.0
-
-
-def _density(u: ngs.GridFunction, load: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Density F_i / ∫φ_i of a load at the vertices (nv,), and |∫φ_i|, zero where the density is not known."""
-    mesh, space = u.space.mesh, u.space
-    form = ngs.LinearForm(space)
-    form += space.TestFunction() * ngs.dx
-    form.Assemble()
-    weights = form.vec.FV().NumPy()[: mesh.nv].copy()
-    boundary = np.unique(boundary_segments(mesh)[0])
-    weights[boundary] = 0.0
-    weights[~free_vertices(u)] = 0.0
-    density = np.divide(load[: mesh.nv], weights, out=np.zeros(mesh.nv), where=weights != 0)
-    return density, np.abs(weights)
-
-
-def _neighbour_mean(mesh: ngs.Mesh, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over the neighbouring vertices that are known (nv,), and how many they are."""
-    edges = np.array([[v.nr for v in e.vertices] for e in mesh.edges], dtype=int)
-    total, count = np.zeros(mesh.nv), np.zeros(mesh.nv)
-    for i, j in ((0, 1), (1, 0)):
-        use = known[edges[:, j]]
-        np.add.at(total, edges[use, i], values[edges[use, j]])
-        np.add.at(count, edges[use, i], 1.0)
-    return np.divide(total, count, out=np.zeros(mesh.nv), where=count > 0), count
-
-
-def _fill(mesh: ngs.Mesh, values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Extend values from known vertices to all others by the linear fit through the nearest known ones."""
-    if known.sum() < NEAREST or known.all():
-        return values
-    points = vertices(mesh)
-    _, near = KDTree(points[known]).query(points[~known], k=NEAREST)
-    samples = values[known][near]
-    offsets = points[known][near] - points[~known][:, None]
-    design = np.concatenate([np.ones_like(offsets[..., :1]), offsets], -1)
-    fit = np.stack([np.linalg.lstsq(d, v, rcond=None)[0][0] for d, v in zip(design, samples, strict=True)])
-    out = values.copy()
-    out[~known] = fit
-    return out

@@ -154,7 +154,7 @@ class Reader:
             balanced(reading.load.vector(found.space.cells))
         load_error = 0.0
         if reading.load is not None and reading.recovered:
-            load_error = load_uncertainty(reading.load, coefficient.medium, found.space, reading.U)
+            load_error = load_uncertainty(reading.load, coefficient.medium, found.space, reading.U, reading.other)
         notes = (
             *raster_notes(coefficient.raster, self._mean),
             *coefficient.reaction.notes,

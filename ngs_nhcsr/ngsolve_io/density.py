@@ -1,0 +1,149 @@
+"""Load vectors of users' meshes as functions: densities at vertices, roughness, moments on the tensor grid."""
+
+from __future__ import annotations
+
+import ngsolve as ngs
+import numpy as np
+import scipy.sparse as sp
+from scipy.spatial import KDTree
+
+from ..solvers.load import Load
+from .coarse_field import CoarseField
+from .evaluate import evaluate
+from .forms import sparse_matrix
+from .meshes import boundary_segments, free_vertices, vertices
+
+#: Known vertices that extrapolate a load density to the boundary.
+NEAREST = 8
+#: Steps of Richardson's iteration from the lumped mass matrix to the full one, whose quotient is between 1/4 and 1 on
+#: triangles, and their damping.
+STEPS, DAMPING = 8, 1.3
+
+
+def to_grid(u: ngs.GridFunction, field: CoarseField, load: np.ndarray, *, lumped: bool = False) -> np.ndarray:
+    """Convert a load vector of the user's space to one of the Q1 hats on the tensor grid.
+
+    On a grid of quads these are the vertex entries (the vertex functions of NGSolve's H1 are the Q1 hats, whatever
+    the order). On another mesh the piecewise linear function with these moments at the free interior vertices, extended
+    to the boundary, is interpolated and integrated against the hats.
+
+    Parameters
+    ----------
+    u : coarse solution.
+    field : the same as arrays.
+    load : (n,) load vector over the user's degrees of freedom.
+    lumped : take the density F_i / ∫φ_i instead, a smoother function; differs on other meshes than quads only.
+
+    Returns
+    -------
+    np.ndarray
+        (N+1, M+1) load vector; without vertex numbers zero at fixed nodes.
+    """
+    mesh = u.space.mesh
+    if field.vertices is not None:
+        return load[: mesh.nv][field.vertices]
+    linear = ngs.GridFunction(ngs.H1(mesh, order=1))
+    values, _ = _function(u, load, STEPS * (not lumped))
+    linear.vec.FV().NumPy()[:] = values
+    f = evaluate(linear, mesh, *field.space.nodes())
+    return np.where(field.space.free, Load(f, field.space.size).vector(field.space.cells), 0.0)
+
+
+def boundary_rest(u: ngs.GridFunction, load: np.ndarray) -> float:
+    """Measure what a load has at free boundary vertices beside the function that explains it inside: a flux.
+
+    Parameters
+    ----------
+    u : coarse solution on a mesh that is no grid of quads.
+    load : (n,) load vector over the user's degrees of freedom.
+
+    Returns
+    -------
+    float
+        Its largest moment there over the largest moment of the load.
+    """
+    mesh, free = u.space.mesh, free_vertices(u)
+    moments = np.where(free, load[: mesh.nv], 0.0)
+    edge = np.zeros(mesh.nv, bool)
+    edge[np.unique(boundary_segments(mesh)[0])] = True
+    largest = float(np.abs(moments).max())
+    if not largest > 0 or not (edge & free).any():
+        return 0.0
+    values, mass = _function(u, load, STEPS)
+    return float(np.abs(moments - mass @ values)[edge & free].max()) / largest
+
+
+def _function(u: ngs.GridFunction, load: np.ndarray, steps: int) -> tuple[np.ndarray, sp.csr_array]:
+    """Vertex values of the linear function with the moments of a load inside, after so many steps; the mass matrix."""
+    mesh = u.space.mesh
+    density, weights = _density(u, load)
+    known = weights > 0
+    values, linear = _fill(mesh, density, known), ngs.GridFunction(ngs.H1(mesh, order=1))
+    p, q = linear.space.TnT()
+    mass = sparse_matrix(linear, ngs.BilinearForm(p * q * ngs.dx).Assemble())
+    for _ in range(steps):
+        rest = np.where(known, load[: mesh.nv] - mass @ values, 0.0)
+        values = _fill(mesh, values + DAMPING * np.divide(rest, weights, out=rest, where=known), known)
+    return values, mass
+
+
+def vertex_roughness(u: ngs.GridFunction, load: np.ndarray) -> float:
+    """Compute the roughness of a load on an unstructured mesh.
+
+    Parameters
+    ----------
+    u : coarse solution.
+    load : (n,) load vector over the user's degrees of freedom.
+
+    Returns
+    -------
+    float
+        ‖f − mean over neighbouring vertices‖ / ‖f‖ over free interior vertices, f the density F_i / ∫φ_i.
+    """
+    mesh = u.space.mesh
+    density, weights = _density(u, load)
+    inside = weights > 0
+    mean, count = _neighbour_mean(mesh, density, inside)
+    usable = inside & (count > 1)
+    total = float(np.linalg.norm(density[usable]))
+    return float(np.linalg.norm((density - mean)[usable])) / total if total > 0 else 0.0
+
+
+def _density(u: ngs.GridFunction, load: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Density F_i / ∫φ_i of a load at the vertices (nv,), and |∫φ_i|, zero where the density is not known."""
+    mesh, space = u.space.mesh, u.space
+    form = ngs.LinearForm(space)
+    form += space.TestFunction() * ngs.dx
+    form.Assemble()
+    weights = form.vec.FV().NumPy()[: mesh.nv].copy()
+    boundary = np.unique(boundary_segments(mesh)[0])
+    weights[boundary] = 0.0
+    weights[~free_vertices(u)] = 0.0
+    density = np.divide(load[: mesh.nv], weights, out=np.zeros(mesh.nv), where=weights != 0)
+    return density, np.abs(weights)
+
+
+def _neighbour_mean(mesh: ngs.Mesh, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over the neighbouring vertices that are known (nv,), and how many they are."""
+    edges = np.array([[v.nr for v in e.vertices] for e in mesh.edges], dtype=int)
+    total, count = np.zeros(mesh.nv), np.zeros(mesh.nv)
+    for i, j in ((0, 1), (1, 0)):
+        use = known[edges[:, j]]
+        np.add.at(total, edges[use, i], values[edges[use, j]])
+        np.add.at(count, edges[use, i], 1.0)
+    return np.divide(total, count, out=np.zeros(mesh.nv), where=count > 0), count
+
+
+def _fill(mesh: ngs.Mesh, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Extend values from known vertices to all others by the linear fit through the nearest known ones."""
+    if known.sum() < NEAREST or known.all():
+        return values
+    points = vertices(mesh)
+    _, near = KDTree(points[known]).query(points[~known], k=NEAREST)
+    samples = values[known][near]
+    offsets = points[known][near] - points[~known][:, None]
+    design = np.concatenate([np.ones_like(offsets[..., :1]), offsets], -1)
+    fit = np.stack([np.linalg.lstsq(d, v, rcond=None)[0][0] for d, v in zip(design, samples, strict=True)])
+    out = values.copy()
+    out[~known] = fit
+    return out
