@@ -1,0 +1,51 @@
+"""Loads recovered on triangles: their estimated error is about their error, and fluxes that nobody gave are flagged."""
+
+import numpy as np
+import pytest
+from conftest import voxel
+from netgen.geom2d import SplineGeometry
+from ngsolve import H1, BilinearForm, GridFunction, IfPos, LinearForm, Mesh, ds, dx, grad, x, y
+
+from ngs_nhcsr import Status, correct
+from ngs_nhcsr.solvers.norms import relative_errors
+
+BOX = IfPos(x - 0.31, 1.0, 0.0) * IfPos(0.62 - x, 1.0, 0.0) * IfPos(y - 0.2, 1.0, 0.0) * IfPos(0.47 - y, 1.0, 0.0)
+STEP = IfPos(x - 0.51, 2.0, 0.5)
+
+
+def solution(kappa, load, dirichlet="bottom|right|top|left"):
+    geometry = SplineGeometry()
+    geometry.AddRectangle((0, 0), (1, 1), bcs=("bottom", "right", "top", "left"))
+    fes = H1(Mesh(geometry.GenerateMesh(maxh=1 / 16)), order=1, dirichlet=dirichlet)
+    u, v = fes.TnT()
+    form = BilinearForm(voxel(kappa) * grad(u) * grad(v) * dx).Assemble()
+    out = GridFunction(fes)
+    out.vec.data = form.mat.Inverse(fes.FreeDofs(), "sparsecholesky") * LinearForm(load(v)).Assemble().vec
+    return out
+
+
+@pytest.mark.parametrize("f", [BOX, STEP], ids=["box", "step"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_load_part_of_the_budget_is_about_the_error(random_medium, f, seed):
+    """The field with the load given is the truth; it has the error of the fine scales, below 3e-4."""
+    kappa = random_medium((64, 64), seed=seed)
+    u = solution(kappa, lambda v: f * v * dx(bonus_intorder=20))
+    recovered = correct(u, kappa, 8, full=True, on_untrusted="return")
+    given = correct(u, kappa, 8, f=f, full=True, on_untrusted="return")
+    assert recovered.values.shape == given.values.shape
+    error = relative_errors(recovered.values, given.values, kappa)["energy"]
+    assert error > 2e-3  # so that there is something to be estimated
+    assert 0.5 * error < recovered.budget.load < 4 * error
+
+
+@pytest.mark.parametrize("contrast", [10.0, 100.0])
+def test_a_flux_that_is_not_given_is_flagged(random_medium, contrast):
+    """ACCEPTED with an error of 0.5 and more when only quads were looked at; without the flux nothing is said."""
+    kappa = np.where(random_medium((64, 64), seed=3) > 1, contrast, 1.0)
+    for flux in (0.0, 1.0):
+        u = solution(kappa, lambda v, q=flux: v * dx + q * v * ds("right"), dirichlet="left|bottom|top")
+        result = correct(u, kappa, 8, full=True, on_untrusted="return")
+        assert (result.status is Status.ACCEPTED) == (flux == 0.0)
+        if flux:
+            assert "natural flux" in " ".join(result.notes)
+            assert correct(u, kappa, 8, f=1.0, flux={"right": flux}, full=True).status is Status.ACCEPTED
