@@ -263,10 +263,10 @@ def test_methods_that_need_nesting_say_so(problem):
 
 def test_seconds_are_those_of_the_two_parts(problem, method):
     u, a, _, _ = problem
-    method("sleeper", lambda context, state: (time.sleep(0.1), context.reference)[1], lambda context: time.sleep(0.2))
+    method("sleeper", lambda context, state: (time.sleep(0.02), context.reference)[1], lambda context: time.sleep(0.5))
     row = compare(u, a, 4, methods=("sleeper",))["sleeper"]
-    assert 0.2 <= row.offline < 0.4
-    assert 0.1 <= row.online < 0.2
+    assert row.offline >= 0.5
+    assert 0.02 <= row.online < 0.5  # without the preparation, however busy the machine
     assert row.energy_error == 0
 
 
@@ -341,7 +341,9 @@ def test_plot(result, tmp_path):
 
 
 def test_side_by_side(result):
-    rows = (result["lod2"], result["multigrid"])
+    # the times are set: measured ones depend on how busy the machine is
+    fast = dataclasses.replace(result["lod2"], online=0.001, offline=0.1, break_even=12)
+    rows = (fast, result["multigrid"])
     one = dataclasses.replace(result, rows=rows)
     slow = dataclasses.replace(rows[0], online=rows[0].online + 1, offline=rows[0].offline + 2, break_even=math.inf)
     failed = dataclasses.replace(rows[1], message="broke", energy_error=None, l2_error=None, online=None, offline=None)
@@ -351,7 +353,7 @@ def test_side_by_side(result):
     energy = float(lines[2].split("|")[2].split("/")[0])
     assert energy == pytest.approx(rows[0].energy_error, rel=0.01)
     assert float(lines[2].split("|")[4]) == pytest.approx(rows[0].offline + 1, rel=0.1)
-    assert lines[2].endswith("/ never |")
+    assert lines[2].endswith("| 12 / never |")
     assert "| failed |" in lines[3]
     with pytest.raises(InvalidProblem, match="same methods"):
         side_by_side([one, dataclasses.replace(one, rows=rows[:1])])
