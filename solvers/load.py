@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from ..errors import InvalidProblem
-from .q1 import mass_apply, mixed_mass
+from .axes import along
+from .q1 import interval_mass, mass_apply, mixed_mass
 from .recovery import spline_lift
 from .transfer import prolongate, restrict
 
@@ -167,10 +168,11 @@ class Load(Generic[Array]):
             return self.moments
         if self._refines(cells):
             b: Any = restrict(_mass(self.values, self.size), cells)
-        elif all(n % p == 0 for n, p in zip(cells, self.cells, strict=True)):
-            b = _mass(prolongate(self.values, cells), self.size)
-        else:
+        elif isinstance(self.values, np.ndarray):
             My, Mx = (mixed_mass(n, p) * w for n, p, w in zip(cells, self.cells, self.size, strict=True))
+            b = along(My, along(Mx, self.values, -1), -2)
+        else:
+            My, Mx = (mixed_mass(n, p).toarray() * w for n, p, w in zip(cells, self.cells, self.size, strict=True))
             b = _both_axes(My, Mx, self.values)
         if not matched or self.moments is None:
             return b
@@ -345,6 +347,4 @@ def _solve_mass(b: np.ndarray, length: float) -> np.ndarray:
 @lru_cache(maxsize=8)
 def _inverse_mass(n: int) -> np.ndarray:
     """Invert the one-dimensional mass matrix of ``n`` cells of length 1."""
-    M = np.diag(np.full(n + 1, 4.0)) + np.diag(np.ones(n), 1) + np.diag(np.ones(n), -1)
-    M[0, 0] = M[-1, -1] = 2
-    return np.linalg.inv(M / 6)
+    return np.linalg.inv(interval_mass(n, float(n)).toarray())

@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 import scipy.sparse as sp
 
+from .axes import along
 from .medium import Medium, cell_values, reaction_values
 
 Array = np.ndarray
@@ -108,7 +109,8 @@ def overlap_matrices(cells: int, raster: int) -> tuple[sp.csr_matrix, sp.csr_mat
 
 
 @lru_cache(maxsize=4)
-def mixed_mass(n: int, p: int) -> Array:
+@lru_cache(maxsize=32)
+def mixed_mass(n: int, p: int) -> sp.csr_array:
     r"""Integrate products :math:`\int \varphi_i\psi_j` of the hats of two grids that divide the unit interval.
 
     Parameters
@@ -118,23 +120,24 @@ def mixed_mass(n: int, p: int) -> Array:
 
     Returns
     -------
-    (n+1, p+1) exact: two Gauss points on every piece between nodes.
+    (n+1, p+1) sparse, exact: two Gauss points on every piece between nodes.
 
     Examples
     --------
-    >>> (mixed_mass(1, 1) * 6).round(12).tolist(), mixed_mass(2, 3).sum(0).round(6).tolist()
+    >>> (mixed_mass(1, 1) * 6).toarray().round(12).tolist(), mixed_mass(2, 3).sum(0).round(6).tolist()
     ([[2.0, 1.0], [1.0, 2.0]], [0.166667, 0.333333, 0.333333, 0.166667])
     """
     ends = np.union1d(np.arange(n + 1) * p, np.arange(p + 1) * n)
     low, width = ends[:-1], np.diff(ends)
     i, j = low // p, low // n
-    out = np.zeros((n + 1, p + 1))
+    parts = []
     for gauss in (0.5 - 12**-0.5, 0.5 + 12**-0.5):
         s, t = (low + gauss * width) / p - i, (low + gauss * width) / n - j
         for di, dj in ((0, 0), (0, 1), (1, 0), (1, 1)):
             share = (s if di else 1 - s) * (t if dj else 1 - t) * width / (2 * n * p)
-            np.add.at(out, (i + di, j + dj), share)
-    return out
+            parts.append((share, i + di, j + dj))
+    shares, rows, columns = (np.concatenate(v) for v in zip(*parts, strict=True))
+    return sp.csr_array((shares, (rows, columns)), shape=(n + 1, p + 1))
 
 
 def element_matrices(A: Array | Medium, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> Array:
@@ -265,14 +268,15 @@ def mass_apply(f: Array, size: tuple[float, float] = (1.0, 1.0)) -> Array:
     >>> round(float(mass_apply(np.ones((3, 4))).sum()), 12)  # the area
     1.0
     """
-
-    def along(v: Array, h: float) -> Array:
-        out = np.empty_like(v)
-        out[1:-1] = (v[:-2] + 4 * v[1:-1] + v[2:]) * (h / 6)
-        out[0] = (2 * v[0] + v[1]) * (h / 6)
-        out[-1] = (2 * v[-1] + v[-2]) * (h / 6)
-        return out
-
     f = np.asarray(f, dtype=float)
-    ny, nx = f.shape[0] - 1, f.shape[1] - 1
-    return along(along(f, size[0] / ny).T, size[1] / nx).T
+    My, Mx = (interval_mass(nodes - 1, length) for nodes, length in zip(f.shape, size, strict=True))
+    return along(Mx, along(My, f, 0), 1)
+
+
+@lru_cache(maxsize=32)
+def interval_mass(n: int, length: float) -> sp.csr_array:
+    """Return the mass matrix (n+1, n+1) of the hats on n intervals of a line of this length."""
+    h = length / n
+    inner = np.full(n + 1, 4.0)
+    inner[[0, -1]] = 2.0
+    return sp.diags_array([np.ones(n), inner, np.ones(n)], offsets=[-1, 0, 1]).tocsr() * (h / 6)  # type: ignore[call-overload]

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from .axes import along
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
     from torch import Tensor
@@ -50,11 +52,8 @@ def prolongate(U: Any, to: Any) -> Any:
     U = np.asarray(U, dtype=float)
     if isinstance(to, np.ndarray):
         return _at_points(U, to)
-    for axis, n in zip((-2, -1), to, strict=True):
-        base, frac = _places(U.shape[axis] - 1, n)
-        V = np.moveaxis(U, axis, -1)
-        U = np.moveaxis(V[..., base] * (1 - frac) + V[..., base + 1] * frac, -1, axis)
-    return np.ascontiguousarray(U)
+    Ry, Rx = (_restriction(N - 1, n) for N, n in zip(U.shape[-2:], to, strict=True))
+    return along(Ry.T, along(Rx.T, U, -1), -2)  # x first: its result is the small one
 
 
 @overload
@@ -83,11 +82,8 @@ def restrict(b: Any, cells: tuple[int, int]) -> Any:
     if not isinstance(b, (np.ndarray, list)):
         return _restrict_tensor(b, cells)
     b = np.asarray(b, dtype=float)
-    for axis, N in zip((-2, -1), cells, strict=True):
-        v = np.moveaxis(b, axis, 0)
-        out = _restriction(N, v.shape[0] - 1) @ v.reshape(len(v), -1)
-        b = np.moveaxis(out.reshape(N + 1, *v.shape[1:]), 0, axis)
-    return np.ascontiguousarray(b)
+    Ry, Rx = (_restriction(N, n - 1) for N, n in zip(cells, b.shape[-2:], strict=True))
+    return along(Rx, along(Ry, b, -2), -1)
 
 
 def prolongate_by_two(u: Tensor) -> Tensor:
