@@ -25,7 +25,15 @@ ROOTS = {
 LAYERS = [
     {"errors", "_version", "_lazy", "registry", "memory", "clock", "checks"},
     {"media", "solvers.kernels", "solvers.backend"},
-    {"solvers.space", "solvers.transfer", "solvers.positions", "solvers.linalg", "solvers.q1", "solvers.medium"},
+    {
+        "solvers.space",
+        "solvers.transfer",
+        "solvers.positions",
+        "solvers.linalg",
+        "solvers.q1",
+        "solvers.medium",
+        "solvers.tensor_medium",
+    },
     {"solvers.stencil"},
     {"networks"},
     {"solvers"},
