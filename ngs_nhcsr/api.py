@@ -81,7 +81,8 @@ def correct(
     u_coarse : solution in a scalar H1 space on a rectangle; order 1 on a uniform grid of quads is read as it is,
         anything else is brought to a tensor grid of matching size.
     a : coefficient: CoefficientFunction, GridFunction, number, or array ``[iy, ix]`` of cell values (row 0 at the
-        lowest y). CoefficientFunctions are sampled on 4 raster cells per coarse cell and axis.
+        lowest y). CoefficientFunctions are sampled on 4 raster cells per coarse cell and axis. Symmetric positive
+        definite tensors as 2 x 2 CoefficientFunction or array (my, mx, 2, 2): multigrid takes the network's place.
     scale : fine cells per coarse cell and axis; any number that gives whole fine cells.
     f : the load, as number, CoefficientFunction or callable f(x, y) (integrated with their jumps), nodal array, or the
         assembled LinearForm. Default: recovered from the coarse solution; zero where there are points or a flux.

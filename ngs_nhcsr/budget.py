@@ -144,5 +144,5 @@ def coefficient_error(
     if variation is None:
         return 0.0
     total = energy_squared(field, medium, size)
-    lost = energy_squared(field, Medium(medium.values * variation), size)  # type: ignore[operator]
+    lost = energy_squared(field, medium.diffusion(variation), size)
     return float(np.sqrt(lost / total)) if total > 0 else 0.0

@@ -15,6 +15,10 @@ from .errors import GridMismatch, InvalidProblem, NotCoercive
 
 #: Coefficients outside 10^±LIMIT lose all digits in the stiffness matrix.
 EXPONENT_LIMIT = 100
+#: Entries xy and yx of a symmetric tensor may differ by so much of the largest entry.
+SYMMETRIC = 1e-10
+#: Ratio of the eigenvalues of a tensor below which its matrix is singular to round-off.
+DEFINITE = 1e-13
 
 
 def check_scale(scale: Any) -> float:
@@ -149,6 +153,62 @@ def check_coefficient_values(a: Any, *, sampled: int = 1) -> np.ndarray:
             "stiffness matrix loses all digits. Change the units."
         )
     return values
+
+
+def check_tensor_values(a: Any, *, sampled: int = 1) -> np.ndarray:
+    """Check cell values of a tensor coefficient.
+
+    Parameters
+    ----------
+    a : array ``[iy, ix, i, j]`` of real symmetric positive definite 2 x 2 matrices, or what converts to one.
+    sampled : as for :func:`check_coefficient_values`.
+
+    Returns
+    -------
+    np.ndarray
+        (3, my, mx) entries xx, yy, xy, float64, a new array.
+
+    Raises
+    ------
+    InvalidProblem
+        If they are not real, not finite, not symmetric, or beyond 10^±100.
+    NotCoercive
+        If one is not positive definite.
+
+    Examples
+    --------
+    >>> check_tensor_values([[[[2, 1], [1, 3]]]]).tolist()
+    [[[2.0]], [[3.0]], [[1.0]]]
+    """
+    a = np.asarray(a)
+    if a.ndim != 4 or a.shape[2:] != (2, 2):
+        raise InvalidProblem(f"a tensor coefficient is an array [iy, ix, i, j] of 2 x 2 matrices, not {a.shape}.")
+    (xx, xy), (yx, yy) = ([_finite_values(a[..., i, j], "coefficient", sampled) for j in (0, 1)] for i in (0, 1))
+    size = np.maximum(np.maximum(abs(xx), abs(yy)), np.maximum(abs(xy), abs(yx)))
+
+    def place(worst: np.ndarray) -> str:
+        at = np.unravel_index(int(worst.argmax()), worst.shape)
+        rows = [[f"{v[at]:.3g}" for v in row] for row in ((xx, xy), (yx, yy))]
+        iy, ix = (int(k) // sampled for k in at)
+        return f"[[{', '.join(rows[0])}], [{', '.join(rows[1])}]] in cell (iy={iy}, ix={ix})"
+
+    skew = abs(xy - yx)
+    if (skew > SYMMETRIC * size).any():
+        raise InvalidProblem(
+            f"the coefficient is not symmetric: it is {place(skew / np.maximum(size, 1e-300))}. Only symmetric tensors "
+            "are supported; the other part of it is a convection."
+        )
+    xy = (xy + yx) / 2
+    mean, radius = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
+    if (mean <= 0).any() or (radius >= mean * (1 - DEFINITE)).any():
+        worst = (radius - mean) / np.maximum(size, 1e-300)
+        raise NotCoercive(
+            f"the coefficient is not positive definite: it is {place(worst)}, with an eigenvalue "
+            f"{float((mean - radius).flat[int(worst.argmax())]):.3g}. −div(a∇u) = f needs positive ones everywhere."
+        )
+    if max(abs(np.log10(mean)).max(), 0) > EXPONENT_LIMIT:
+        raise InvalidProblem(f"the coefficient has entries beyond 1e±{EXPONENT_LIMIT}, where digits are lost.")
+    return np.stack([xx, yy, xy])
 
 
 def check_reaction_values(c: Any, *, sampled: int = 1) -> np.ndarray | None:

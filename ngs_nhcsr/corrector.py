@@ -16,7 +16,7 @@ from .refine import Refiner
 from .solvers.substructuring.scheme import Scheme
 from .solvers.target import FineQ1
 from .solvers.transfer import prolongate
-from .verify import verify, without_network
+from .verify import takes_network, verify, without_network
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -197,7 +197,7 @@ class Corrector:
             k = int(np.argmax(((yx < -1e-12) | (yx > 1 + 1e-12)).any(1)))
             raise GridMismatch(f"point {tuple(np.asarray(points)[k].tolist())} lies outside the domain.")
         yx, mesh = np.clip(yx, 0, 1), FineQ1(check_scale(scale)).mesh(problem.medium, space)
-        if not FineQ1.nested(problem.medium, space, mesh):
+        if not takes_network(problem.medium, space, mesh):
             return prolongate(without_network(problem, mesh, request).values, yx)
         if mesh.cells != space.refined(scale).cells:
             return prolongate(self._predict(problem, mesh.cells[0] / space.cells[0]), yx)
@@ -218,8 +218,8 @@ class Corrector:
     ) -> Outcome:
         """Solve one problem as a request asks: field, guard, refinement or estimate, status.
 
-        Where fine cells cut cells of the raster, on the nearest mesh whose cells do not; where coarse cells do, without
-        the network.
+        Where fine cells cut cells of the raster, on the nearest mesh whose cells do not; where coarse cells do, and for
+        tensors, without the network.
 
         Parameters
         ----------
@@ -240,7 +240,7 @@ class Corrector:
         """
 
         def on(mesh: Space) -> Outcome:
-            if not FineQ1.nested(problem.medium, problem.space, mesh):
+            if not takes_network(problem.medium, problem.space, mesh):
                 return without_network(problem, mesh, request, refiner=refiner, lap=lap)
             scale = mesh.cells[0] / problem.space.cells[0]
             raw = self._predict(problem, scale, solver=solver)

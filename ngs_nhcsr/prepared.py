@@ -12,6 +12,7 @@ from .proposer import NetworkSolver
 from .refine import Refiner
 from .solvers.target import FineQ1
 from .solvers.threads import suited_threads
+from .verify import takes_network
 
 if TYPE_CHECKING:
     from .corrector import Corrector
@@ -52,8 +53,8 @@ class PreparedCorrector:
         with suited_threads():
             network = corrector.model.network
             self._solver: NetworkSolver | None = None
-            nested = FineQ1.nested(self.medium, self.space, fine)
-            if nested and not corrector.symmetrize:  # else every symmetry has an encoding of its own
+            asked = takes_network(self.medium, self.space, fine)
+            if asked and not corrector.symmetrize:  # else every symmetry has an encoding of its own
                 self._solver = NetworkSolver(
                     network, self.medium, self.space, fine.cells[0] / self.space.cells[0], corrector.scheme
                 )

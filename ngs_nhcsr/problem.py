@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .checks import check_coefficient_values, check_raster_shape, check_reaction_values
+from .checks import check_coefficient_values, check_raster_shape, check_reaction_values, check_tensor_values
 from .reading import galerkin_solve
 from .solvers.bvp import BoundaryValueProblem
 from .solvers.load import Function, Load, boundary_values, load_cells
-from .solvers.medium import Mean, Medium
+from .solvers.medium import Mean
 from .solvers.neumann import balanced, is_neumann
 from .solvers.space import Space
+from .solvers.tensor_medium import medium_of
 
 if TYPE_CHECKING:
     from .reading import Reading
@@ -67,7 +68,8 @@ class Problem(BoundaryValueProblem):
 
         Parameters
         ----------
-        A : (my, mx) positive cell values of the coefficient, row 0 at the lowest y.
+        A : (my, mx) positive cell values of the coefficient, row 0 at the lowest y; or (my, mx, 2, 2) symmetric
+            positive definite tensors.
         coarse : coarse cells a side, or (Ny, Nx). Where they do not divide the raster, no network takes part.
         f : load: a number, a callable f(x, y) of arrays, or nodal values on any grid.
         g : Dirichlet data: a number, a callable g(x, y), or coarse nodal values of which those on the boundary count.
@@ -93,9 +95,9 @@ class Problem(BoundaryValueProblem):
         ((5, 5), 0.0777)
         """
         cells = (coarse, coarse) if isinstance(coarse, int) else coarse
-        A = check_coefficient_values(A)
-        check_raster_shape(A.shape, cells, None, size)
-        medium = Medium(A, check_reaction_values(reaction))
+        A = check_tensor_values(A) if np.ndim(A) == 4 else check_coefficient_values(A)
+        check_raster_shape(A.shape[-2:], cells, None, size)
+        medium = medium_of(A, check_reaction_values(reaction))
         medium.reaction_on_raster()  # says what is wrong with its raster
         space = Space.with_sides(cells, size, natural)
         if isinstance(f, np.ndarray) and f.ndim == 2:
@@ -114,7 +116,7 @@ class Problem(BoundaryValueProblem):
 
     @property
     def A(self) -> np.ndarray:
-        """Coefficient cell values (my, mx)."""
+        """Coefficient cell values (my, mx); InvalidProblem for a tensor, which has none."""
         return self.medium.values  # type: ignore[return-value]
 
     def load_vector(self, cells: tuple[int, int]) -> np.ndarray | None:

@@ -21,6 +21,7 @@ from .solvers.bvp import NEEDS_LOAD
 from .solvers.medium import refuse_reaction
 from .solvers.norms import energy_distance, functional
 from .solvers.pde import PDE
+from .solvers.tensor_medium import refuse_tensor
 
 if TYPE_CHECKING:
     from .ngsolve_io.types import GridFunction
@@ -258,6 +259,7 @@ class Correction:
                 'with target="pde" the dual field is field.flux, and field.bounds.indicator is cellwise.'
             )
         problem = self._known()
+        refuse_tensor(problem.medium, "the equilibrated flux", "error_estimate has the error against u_h")
         refuse_reaction(problem.medium, "the equilibrated flux", "error_estimate has the error against u_h")
         if not all(problem.space.sides):
             raise InvalidProblem("error bounds need Dirichlet conditions on all sides.")

@@ -14,11 +14,13 @@ from .pipeline import Lap, Outcome
 from .refine import AUTOMATIC, MAX_AUTOMATIC, MAX_STEPS, Refinement, Refiner
 from .solvers.neumann import is_neumann, mean_value, with_mean
 from .solvers.norms import functional
+from .solvers.target import FineQ1
 from .solvers.transfer import prolongate
 
 if TYPE_CHECKING:
     from .options import Request
     from .problem import Problem
+    from .solvers.medium import Medium
     from .solvers.space import Space
 
 
@@ -76,6 +78,22 @@ def verify(
     return Outcome(values, status, notes, verdict, refinement, budget)
 
 
+def takes_network(medium: Medium, coarse: Space, mesh: Space) -> bool:
+    """Tell whether a network can be asked: for scalar coefficients, where coarse cells, pixels and mesh are nested.
+
+    Parameters
+    ----------
+    medium : the coefficient.
+    coarse : the coarse space.
+    mesh : the fine space.
+
+    Returns
+    -------
+    bool
+    """
+    return medium.isotropic and FineQ1.nested(medium, coarse, mesh)
+
+
 def without_network(
     problem: Problem,
     fine: Space,
@@ -84,7 +102,7 @@ def without_network(
     refiner: Refiner | None = None,
     lap: Lap = lambda name: None,
 ) -> Outcome:
-    """Take multigrid steps from the coarse solution, where coarse cells cut pixels and a network cannot be asked.
+    """Take multigrid steps from the coarse solution, where a network cannot be asked; see :func:`takes_network`.
 
     Parameters
     ----------
@@ -108,7 +126,10 @@ def without_network(
     out = verify(raw, problem, fine, request, (), refiner=refiner, lap=lap)
     (my, mx), (Ny, Nx) = problem.medium.cells, problem.space.cells
     made = "multigrid made the field" if problem.load is not None else "the field is the coarse solution"
-    note = f"{mx} x {my} pixels do not fit {Nx} x {Ny} coarse cells and this scale: {made}, not the network."
+    why = f"{mx} x {my} pixels do not fit {Nx} x {Ny} coarse cells and this scale"
+    if not problem.medium.isotropic:
+        why = "the network was trained for scalar coefficients, and this one is a tensor"
+    note = f"{why}: {made}, not the network."
     return replace(out, notes=(note, *out.notes), start="coarse solution")
 
 

@@ -80,13 +80,13 @@ class CompiledMultigrid:
         from .cycle import VCycle
         from .row_operator import raster_elements
 
-        a = np.asarray(medium.values, dtype=float)
+        lowest, highest = medium.range
         # Scaled to a geometric mean of 1: float32 inverses of large and small coefficients stay in range.
-        unit = float(np.sqrt(a.min()) * np.sqrt(a.max()))
+        unit = float(np.sqrt(lowest) * np.sqrt(highest))
         elements, refinement, reaction = raster_elements(medium.map(lambda v: v / unit), space.cells, space.size)
         Kxx, Kyy, _ = reference_matrices(*space.spacing)
-        bound = smoothing_bound(Kxx + Kyy) if reaction is None and elements.shape[1:] == a.shape else None
-        contrast = float(a.max() / a.min())
+        plain = medium.isotropic and reaction is None and elements.shape[1:] == medium.cells
+        bound, contrast = smoothing_bound(Kxx + Kyy) if plain else None, highest / lowest
         cycle = VCycle(elements, refinement, space.free, bound, contrast, _workers(space, threads), reaction)
         return cls(cycle, space, unit)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import check_reaction_values
+from ..checks import check_reaction_values, check_tensor_values
 from ..errors import InvalidProblem, SolverFailure
 from .direct import DirichletSystem
 from .hierarchy import hierarchy
@@ -12,6 +12,7 @@ from .load import Function, Load, boundary_values
 from .medium import Medium
 from .q1 import stiffness
 from .space import Cells, Space, cell_pair
+from .tensor_medium import medium_of
 
 #: From this many nodes on "auto" takes multigrid.
 MULTIGRID_FROM = 20_000
@@ -32,7 +33,8 @@ def fine_solve(
 
     Parameters
     ----------
-    A : (my, mx) positive cell values of the coefficient, row 0 at the lowest y.
+    A : (my, mx) positive cell values of the coefficient, row 0 at the lowest y; or (my, mx, 2, 2) symmetric positive
+        definite tensors.
     cells : (ny, nx) cells of the mesh, or one number for both; the raster and the mesh need not be nested.
     f : number, callable f(x, y) of arrays with x in [0, Lx] and y in [0, Ly], or nodal values (ny+1, nx+1).
     method : "direct" (SuperLU), "multigrid", or "auto", which takes multigrid from 20 000 nodes on.
@@ -61,7 +63,8 @@ def fine_solve(
     if method not in ("auto", "direct", "multigrid"):
         raise InvalidProblem(f'method must be "auto", "direct" or "multigrid", not {method!r}.')
     space = Space(cell_pair(cells, "cells"), size=size)
-    medium = Medium(np.asarray(A, dtype=float), check_reaction_values(reaction))
+    values = check_tensor_values(A) if np.ndim(A) == 4 else np.asarray(A, dtype=float)
+    medium = medium_of(values, check_reaction_values(reaction))
     b = Load.of(f, space.cells, size).vector(space.cells)
     lift = boundary_values(g, space.cells, size)
     if method == "multigrid" or (method == "auto" and b.size > MULTIGRID_FROM):

@@ -97,7 +97,7 @@ def hierarchy(medium: Medium | np.ndarray, space: Space, device: Any = "cpu") ->
 
     Parameters
     ----------
-    medium : the coefficient, numpy: a medium, with a reaction or without, or cell values (my, mx).
+    medium : the coefficient, numpy: a medium, scalar or tensor, with a reaction or without, or cell values (my, mx).
     space : the mesh with its boundary conditions. If all nodes are free and there is no reaction (the Neumann problem),
         loads must sum to zero; solutions are determined up to a constant.
     device : where it works; kernels are for CPUs.
@@ -140,7 +140,8 @@ class TorchHierarchy:
         from .multigrid import Multigrid
 
         # Numbers near one, so that the cycle in float32 neither overflows nor loses digits.
-        self._unit = float(np.sqrt(medium.values.min()) * np.sqrt(medium.values.max()))
+        lowest, highest = medium.range
+        self._unit = float(np.sqrt(lowest) * np.sqrt(highest))
         self._device, self._space = device, space
         free = torch.from_numpy(space.free.copy()).to(device)
         self._mg = Multigrid(medium.scaled(1 / self._unit).tensors(device), space.cells, space.size, free)

@@ -52,7 +52,7 @@ def load_uncertainty(
         return 0.0
     # coarse moments of the difference vanish, so only v less its coarse interpolant sees it
     apart = float(np.sqrt(np.mean((load.values - other.values) ** 2) * space.size[0] * space.size[1]))
-    found = FACTOR * max(space.spacing) / np.pi * apart / float(np.sqrt(np.min(medium.values))) / size  # type: ignore[arg-type]
+    found = FACTOR * max(space.spacing) / np.pi * apart / float(np.sqrt(medium.range[0])) / size
     if found >= SURELY_SMALL:
         found = FACTOR * _distance(load, other, medium, space) / size
     return found if recovered is None else max(found, OTHER * _distance(load, recovered, medium, space) / size)

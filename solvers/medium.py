@@ -42,9 +42,24 @@ class Medium:
         return int(self.values.shape[-2]), int(self.values.shape[-1])
 
     @property
+    def isotropic(self) -> bool:
+        """Whether the coefficient is a scalar; else it is a ``tensor_medium.TensorMedium``."""
+        return True
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest value; of a tensor, eigenvalue."""
+        return float(self.values.min()), float(self.values.max())
+
+    @property
     def contrast(self) -> float:
-        """Largest over smallest value."""
-        return float(self.values.max() / self.values.min())
+        """Largest over smallest value; of a tensor, eigenvalue."""
+        lowest, highest = self.range
+        return highest / lowest
+
+    def diffusion(self, weights: Any = 1.0) -> Medium:
+        """Leave the reaction out, and multiply the coefficient by cell weights (my, mx) or a number."""
+        return replace(self, reaction=None).map(lambda v: v * weights)
 
     def map(self, change: Callable[[Any], Any]) -> Medium:
         """Apply a function to the arrays that hold cell values, such as a conversion or a repetition of the batch."""
@@ -185,7 +200,7 @@ def as_medium(a: Any) -> Medium:
 
 
 def cell_values(a: Any) -> Any:
-    """Return the cell values (..., my, mx) of a medium; an array is returned as it is."""
+    """Return the cell values (..., my, mx) of a medium; an array is returned as it is. Tensors have none."""
     return a.values if isinstance(a, Medium) else a
 
 

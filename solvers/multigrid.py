@@ -28,6 +28,7 @@ from .medium import Medium, as_medium
 from .q1 import ENTRIES, SYMMETRIC_PAIRS
 from .smoothing import kept_nodes
 from .stencil import Stencil, aligned_stencil, galerkin_elements, mass_elements
+from .tensor_medium import entries_of
 from .transfer import prolongate_by_two, restrict_by_two
 
 log = logging.getLogger(__name__)
@@ -137,7 +138,7 @@ class Multigrid:
     ):
         medium = as_medium(A)
         if free is None:
-            free = torch.zeros(cells[0] + 1, cells[1] + 1, dtype=torch.bool, device=medium.values.device)
+            free = torch.zeros(cells[0] + 1, cells[1] + 1, dtype=torch.bool, device=entries_of(medium)[0].device)
             free[1:-1, 1:-1] = True
         self.cycle_dtype = cycle_dtype
         self.smoothing = smoothing

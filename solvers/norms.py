@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from .backend import compiled
-from .medium import Medium, cell_values, reaction_values
+from .medium import Medium, as_medium, cell_values, reaction_values
 from .q1 import SYMMETRIC_PAIRS, element_matrices, mass_apply, mass_elements
+from .tensor_energy import tensor_product
+from .tensor_medium import TensorMedium, entries_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +43,9 @@ def energy_product(v: Array, w: Array, A: Array | Medium, size: Size = (1.0, 1.0
     """
     c = reaction_values(A)
     if c is not None:
-        return energy_product(v, w, cell_values(A), size) + float(_reaction_product(v, w, c, size))
+        return energy_product(v, w, as_medium(A).diffusion(), size) + float(_reaction_product(v, w, c, size))
+    if isinstance(A, TensorMedium):
+        return float(tensor_product(v, w, A, size))
     v, w = np.asarray(v, dtype=float), np.asarray(w, dtype=float)
     A = np.asarray(cell_values(A), dtype=float)
     ny, nx = v.shape[0] - 1, v.shape[1] - 1
@@ -92,9 +96,13 @@ def energy_squared(v: Any, A: Any, size: Size = (1.0, 1.0)) -> Any:
     >>> energy_squared(np.outer(np.ones(65), np.linspace(0, 1, 65)), np.full((32, 4), 3.0))
     3.0
     """
-    c, A = reaction_values(A), cell_values(A)
+    c = reaction_values(A)
     if c is not None:
-        return energy_squared(v, A, size) + _reaction_product(v, v, c, size)
+        return energy_squared(v, as_medium(A).diffusion(), size) + _reaction_product(v, v, c, size)
+    if isinstance(A, TensorMedium):
+        found = tensor_product(v, v, A, size)
+        return float(found) if isinstance(v, np.ndarray) else found
+    A = cell_values(A)
     if not isinstance(v, np.ndarray):
         return _energy_of_batch(v, A, size)
     v, A = np.asarray(v, dtype=float), np.asarray(A, dtype=float)
@@ -237,7 +245,7 @@ def relative_errors(v: Any, reference: Any, A: Any, size: Size = (1.0, 1.0)) -> 
             "H1": energy_norm(e, one, size) / energy_norm(reference, one, size),
             "energy": energy_norm(e, A, size) / energy_norm(reference, A, size),
         }
-    e, one = v - reference, cell_values(A).new_ones(1, 1)
+    e, one = v - reference, entries_of(A)[0].new_ones(1, 1)
     squares = {
         "L2": l2_squared(e, size) / l2_squared(reference, size),
         "H1": energy_squared(e, one, size) / energy_squared(reference, one, size),

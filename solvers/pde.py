@@ -11,6 +11,7 @@ from ..errors import InvalidProblem
 from .medium import refuse_reaction
 from .space import SIDES
 from .target import Target
+from .tensor_medium import refuse_tensor
 from .transfer import prolongate
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class PDE(Target):
         """
         from .trace.solve import solve_with
 
+        refuse_tensor(problem.medium, "the trace space", 'use target="fine"')
         refuse_reaction(problem.medium, "the trace space", 'use target="fine" with a larger scale')
         A, space = problem.medium.values, problem.space
         natural = natural_sides(space)

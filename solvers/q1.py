@@ -15,7 +15,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from .axes import along
-from .medium import Medium, cell_values, reaction_values
+from .medium import Medium, reaction_values
+from .tensor_medium import entries_of
 
 Array = np.ndarray
 
@@ -108,6 +109,36 @@ def overlap_matrices(cells: int, raster: int) -> tuple[sp.csr_matrix, sp.csr_mat
     return matrix(stiff), matrix(mass)
 
 
+@lru_cache(maxsize=64)
+def overlap_slopes(cells: int, raster: int) -> sp.csr_matrix:
+    r"""Integrate :math:`\int\phi_p'\phi_q` of one-dimensional hat functions over (mesh cell) ∩ (raster cell).
+
+    Parameters
+    ----------
+    cells : number of mesh cells of the unit interval.
+    raster : number of raster cells; the two need not be nested.
+
+    Returns
+    -------
+    sparse (4 cells, raster); row ``4 e + 2 p + q`` belongs to mesh cell ``e`` and the local functions p, q.
+
+    Examples
+    --------
+    >>> overlap_slopes(1, 2).toarray().round(12).tolist()
+    [[-0.375, -0.125], [-0.125, -0.375], [0.375, 0.125], [0.125, 0.375]]
+    """
+    breaks = np.union1d(np.arange(cells + 1) * raster, np.arange(raster + 1) * cells)
+    left, right = breaks[:-1], breaks[1:]
+    e, j = left // raster, left // cells
+    s, t = left / raster - e, right / raster - e
+    upper = (t**2 - s**2) / 2  # integral of the upper hat; the slopes are ∓1
+    lower = t - s - upper
+    rows = 4 * e + np.arange(4)[:, None]
+    values = np.stack([-lower, -upper, lower, upper])
+    cols = np.broadcast_to(j, rows.shape)
+    return sp.csr_matrix((values.ravel(), (rows.ravel(), cols.ravel())), shape=(4 * cells, raster))
+
+
 @lru_cache(maxsize=4)
 @lru_cache(maxsize=32)
 def mixed_mass(n: int, p: int) -> sp.csr_array:
@@ -145,7 +176,8 @@ def element_matrices(A: Array | Medium, cells: tuple[int, int], size: tuple[floa
 
     Parameters
     ----------
-    A : (my, mx) coefficient cell values, or the medium, whose reaction c adds :math:`\int_T c\,\phi_i\phi_j`.
+    A : (my, mx) coefficient cell values, or the medium, which may be a tensor, and whose reaction c adds
+        :math:`\int_T c\,\phi_i\phi_j`.
     cells : (ny, nx) cells of the mesh; the two grids need not be nested.
     size : (Ly, Lx) side lengths of the rectangle.
 
@@ -158,14 +190,27 @@ def element_matrices(A: Array | Medium, cells: tuple[int, int], size: tuple[floa
     >>> element_matrices(np.ones((4, 4)), (2, 2))[0, 0, 0].round(12)
     np.float64(0.666666666667)
     """
-    c, A = reaction_values(A), np.asarray(cell_values(A), dtype=float)
+    c, (xx, yy, xy) = reaction_values(A), entries_of(A)
+    xx, yy = np.asarray(xx, dtype=float), np.asarray(yy, dtype=float)
     ny, nx = cells
     Ly, Lx = size
-    Dy, My = overlap_matrices(ny, A.shape[0])
-    Dx, Mx = overlap_matrices(nx, A.shape[1])
+    Dy, My = overlap_matrices(ny, xx.shape[0])
+    Dx, Mx = overlap_matrices(nx, xx.shape[1])
     # K[3 ey + sy, 3 ex + sx] for the pairs (sy, sx) of one-dimensional functions.
-    K = np.asarray((My @ A @ Dx.T) * (Ly / Lx) + (Dy @ A @ Mx.T) * (Lx / Ly))
-    return _of_pairs(K if c is None else K + _mass_of_pairs(c, cells, size), cells)
+    K = np.asarray((My @ xx @ Dx.T) * (Ly / Lx) + (Dy @ yy @ Mx.T) * (Lx / Ly))
+    elements = _of_pairs(K if c is None else K + _mass_of_pairs(c, cells, size), cells)
+    return elements if xy is None else elements + _mixed_elements(xy, cells)
+
+
+def _mixed_elements(a: Array, cells: tuple[int, int]) -> Array:
+    """Integrals (10, ny, nx) of a (∂xφ_i ∂yφ_j + ∂yφ_i ∂xφ_j), exactly; they do not depend on the size of cells."""
+    Ty, Tx = (overlap_slopes(n, m) for n, m in zip(cells, a.shape, strict=True))
+    M = np.asarray(Ty @ a @ Tx.T).reshape(cells[0], 4, cells[1], 4).transpose(1, 3, 0, 2)
+    out = []
+    for i, j in SYMMETRIC_PAIRS:
+        (iy, ix), (jy, jx) = divmod(i, 2), divmod(j, 2)
+        out.append(M[2 * jy + iy, 2 * ix + jx] + M[2 * iy + jy, 2 * jx + ix])
+    return np.stack(out)
 
 
 def mass_elements(c: Array, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> Array:

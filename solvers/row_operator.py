@@ -10,6 +10,7 @@ from .kernels import blackbox, rows
 from .kernels.buffers import Buffers
 from .medium import Medium, repeated
 from .q1 import ENTRIES, SYMMETRIC_PAIRS, element_mass, element_matrices, mass_elements, reference_matrices
+from .tensor_medium import entries_of
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def raster_elements(
 
     Parameters
     ----------
-    medium : the coefficient, numpy.
+    medium : the coefficient, numpy, scalar or a tensor.
     cells : (ny, nx) cells of the mesh.
     size : (Ly, Lx) of the rectangle.
 
@@ -109,19 +110,23 @@ def raster_elements(
     >>> elements.shape, refinement
     ((10, 2, 3), (2, 3))
     """
-    a, c = (None if v is None else np.asarray(v, dtype=float) for v in (medium.values, medium.reaction))
+    (xx, yy, xy), c = entries_of(medium), None if medium.reaction is None else np.asarray(medium.reaction, dtype=float)
     (my, mx), (ny, nx) = medium.cells, cells
     if c is not None:
         my, mx = np.lcm(my, c.shape[0]), np.lcm(mx, c.shape[1])
     if ny % my or nx % mx:
         part = None if c is None else mass_elements(c, cells, size)
         return element_matrices(medium, cells, size), (1, 1), part
-    Kxx, Kyy, _ = reference_matrices(size[0] / ny, size[1] / nx)
+    Kxx, Kyy, Kxy = reference_matrices(size[0] / ny, size[1] / nx)
     refinement = (int(ny // my), int(nx // mx))
+    if xy is None:
+        elements = _entries(Kxx + Kyy) * np.asarray(xx, dtype=float)
+    else:
+        elements = _entries(Kxx) * xx + _entries(Kyy) * yy + _entries(Kxy) * xy
     if c is None:
-        return _entries(Kxx + Kyy) * a, refinement, None
+        return elements, refinement, None
     part = _entries(element_mass(size[0] / ny, size[1] / nx)) * repeated(c, (my, mx))
-    return _entries(Kxx + Kyy) * repeated(a, (my, mx)) + part, refinement, part
+    return repeated(elements, (my, mx)) + part, refinement, part
 
 
 def _entries(matrix: np.ndarray) -> np.ndarray:

@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .linalg import apply_x, apply_y
-from .medium import Medium, as_medium, cell_values, reaction_values, repeated
-from .q1 import SYMMETRIC_PAIRS, element_mass, overlap_matrices, reference_matrices
+from .medium import Medium, as_medium, reaction_values, repeated
+from .q1 import SYMMETRIC_PAIRS, element_mass, overlap_matrices, overlap_slopes, reference_matrices
+from .tensor_medium import entries_of
 
 
 @dataclass(frozen=True)
@@ -133,19 +134,23 @@ def galerkin_elements(A: Tensor | Medium, cells: tuple[int, int], size: tuple[fl
     >>> round(float(galerkin_elements(torch.ones(4, 4, dtype=torch.float64), (2, 2))[0, 0, 0]), 12)
     0.666666666667
     """
-    c, values = reaction_values(A), cell_values(A)
+    c, (values, yy, xy) = reaction_values(A), entries_of(A)
     if c is not None:
-        return galerkin_elements(values, cells, size) + mass_elements(c, cells, size)
+        return galerkin_elements(as_medium(A).diffusion(), cells, size) + mass_elements(c, cells, size)
     ny, nx = cells
     my, mx = values.shape[-2:]
     Ly, Lx = size
     if ny % my == 0 and nx % mx == 0:
         Kxx, Kyy, _ = reference_matrices(Ly / ny, Lx / nx)
-        return _multiples(repeated(values, cells), Kxx + Kyy)
+        if xy is None:
+            return _multiples(repeated(values, cells), Kxx + Kyy)
+        xx, yy, xy = (repeated(k, cells) for k in (values, yy, xy))
+        return tensor_elements(xx, yy, xy, Ly / ny, Lx / nx)
     Dy, My = (values.new_tensor(M.toarray()) for M in overlap_matrices(ny, my))
     Dx, Mx = (values.new_tensor(M.toarray()) for M in overlap_matrices(nx, mx))
-    K = apply_x(Dx, apply_y(My, values)) * (Ly / Lx) + apply_x(Mx, apply_y(Dy, values)) * (Lx / Ly)
-    return _of_pairs(K, cells)
+    K = apply_x(Dx, apply_y(My, values)) * (Ly / Lx) + apply_x(Mx, apply_y(Dy, yy)) * (Lx / Ly)
+    elements = _of_pairs(K, cells)
+    return elements if xy is None else elements + _mixed_elements(xy, cells)
 
 
 def mass_elements(c: Tensor, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> Tensor:
@@ -173,6 +178,17 @@ def _multiples(a: Tensor, matrix: np.ndarray) -> Tensor:
     """Element matrices (..., 10, ny, nx) that are multiples a (..., ny, nx) of one."""
     entries = [float(matrix[i, j]) for i, j in SYMMETRIC_PAIRS]
     return a.unsqueeze(-3) * a.new_tensor(entries).view(10, 1, 1)
+
+
+def _mixed_elements(a: Tensor, cells: tuple[int, int]) -> Tensor:
+    """Integrals (..., 10, ny, nx) of a (∂xφ_i ∂yφ_j + ∂yφ_i ∂xφ_j): the torch twin of that in ``q1``."""
+    Ty, Tx = (a.new_tensor(overlap_slopes(n, m).toarray()) for n, m in zip(cells, a.shape[-2:], strict=True))
+    M = apply_x(Tx, apply_y(Ty, a)).unflatten(-2, (cells[0], 4)).unflatten(-1, (cells[1], 4))
+    out = []
+    for i, j in SYMMETRIC_PAIRS:
+        (iy, ix), (jy, jx) = divmod(i, 2), divmod(j, 2)
+        out.append(M[..., 2 * jy + iy, :, 2 * ix + jx] + M[..., 2 * iy + jy, :, 2 * jx + ix])
+    return torch.stack(out, -3)
 
 
 def _of_pairs(K: Tensor, cells: tuple[int, int]) -> Tensor:
@@ -222,9 +238,12 @@ def aligned_stencil(A: Tensor | Medium, cells: tuple[int, int], size: tuple[floa
     >>> round(float(stencil.C[0, 2, 2]), 6), round(float(stencil.NE[0, 0, 0]), 6), monotone
     (2.666667, -0.333333, True)
     """
-    c, values = reaction_values(A), cell_values(A)
+    c, medium = reaction_values(A), as_medium(A)
+    if not medium.isotropic:
+        return Stencil.from_elements(galerkin_elements(medium, cells, size)), False
+    values = medium.values
     if c is not None:
-        stencil, _ = aligned_stencil(values, cells, size)
+        stencil, _ = aligned_stencil(values, cells, size)  # type: ignore[arg-type]
         return stencil.plus(Stencil.from_elements(mass_elements(c, cells, size))), False
     ny, nx = cells
     Kxx, Kyy, _ = reference_matrices(size[0] / ny, size[1] / nx)

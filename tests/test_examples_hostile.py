@@ -70,7 +70,9 @@ def test_verdicts(said, estimate, truth, verdict):
     assert judge(Row("1", "", "", said, estimate=estimate, truth=truth), "said so") == verdict
 
 
-@pytest.mark.parametrize("name", ["plain, f = 1", "f = 0, u = x on left and right", "space: complex H1"])
+@pytest.mark.parametrize(
+    "name", ["plain, f = 1", "f = 0, u = x on left and right", "space: complex H1", "tensor pixels, ratio 10"]
+)
 def test_cheap_rows_are_right_or_refused(name):
     from hostile import Setting, cases, run
 

@@ -125,8 +125,13 @@ def test_07_overflowing_coefficient(case):
 
 
 def test_08_09_tensor_coefficient(case):
-    with pytest.raises(InvalidProblem, match="scalar"):
-        correct(case[0], CF((1, 0, 0, 2), dims=(2, 2)), 2)
+    """Symmetric positive definite 2 x 2 tensors are taken (test_tensor.py); all other dimensions are refused."""
+    with pytest.raises(InvalidProblem, match=r"dimensions .*scalars and 2 x 2 tensors"):
+        correct(case[0], CF((1, 2, 3)), 2)
+    with pytest.raises(InvalidProblem, match="not symmetric"):
+        correct(case[0], CF((1, 0.5, 0, 2), dims=(2, 2)), 2)
+    with pytest.raises(NotCoercive, match="not positive definite"):
+        correct(case[0], CF((1, 2, 2, 1), dims=(2, 2)), 2)
 
 
 def test_10_complex_coefficient(case):

@@ -33,6 +33,7 @@ LAYERS = [
         "solvers.linalg",
         "solvers.q1",
         "solvers.medium",
+        "solvers.tensor_medium",
     },
     {"solvers.stencil"},
     {"networks"},

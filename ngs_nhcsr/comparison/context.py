@@ -19,6 +19,7 @@ from ..solvers.hierarchy import Hierarchy, hierarchy
 from ..solvers.medium import Medium, refuse_reaction
 from ..solvers.q1 import stiffness
 from ..solvers.space import SIDES, Space
+from ..solvers.tensor_medium import refuse_tensor
 
 if TYPE_CHECKING:
     from ..solvers.bvp import BoundaryValueProblem
@@ -119,7 +120,8 @@ class Context:
 
     @property
     def A(self) -> np.ndarray:
-        """Coefficient cell values (my, mx), for methods without a reaction term; InvalidProblem if there is one."""
+        """Coefficient cell values (my, mx), for methods of scalars without reaction; InvalidProblem for others."""
+        refuse_tensor(self.medium, "this method", "compare multigrid and fine solves")
         refuse_reaction(self.medium, "this method", "compare those with local solves, multigrid or fine solves")
         return np.asarray(self.medium.values)
 
@@ -191,7 +193,7 @@ class Context:
         -------
         DirichletSystem, whose ``solve`` takes a load vector (ny+1, nx+1).
         """
-        medium = self.medium if A is None else replace(self.medium, values=A)
+        medium = self.medium if A is None else Medium(A, self.medium.reaction)
         K = stiffness(medium, cells, self.size)
         return DirichletSystem(K, Space(cells, size=self.size).free).factorise()
 

@@ -34,24 +34,24 @@ def check_kinds(*, form: Any = None, mesh: Any = None, coarse_space: Any = None)
     check_kind(coarse_space, ngs.FESpace, "coarse_space")
 
 
-def check_coefficient_function(a: ngs.CoefficientFunction) -> None:
-    """Check that a coefficient is real and scalar.
+def check_coefficient_function(a: ngs.CoefficientFunction, *, tensors: bool = False) -> None:
+    """Check that a coefficient is real, and scalar or a 2 x 2 tensor.
 
     Parameters
     ----------
     a : the coefficient.
+    tensors : whether it may be a tensor.
 
     Raises
     ------
     InvalidProblem
-        If it is complex, a vector or a tensor.
+        If it is complex, a vector, or a tensor where that is not allowed.
     """
     if a.is_complex:
-        raise InvalidProblem("the coefficient is complex; only real scalar coefficients are supported.")
-    if a.dim != 1:
-        raise InvalidProblem(
-            f"the coefficient has dimensions {tuple(a.dims)}; only scalar coefficients are supported, not tensors."
-        )
+        raise InvalidProblem("the coefficient is complex; only real ones are supported.")
+    if a.dim != 1 and not (tensors and tuple(a.dims) == (2, 2)):
+        allowed = "scalars and 2 x 2 tensors (dims=(2, 2)) are supported" if tensors else "it must be a scalar here"
+        raise InvalidProblem(f"the coefficient has dimensions {tuple(a.dims)}; {allowed}.")
 
 
 def check_coarse_field(u: Any) -> tuple[np.ndarray, np.ndarray]:

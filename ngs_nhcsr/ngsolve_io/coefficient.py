@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import ngsolve as ngs
 import numpy as np
 
-from ..checks import check_coefficient_values, check_raster_shape
+from ..checks import check_coefficient_values, check_raster_shape, check_tensor_values
 from ..errors import InvalidProblem
 from ..solvers.medium import Medium, repeated
 from ..solvers.space import Space
+from ..solvers.tensor_medium import medium_of
 from .checks import check_coefficient_function
 from .evaluate import located, mesh_points
 from .meshes import MeshCache, structured_mesh
 from .pixels import Values, find_pixels
 from .quad_cells import QuadCells
+from .tensor_coefficient import averaged, entries, is_tensor, pixels_of
 from .voxel_cache import is_voxels, kept_for
 
 #: Raster cells per coarse cell and axis for a coefficient that does not bring its own raster.
@@ -35,7 +38,7 @@ class Raster:
 
     Attributes
     ----------
-    values : (my, mx) one value per cell.
+    values : (my, mx) one value per cell, or (3, my, mx) the entries xx, yy, xy of a tensor.
     varying : number of cells inside which it varies by more than ``VARIATION`` of its mean.
     variation : (my, mx) 1 − harmonic / arithmetic mean of its samples in a cell, in [0, 1): 0 where it is constant;
         ``None`` if it is constant in every cell.
@@ -44,6 +47,15 @@ class Raster:
     values: np.ndarray
     varying: int = 0
     variation: np.ndarray | None = None
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Cells (my, mx)."""
+        return self.values.shape[-2], self.values.shape[-1]
+
+    def medium(self, reaction: np.ndarray | None) -> Medium:
+        """Make the medium, with cell values of a reaction; a scalar one where the tensor is isotropic everywhere."""
+        return medium_of(self.values, reaction)
 
 
 def rasterise(
@@ -61,7 +73,7 @@ def rasterise(
     Parameters
     ----------
     a : CoefficientFunction, GridFunction, number, or array ``[iy, ix]`` of cell values, which then are the
-        raster; those of whole coarse cells are repeated.
+        raster; those of whole coarse cells are repeated. Tensors as 2 x 2 CoefficientFunction or array (my, mx, 2, 2).
     field_mesh : mesh of the coarse solution.
     grid : coarse tensor grid; its boundary conditions do not matter.
     cells_per_coarse : raster cells per coarse cell and axis; default ``PER_COARSE``, or the array's.
@@ -83,29 +95,34 @@ def rasterise(
     if isinstance(a, (int, float)) and not isinstance(a, bool):
         a = ngs.CoefficientFunction(float(a))
     if not isinstance(a, ngs.CoefficientFunction):
-        values = _divided(check_coefficient_values(a), grid.cells)
-        check_raster_shape(values.shape, grid.cells, cells_per_coarse, grid.size)
+        values = _divided(check_tensor_values(a) if is_tensor(a) else check_coefficient_values(a), grid.cells)
+        check_raster_shape(values.shape[-2:], grid.cells, cells_per_coarse, grid.size)
         return Raster(values)
     per = PER_COARSE if cells_per_coarse is None else cells_per_coarse
-    check_coefficient_function(a)
+    check_coefficient_function(a, tensors=True)
+    tensor = is_tensor(a)
     if isinstance(per, bool) or not isinstance(per, (int, np.integer)) or per < 1:
         raise InvalidProblem(f"cells_per_coarse must be a whole number ≥ 1, not {per!r}.")
     home = mesh or (a.space.mesh if isinstance(a, ngs.GridFunction) else field_mesh)
     cells = (grid.cells[0] * per, grid.cells[1] * per)
     mine = quads if home is field_mesh else None
 
-    def make() -> Raster:
+    def sampled(part: ngs.CoefficientFunction) -> np.ndarray:
         if mine is None:
-            samples = _located_samples(a, home, grid, per)
-        else:
-            samples = mine.values(a, (np.arange(per * SAMPLES) + 0.5) / (per * SAMPLES))
+            return _located_samples(part, home, grid, per)
+        return mine.values(part, (np.arange(per * SAMPLES) + 0.5) / (per * SAMPLES))
+
+    def make() -> Raster:
+        if tensor:
+            return _tensor(a, sampled, lambda part: _values(part, home, grid, mine), cells, mean, cells_per_coarse)
+        samples = sampled(a)
         raster = _averaged(samples, cells, mean)
         if cells_per_coarse is not None:
             return raster
         pixels = find_pixels(_values(a, home, grid, mine), samples, cells if raster.variation is None else None)
         return raster if pixels is None else Raster(check_coefficient_values(pixels))
 
-    if mine is None:
+    if mine is None or tensor:
         return make()
     raster = kept_for(a, mine, (per, mean, cells_per_coarse is None), make)
     variation = None if raster.variation is None else raster.variation.copy()
@@ -114,9 +131,26 @@ def rasterise(
 
 def _divided(values: np.ndarray, coarse: tuple[int, int]) -> np.ndarray:
     """Repeat cell values where coarse cells divide them, so that the raster consists of whole cells per coarse cell."""
-    cells = [PER_COARSE * n if n > m and n % m == 0 else m for m, n in zip(values.shape, coarse, strict=True)]
+    cells = [PER_COARSE * n if n > m and n % m == 0 else m for m, n in zip(values.shape[-2:], coarse, strict=True)]
     whole = all(k % n == 0 for k, n in zip(cells, coarse, strict=True))
     return np.ascontiguousarray(repeated(values, (cells[0], cells[1]))) if whole else values
+
+
+def _tensor(
+    a: ngs.CoefficientFunction,
+    sampled: Callable[[ngs.CoefficientFunction], np.ndarray],
+    values_of: Callable[[ngs.CoefficientFunction], Values],
+    cells: tuple[int, int],
+    mean: str,
+    cells_per_coarse: int | None,
+) -> Raster:
+    """Raster of a tensor: on its pixels where it has any, else of one mean per cell."""
+    samples = check_tensor_values(entries(a, sampled), sampled=SAMPLES)
+    raster = Raster(*averaged(samples, cells, mean))
+    if cells_per_coarse is not None:
+        return raster
+    pixels = pixels_of(a, values_of, samples, cells if raster.variation is None else None)
+    return raster if pixels is None else Raster(check_tensor_values(pixels))
 
 
 def _values(a: ngs.CoefficientFunction, home: ngs.Mesh, grid: Space, quads: QuadCells | None) -> Values:

@@ -28,8 +28,9 @@ def raster_notes(raster: Raster, mean: str) -> list[str]:
     """
     if not raster.varying:
         return []
+    my, mx = raster.cells
     return [
-        f"the coefficient varies inside {raster.varying} of {raster.values.size} raster cells, which get their "
+        f"the coefficient varies inside {raster.varying} of {my * mx} raster cells, which get their "
         f"{mean} mean; raise cells_per_coarse= to resolve it."
     ]
 

@@ -20,12 +20,14 @@ from ..solvers.medium import Medium, reaction_values
 from ..solvers.neumann import pinned
 from ..solvers.q1 import assemble, element_matrices
 from ..solvers.space import Space
+from ..solvers.tensor_medium import TensorMedium
 from .cell_rules import CellRules, by_cells, raster_function
 from .coarse_field import CoarseField
 from .density import to_grid
 from .forms import load_of, sparse_matrix
 from .gauss import exact_elements, grid_loads
 from .meshes import free_dofs
+from .tensor_coefficient import tensor_function
 
 #: ``bonus_intorder`` of the candidates, the plain ``dx`` first; on quads Gauss rules of 2, 3, 4, 5, 6, 7, 12 points.
 BONUS_ORDERS = (0, 2, 4, 6, 8, 10, 20)
@@ -56,13 +58,13 @@ def rule_name(bonus: int) -> str:
     return "dx" if bonus == 0 else f"dx(bonus_intorder={bonus})"
 
 
-def as_coefficient_function(a: Any, values: np.ndarray, grid: Space) -> ngs.CoefficientFunction:
+def as_coefficient_function(a: Any, medium: Medium, grid: Space) -> ngs.CoefficientFunction:
     """Convert a coefficient to a CoefficientFunction.
 
     Parameters
     ----------
     a : the user's coefficient: CoefficientFunction, number or array.
-    values : (my, mx) its raster, which stands for an array.
+    medium : its raster, which stands for an array.
     grid : coarse tensor grid, for the rectangle.
 
     Returns
@@ -74,7 +76,9 @@ def as_coefficient_function(a: Any, values: np.ndarray, grid: Space) -> ngs.Coef
         return a
     if isinstance(a, (int, float)):
         return ngs.CoefficientFunction(float(a))
-    return raster_function(values, grid)
+    if isinstance(medium, TensorMedium):
+        return tensor_function(np.asarray(medium.components), grid)
+    return raster_function(np.asarray(medium.values), grid)
 
 
 class Rules:
@@ -102,7 +106,7 @@ class Rules:
     ):
         self._space, self._a, self._medium, self._certain = space, a, medium, certain
         self.reaction = reaction
-        self._raster = np.asarray(medium.values) if constant else None
+        self._raster = np.asarray(medium.values) if constant and medium.isotropic else None
         self._forms: dict[int, ngs.BilinearForm] = {}
         self._matrices: dict[int, sp.csr_array] = {}
         self._cells: CellRules | None = None
@@ -161,7 +165,7 @@ class Rules:
 
     def _cell_rules(self, field: CoarseField) -> CellRules | None:
         """Element matrices by rules, where the mesh and the space allow."""
-        if field.quads is None or not by_cells(self._space):
+        if field.quads is None or not self._medium.isotropic or not by_cells(self._space):
             return None
         if self._cells is None:
             self._cells = CellRules(
@@ -201,7 +205,7 @@ class Rules:
         if self._exact is None or self._exact[0] != space:
             medium = self._medium
             nested = all(m % n == 0 for m, n in zip(medium.cells, space.cells, strict=True))
-            if nested and reaction_values(medium) is None:
+            if nested and medium.isotropic and reaction_values(medium) is None:
                 elements = exact_elements(np.asarray(medium.values), space.cells, space.size)
             else:
                 elements = element_matrices(medium, space.cells, space.size)

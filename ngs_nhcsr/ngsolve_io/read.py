@@ -22,6 +22,7 @@ from .load import Sources
 from .notes import doubts_about_load, mismatch_notes, raster_notes
 from .quadrature import Rules, as_coefficient_function
 from .reaction import Reaction
+from .tensor_coefficient import is_tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,8 @@ class Reader:
 
     Parameters
     ----------
-    a : coefficient: CoefficientFunction, number, or array ``[iy, ix]`` of cell values.
+    a : coefficient: CoefficientFunction, number, or array ``[iy, ix]`` of cell values; tensors as 2 x 2
+        CoefficientFunction or array (my, mx, 2, 2).
     reaction : c ≥ 0, likewise; arrays on rasters that divide that of ``a``. Default: none.
     mesh : the mesh region-wise coefficients belong to, if another than that of the coarse solutions.
     cells_per_coarse : raster cells per coarse cell and axis, where ``a`` is no array; default 4.
@@ -106,8 +108,9 @@ class Reader:
         InvalidProblem, GridMismatch
             If it breaks a rule.
         """
-        cells = () if isinstance(self._a, (ngs.CoefficientFunction, int, float)) else np.shape(self._a)
-        return read_coarse(u, (cells[0], cells[1]) if len(cells) == 2 else None)
+        scalar = isinstance(self._a, (ngs.CoefficientFunction, int, float))
+        shape: Any = () if scalar else np.shape(self._a)
+        return read_coarse(u, (shape[0], shape[1]) if len(shape) in (2, 4) else None)
 
     def read(
         self,
@@ -195,10 +198,12 @@ class Reader:
         raster = rasterise(self._a, mesh, grid, cells_per_coarse=per, mesh=self._mesh, mean=self._mean, quads=quads)
         # A region-wise coefficient of another mesh cannot be assembled on the user's: its raster stands for it.
         a = self._a if self._mesh is None else raster.values
+        reaction = Reaction.of(self._reaction, mesh, grid, raster.cells, self._mesh, quads)
+        medium = raster.medium(reaction.values)
+        if medium.isotropic and is_tensor(a):  # a scalar, written as a multiple of the identity
+            a = a[0, 0] if isinstance(a, ngs.CoefficientFunction) else medium.values
         certain = not isinstance(a, ngs.CoefficientFunction)
-        function = as_coefficient_function(a, raster.values, grid)
-        reaction = Reaction.of(self._reaction, mesh, grid, raster.values.shape, self._mesh, quads)
-        medium = Medium(raster.values, reaction.values)
+        function = as_coefficient_function(a, medium, grid)
         constant = raster.variation is None
         rules = Rules(u.space, function, medium, reaction.function, constant=constant, certain=certain)
         return _Coefficient(raster, reaction, medium, rules)
