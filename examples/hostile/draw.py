@@ -19,7 +19,7 @@ SIDES = ("bottom", "right", "top", "left")
 #: Ways to say what the load is, drawn alike from this list.
 GIVEN = ("recovered", "recovered", "form", "f", "f", "LinearForm")
 #: Coarse cells per wave up to which a coarse mesh does not see a wave: below two its moments are those of a longer one.
-VISIBLE = 3.0
+VISIBLE = 2.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Drawn:
     a, scale, options : what ``correct`` gets besides.
     given : how the load is told, one of ``GIVEN``.
     visible : whether the coarse mesh can see the load, or it is given.
+    told : False where a load that sits in a point was recovered: it has the moments of a box in one coarse cell.
     label : all of it in words.
     """
 
@@ -67,6 +68,7 @@ class Drawn:
     options: dict[str, Any]
     given: str
     visible: bool
+    told: bool
     label: str
 
     def solve(self) -> tuple[ngs.GridFunction, dict[str, Any]]:
@@ -201,6 +203,7 @@ def draw(seed: int, number: int, largest: int) -> Drawn:
         + f", {given}, Dirichlet {'|'.join(dirichlet)}"
         + (f", reaction {reaction:.2g}" if reaction else "")
     )
-    visible = not recovered or (per_wave > VISIBLE and not load.points)
+    visible = not recovered or per_wave > VISIBLE
+    told = not (recovered and load.points)
     a = pixels if array else pde.a
-    return Drawn(pde, mesh, order, quadrature, a, scale, options, given, visible, label)
+    return Drawn(pde, mesh, order, quadrature, a, scale, options, given, visible, told, label)
