@@ -32,7 +32,7 @@ def along(P: csr_array | csc_array, v: np.ndarray, axis: int) -> np.ndarray:
     >>> along(csr_array([[1.0, 1.0]]), np.array([[1.0, 2.0], [3.0, 4.0]]), -1).tolist()
     [[3.0], [7.0]]
     """
-    n = P.shape[0]
+    n = P.shape[0]  # type: ignore[index]
     if axis not in (-1, v.ndim - 1):
         w = np.ascontiguousarray(np.moveaxis(v, axis, 0))
         out = (P @ w.reshape(len(w), -1)).reshape(n, *w.shape[1:])
