@@ -139,7 +139,6 @@ def overlap_slopes(cells: int, raster: int) -> sp.csr_matrix:
     return sp.csr_matrix((values.ravel(), (rows.ravel(), cols.ravel())), shape=(4 * cells, raster))
 
 
-@lru_cache(maxsize=4)
 @lru_cache(maxsize=32)
 def mixed_mass(n: int, p: int) -> sp.csr_array:
     r"""Integrate products :math:`\int \varphi_i\psi_j` of the hats of two grids that divide the unit interval.
