@@ -6,6 +6,7 @@ not pixels: node i of n cells lies at i/n. Sizes are (Ly, Lx), spacings (hy, hx)
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -54,7 +55,9 @@ def cell_pair(value: Cells, name: str) -> tuple[int, int]:
     try:
         ny, nx = (int(v) for v in pair)
     except (TypeError, ValueError) as error:
-        raise InvalidProblem(f"{name} must be a number of cells or a pair (ny, nx), not {value!r}.") from error
+        raise InvalidProblem(
+            f"{name} must be a number of cells or a pair (ny, nx), not {reprlib.repr(value)}."
+        ) from error
     if min(ny, nx) < 1:
         raise InvalidProblem(f"{name} must be positive in both directions, not {(ny, nx)}.")
     return ny, nx

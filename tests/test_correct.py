@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
-from ngsolve import BND, H1, CoefficientFunction, Integrate, exp, grad, pi, sin, x, y
+from ngsolve import BND, H1, CoefficientFunction, Integrate, LinearForm, dx, exp, grad, pi, sin, x, y
 from test_raster import refined
 
-from ngs_nhcsr import Corrector, NhcsrWarning, Status, correct
+from ngs_nhcsr import Corrector, NhcsrWarning, Status, correct, solve_fine
+from ngs_nhcsr.ngsolve_io.quad_space import QuadSpace
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.norms import relative_errors
 from ngs_nhcsr.solvers.transfer import prolongate
@@ -51,13 +52,17 @@ def test_accuracy_does_not_depend_on_the_users_quadrature(corrector, fresh, bonu
 
 
 NEVER_SEEN = {
-    "sin sin": (
-        2 * pi**2 * sin(pi * x) * sin(pi * y),
-        lambda x, y: 2 * np.pi**2 * np.sin(np.pi * x) * np.sin(np.pi * y),
-    ),
-    "corner source": (exp(-50 * (x * x + y * y)), lambda x, y: np.exp(-50 * (x * x + y * y))),
-    "sign-changing": (sin(2 * pi * x) + 0.2, lambda x, y: np.sin(2 * np.pi * x) + 0.2 + 0 * y),
+    "sin sin": 2 * pi**2 * sin(pi * x) * sin(pi * y),
+    "corner source": exp(-50 * (x * x + y * y)),
+    "sign-changing": sin(2 * pi * x) + 0.2,
 }
+
+
+def fine_reference(A, f):
+    """u_h for a load that NGSolve integrates on the fine mesh: one of nodal values is off by 1e-5 itself."""
+    fes = H1(quads(512), order=1, dirichlet=".*")
+    fine = solve_fine(A, fes, LinearForm(f * fes.TestFunction() * dx(bonus_intorder=4)).Assemble(), tolerance=1e-10)
+    return QuadSpace.of(fes).nodes(fine.vec)
 
 
 @pytest.mark.parametrize("name", list(NEVER_SEEN))
@@ -66,9 +71,9 @@ def test_loads_never_seen_in_training(corrector, fresh, name):
 
     Of a narrow source in a corner the coarse solution does not tell enough for that; its errors are small all the same.
     """
-    f, values = NEVER_SEEN[name]
+    f = NEVER_SEEN[name]
     constant = errors(corrector, fresh[:4])
-    cases = [(A, solve_on(quads(32), voxel(A), f)[0], fine_solve(A, 512, values)) for A, _, _ in fresh[:4]]
+    cases = [(A, solve_on(quads(32), voxel(A), f)[0], fine_reference(A, f)) for A, _, _ in fresh[:4]]
     given, recovered = errors(corrector, cases, f=f), errors(corrector, cases)
     assert (given <= 1.5 * constant).all()
     assert (recovered <= ([5e-4, 1e-4] if name == "corner source" else 1.5 * constant)).all()

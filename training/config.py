@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from ..models.catalogue import architectures
 from ..networks.architecture import Architecture
 from ..registry import Registry
 from ..solvers.substructuring.scheme import Scheme
@@ -188,6 +189,7 @@ def small() -> TrainConfig:
     high = partial(Recipe, contrast=(200.0, 1000.0), plain_contrasts=(1000.0,))
     return TrainConfig(
         name="small",
+        architecture=architectures["nhcsr-light"](),
         batch=0.5,
         optimiser="muon",
         rate=1e-3,

@@ -20,10 +20,14 @@ architectures: Registry[Callable[[], Architecture]] = Registry("architecture")
 
 @architectures.register("nhcsr-light")
 def _light() -> Architecture:
-    """U-Net on the cell map and low-rank Gabor coordinate basis; the default on CPUs."""
+    """U-Net on the cell map and low-rank Gabor coordinate basis; the default.
+
+    Half as wide as the classes' defaults: local solves and corrections do the rest at the same errors, and half of a
+    correction's time were convolutions (docs/training.md).
+    """
     from ..networks.architecture import Architecture
 
-    return Architecture()
+    return Architecture(encoder_options={"widths": (16, 32), "depth": 2}, decoder_options={"hidden": 48})
 
 
 @architectures.register("nhcsr")
