@@ -287,3 +287,12 @@ def test_effective_refuses_an_unknown_boundary(run):
 
 def test_version(run):
     assert run("--version") == (0, f"ngs-nhcsr {ngs_nhcsr.__version__}\n", "")
+
+
+@pytest.mark.parametrize("command", ["demo", "compare"])
+@pytest.mark.parametrize(("option", "value"), [("--n", "0"), ("--scale", "0"), ("--contrast", "0.5"), ("--seed", "-1")])
+def test_sizes_out_of_range_are_refused_by_name_before_the_work(run, command, option, value):
+    code, said, err = run(command, option, value)
+    assert code == 2
+    assert not said
+    assert f"Invalid value for '{option}'" in err

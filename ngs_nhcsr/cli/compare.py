@@ -11,10 +11,10 @@ from rich import get_console
 
 def compare(
     family: Annotated[str, typer.Option(help="Coefficient family.")] = "iid",
-    contrast: Annotated[float, typer.Option(help="Largest over smallest coefficient.")] = 10.0,
-    n: Annotated[int, typer.Option(help="Coarse cells a side.")] = 16,
-    scale: Annotated[int, typer.Option(help="Fine cells per coarse cell and axis.")] = 16,
-    seed: Annotated[int, typer.Option(help="Seed of the coefficient.")] = 2026,
+    contrast: Annotated[float, typer.Option(min=1, help="Largest over smallest coefficient.")] = 10.0,
+    n: Annotated[int, typer.Option(min=2, help="Coarse cells a side.")] = 16,
+    scale: Annotated[int, typer.Option(min=1, help="Fine cells per coarse cell and axis.")] = 16,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the coefficient.")] = 2026,
     methods: Annotated[str | None, typer.Option(help="Names with commas between; default: all.")] = None,
     model: Annotated[str | None, typer.Option(help="Model name; default: the best for the device.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",

@@ -12,10 +12,10 @@ from rich.table import Table
 
 def demo(
     family: Annotated[str, typer.Option(help="Coefficient family.")] = "iid",
-    contrast: Annotated[float, typer.Option(help="Largest over smallest coefficient.")] = 10.0,
-    n: Annotated[int, typer.Option(help="Coarse cells a side.")] = 32,
-    scale: Annotated[int, typer.Option(help="Fine cells per coarse cell and axis.")] = 16,
-    seed: Annotated[int, typer.Option(help="Seed of the coefficient.")] = 2026,
+    contrast: Annotated[float, typer.Option(min=1, help="Largest over smallest coefficient.")] = 10.0,
+    n: Annotated[int, typer.Option(min=2, help="Coarse cells a side.")] = 32,
+    scale: Annotated[int, typer.Option(min=1, help="Fine cells per coarse cell and axis.")] = 16,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the coefficient.")] = 2026,
     model: Annotated[str | None, typer.Option(help="Model name; default: the best for the device.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     picture: Annotated[Path | None, typer.Option(help="Where to save the picture.")] = Path("demo.png"),

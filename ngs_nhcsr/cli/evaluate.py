@@ -16,8 +16,8 @@ def evaluate(
         str,
         typer.Option(help="paper, families, scales, maps or loads; beyond: all methods against the PDE's solution."),
     ] = "paper",
-    count: Annotated[int | None, typer.Option(help="Test problems per case; default: 16, beyond: 3.")] = None,
-    first_seed: Annotated[int, typer.Option(help="First test seed.")] = 2_000_000_000,
+    count: Annotated[int | None, typer.Option(min=1, help="Test problems per case; default: 16, beyond: 3.")] = None,
+    first_seed: Annotated[int, typer.Option(min=0, help="First test seed.")] = 2_000_000_000,
     symmetrize: Annotated[bool, typer.Option(help="Also the mean over the symmetries of the square.")] = False,
     save: Annotated[
         Path | None, typer.Option(help="Stem of the .json and .md to write; beyond: also error_time.png beside them.")

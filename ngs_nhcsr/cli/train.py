@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def generate(
     config: Annotated[str, typer.Option(help="Configuration whose data sets to make.")] = "small",
     data: Annotated[Path, typer.Option(help="Folder of the shards.")] = Path("data"),
-    workers: Annotated[int, typer.Option(help="Processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Make the training problems of a configuration; goes on where it was stopped."""
     from ..training.config import configs
@@ -37,9 +37,9 @@ def train(
         "runs/small"
     ),
     data: Annotated[Path, typer.Option(help="Folder of the shards; missing ones are made.")] = Path("data"),
-    workers: Annotated[int, typer.Option(help="Processes that make shards.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that make shards.")] = 1,
     clock: Annotated[str, typer.Option(help='Of the minutes: "wall", or "cpu" for those computed.')] = "wall",
-    threads: Annotated[int, typer.Option(help="CPU threads of the training; 0: torch's default.")] = 1,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads of the training; 0: torch's default.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
     start_from: Annotated[Path | None, typer.Option(help="Checkpoint whose weights to begin with.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override, e.g. --set rate=3e-4.")] = None,
@@ -104,8 +104,8 @@ def reproduce(
     ] = None,
     data: Annotated[Path, typer.Option(help="Folder of the shards; missing ones are made.")] = Path("data"),
     only: Annotated[list[str] | None, typer.Option(help="Only rows whose name contains this; may be repeated.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="How many seeds; default: all of the protocol.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps per cell; default: those of the protocol.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds; default: all of the protocol.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps per cell; default: those of the protocol.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes of processor time.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
     save: Annotated[Path | None, typer.Option(help="Stem of the .md and .json to write; folder of figures.")] = None,
