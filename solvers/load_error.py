@@ -107,7 +107,9 @@ def point_sources(F: np.ndarray, space: Space) -> tuple[np.ndarray, list[tuple[f
         small = all(n <= 2 and n < cells - 1 for n, cells in zip(part.shape, space.cells, strict=True))
         if small and part.min() * part.max() >= 0:
             weight = float(part.sum())
-            points.append((float(part.sum(0) @ x[block[1]]) / weight, float(part.sum(1) @ y[block[0]]) / weight, weight))
+            points.append(
+                (float(part.sum(0) @ x[block[1]]) / weight, float(part.sum(1) @ y[block[0]]) / weight, weight)
+            )
             inside[block] += part
     return inside, points
 
