@@ -1,0 +1,104 @@
+"""What recovered loads leave open: moments at natural sides, sources in points; and what is returned if all fails."""
+
+import numpy as np
+import pytest
+from ngsolve import H1, BilinearForm, GridFunction, LinearForm, Mesh, VoxelCoefficient, ds, dx, grad, unit_square
+
+from ngs_nhcsr import Status
+from ngs_nhcsr.ngsolve_io.read import Reader
+from ngs_nhcsr.options import Request
+from ngs_nhcsr.pipeline import Outcome, run
+from ngs_nhcsr.reading import galerkin_solve
+from ngs_nhcsr.solvers.hierarchy import hierarchy
+from ngs_nhcsr.solvers.load import Load
+from ngs_nhcsr.solvers.load_error import load_uncertainty, point_sources
+from ngs_nhcsr.solvers.medium import Medium
+from ngs_nhcsr.solvers.moments import function_moments, of_callable, point_moments
+from ngs_nhcsr.solvers.norms import energy_norm
+from ngs_nhcsr.solvers.space import Space
+
+
+def recovered_and_true(b, space, medium, fine):
+    """Estimated and true relative energy error of a load with fine moments b, recovered from its coarse moments."""
+    F = np.where(space.free, Load.from_vector(b, space.size).vector(space.cells), 0.0)
+    load = Load.from_moments(F, space)
+    U = galerkin_solve(medium, space, F, np.zeros(space.shape))
+    solver, zero = hierarchy(medium, fine), np.zeros(fine.shape)
+    u, v = (
+        solver.solve(np.where(fine.free, w, 0.0), zero, tolerance=1e-6, max_iterations=100)[0]
+        for w in (b, load.vector(fine.cells))
+    )
+    true = energy_norm(u - v, medium, space.size) / energy_norm(u, medium, space.size)
+    return load_uncertainty(load, medium, space, U), true
+
+
+def random_medium(seed, cells, contrast=10.0):
+    return Medium(np.where(np.random.default_rng(seed).random(cells) < 0.5, 1.0, contrast))
+
+
+@pytest.mark.parametrize("natural", [("left",), ("left", "right", "bottom")])
+@pytest.mark.parametrize(
+    "f", [lambda X, Y: np.sin(5 * X - 3) + Y - 0.5, lambda X, Y: 1.2 + np.sin(3 * X) * np.cos(4 * Y)]
+)
+def test_moments_at_natural_sides_that_extrapolation_misses_are_counted(f, natural):
+    """The coarse solution sees them, and what it sees of an error is never more than the error."""
+    space = Space.with_sides((16, 6), (1.0, 1.0), natural)
+    fine = space.with_cells((192, 72))
+    b = function_moments(of_callable(f), fine.cells).vector
+    estimate, true = recovered_and_true(b, space, random_medium(0, (64, 24), 100.0), fine)
+    assert true > 1e-3
+    assert 0.5 * true < estimate < 6 * true
+
+
+@pytest.mark.parametrize("at", [(0.31, 0.42), (0.5, 0.47), (0.52, 0.28)])
+def test_a_source_that_may_sit_in_a_point_is_not_taken_for_a_wide_one(at):
+    space = Space((16, 16))
+    fine = space.with_cells((256, 256))
+    b = point_moments([(*at, 0.7)], fine.cells)
+    estimate, true = recovered_and_true(b, space, random_medium(1, (64, 64)), fine)
+    assert true > 0.1
+    assert 0.5 * true < estimate < 3 * true
+
+
+def test_points_are_found_where_they_are():
+    """Hats reproduce x, y and, in one cell, x y: the centre of the moments of a point is the point."""
+    rng, space = np.random.default_rng(0), Space((12, 20), (-1.0, 2.0), (0.7, 1.3))
+    cells = np.array([[2, 3], [8, 4], [14, 8]])  # apart, and not at the boundary
+    places = space.lower + (cells + rng.uniform(0.1, 0.9, (3, 2))) * np.array(space.spacing)[::-1]
+    given = [(float(px), float(py), w) for (px, py), w in zip(places, (1.0, -0.3, 4.0), strict=True)]
+    F = point_moments(given, space.cells, space.size, space.lower)
+    inside, found = point_sources(F, space)
+    np.testing.assert_allclose(sorted(found), sorted(given), rtol=1e-12)
+    np.testing.assert_allclose(inside, F, atol=1e-15)
+
+
+@pytest.mark.parametrize("cells", [(3, 3), (4, 4), (16, 16)])
+def test_loads_that_fill_the_domain_are_no_points(cells):
+    space = Space(cells)
+    for f in (1.0, lambda X, Y: np.sin(6 * X - 3) + Y - 0.5):
+        inside, points = point_sources(Load.of(f, cells).vector(cells), space)
+        assert not points
+        assert not inside.any()
+
+
+def test_what_is_rejected_for_an_unknown_load_is_u_coarse_itself():
+    """On triangles the canonical solution lives on a grid of its own: it may be worse than what the user has."""
+    a = VoxelCoefficient((0, 0), (1, 1), random_medium(2, (32, 32)).values, linear=False)
+    fes = H1(Mesh(unit_square.GenerateMesh(maxh=0.15)), order=2, dirichlet="left")
+    p, q = fes.TnT()
+    u = GridFunction(fes)
+    form = BilinearForm(a * grad(p) * grad(q) * dx).Assemble()
+    u.vec.data = (
+        form.mat.Inverse(fes.FreeDofs(), "sparsecholesky") * LinearForm(q * dx + 5 * q * ds("top")).Assemble().vec
+    )
+
+    def reject(problem, fine, lap):
+        assert not problem.decided
+        aligned = fine.with_cells((40, 40))
+        return Outcome(np.zeros(fine.shape), Status.REJECTED, (), aligned=np.zeros(aligned.shape))
+
+    r = run(u, Reader(a), 5, Request(on_untrusted="return"), reject, "")
+    for values in (r.values, r.aligned):
+        ys, xs = (np.linspace(0, 1, n) for n in values.shape)
+        expected = np.array([[u(fes.mesh(s, t)) for s in xs] for t in ys])
+        np.testing.assert_allclose(values, expected, atol=1e-12 * np.abs(expected).max())
