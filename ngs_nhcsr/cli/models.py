@@ -24,7 +24,8 @@ def models(
     save: Annotated[Path | None, typer.Option(help="Markdown file to write: all that the cards say.")] = None,
 ) -> None:
     """List the shipped models with what they were trained for and their median errors on random media 1:10."""
-    from ..models import models_page, read_card, shipped_cards
+    from ..models import read_card, shipped_cards
+    from ..models.table import FIRST_CASE, models_page
 
     if save is not None:
         save.write_text(models_page(shipped_cards()), encoding="utf-8")
@@ -33,12 +34,12 @@ def models(
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(c) for c in cards], indent=1))
         return
-    table = Table("model", "encoder / decoder", "scales", "contrast", "energy", "L2", "steps")
+    table = Table("model", "decoder", "scales", "contrast", "energy", "L2", "steps")
     for c in cards:
-        errors = c.validation.get("random 1:10", {})
+        errors = c.validation.get(FIRST_CASE, {})
         table.add_row(
             c.name,
-            f"{c.architecture['encoder']} / {c.architecture['decoder']}",
+            c.architecture["decoder"],
             f"{min(c.contract.scales):g} … {max(c.contract.scales):g}",
             f"≤ {c.contract.contrast[1]:g}",
             f"{errors.get('energy', float('nan')):.2g}",

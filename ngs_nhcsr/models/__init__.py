@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from .devices import resolve_device
     from .load import export_model, load_model
     from .model import Model
-    from .table import models_page
 
 __getattr__, __dir__ = lazy(
     globals(),
@@ -24,7 +23,6 @@ __getattr__, __dir__ = lazy(
         "export_model": "load",
         "list_models": "catalogue",
         "load_model": "load",
-        "models_page": "table",
         "read_card": "card",
         "resolve_device": "devices",
         "shipped_cards": "catalogue",
@@ -39,7 +37,6 @@ __all__ = [
     "export_model",
     "list_models",
     "load_model",
-    "models_page",
     "read_card",
     "resolve_device",
     "shipped_cards",
