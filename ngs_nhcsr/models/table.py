@@ -21,11 +21,11 @@ Made from the model cards by
 `correct(u_coarse, a, scale=16, model="lte")` takes any of them; the default, on every device, is `{default}`. A network
 of the paper is not the best one: those below without local solves learned to predict the field itself, in a few
 thousand steps on one core, at about a tenth of the published size. On random media 1:10 (32² coarse cells, scale 16)
-their own fields have energy errors of {energy} and L2 errors of {l2}; `{default}` has {best}. For comparison: the coarse
-solution of `ngs-nhcsr demo` has 0.66 and 0.34, and the best multiple of U, which needs the reference, 0.79 to 0.87 and
-0.020 to 0.033. In L2 they do what that factor does; in energy at best a little more, at scales above 8 often worse than
-the coarse solution; and with contrast, media and size they do not carry over. They are here to be compared with. More
-steps and the published sizes would help; how much is not known ([paper.md](paper.md)).
+their own fields have energy errors of {energy} and L2 errors of {l2}; `{default}` has {best}. For comparison: the
+coarse solution of `ngs-nhcsr demo` has 0.66 and 0.34, and the best multiple of U, which needs the reference, 0.79 to
+0.87 and 0.020 to 0.033. In L2 they do what that factor does; in energy at best a little more, at scales above 8 often
+worse than the coarse solution; and with contrast, media and size they do not carry over. They are here to be compared
+with. More steps and the published sizes would help; how much is not known ([paper.md](paper.md)).
 
 What `correct` returns is accurate with all of them: the guard keeps a field from being worse than the coarse solution,
 its error is estimated, and multigrid steps follow until that is below 3e-4. They are about three, as many as from the
@@ -57,7 +57,7 @@ def models_page(cards: Mapping[str, Path]) -> str:
     read = [read_card(path) for path in cards.values()]
     sizes = [path.with_suffix(".safetensors").stat().st_size / 1e6 for path in cards.values()]
     text = _HEAD.format(default=DEFAULT_MODEL, **_summary(read))
-    head = "\n\n".join(_filled(paragraph) for paragraph in text.split("\n\n")) + "\n"
+    head = "\n\n".join(_filled(paragraph) for paragraph in text.split("\n\n"))
     return "\n".join([head, *_about(read, sizes), *_trained(read), *_errors(read, "energy"), *_errors(read, "L2")])
 
 
