@@ -1,22 +1,28 @@
 """Every shipped model through the public interface: guarded, its error told, the same at points as on grids."""
 
+import json
 import warnings
 from functools import lru_cache
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from ngs_nhcsr import Corrector, Status, correct, list_models, load_model
+from ngs_nhcsr import Corrector, ModelFileError, Status, correct, list_models, load_model
 from ngs_nhcsr.cli.app import app
 from ngs_nhcsr.demo import coarse_problem
 from ngs_nhcsr.media.families import families
 from ngs_nhcsr.media.maps import MAPS
-from ngs_nhcsr.models import DEFAULT_MODEL, shipped_cards
+from ngs_nhcsr.models import DEFAULT_MODEL, Contract, shipped_cards
 from ngs_nhcsr.models.table import models_page
 from ngs_nhcsr.refine import Refiner
 from ngs_nhcsr.solvers.norms import energy_norm
 from ngs_nhcsr.solvers.transfer import prolongate
+from ngs_nhcsr.training import export
+from ngs_nhcsr.training.validation import Case
 
 ROOT = Path(__file__).parent.parent
 N, SCALE = 16, 8
@@ -122,6 +128,32 @@ def test_the_networks_of_the_paper_are_there_as_it_has_them():
         assert (architecture.decoder, architecture.inputs) == (name, "coefficient+solution")
         assert not architecture.upscaling
         assert not architecture.local_solves
+
+
+def test_what_ships_is_what_was_trained():
+    """Weights and configuration are those of the finished cell that the card names, to the bit."""
+    named = {name: load_model(name, "cpu") for name in list_models()}
+    cells = {name: model.card.training["cell"] for name, model in named.items() if "cell" in model.card.training}
+    assert len(cells) >= 5
+    for name, cell in cells.items():
+        path = ROOT / "training" / "cells" / f"{cell}.json"
+        assert named[name].card.training["config"] == json.loads(path.read_text())["config"]
+        trained, shipped = (load_file(p.with_suffix(".safetensors")) for p in (path, shipped_cards()[name]))
+        assert trained.keys() == shipped.keys()
+        assert all(torch.equal(trained[k], shipped[k]) for k in trained)
+
+
+def test_a_cell_becomes_a_model(tmp_path):
+    cell = next((ROOT / "training" / "cells" / "midi").glob("metasr-*-0.json"))
+    with patch.object(export, "CARD_CASES", (Case("random 1:10", coarse=4, scale=2),)):
+        card = export.export_cell(cell, tmp_path / "mine.json", hardware="a core", count=1)
+    assert card.name == "mine"
+    assert card.contract == Contract(scales=(2, 4, 8, 16), contrast=(1, 10), coarse=(16, 32))
+    assert (card.training["steps"], card.training["seed"], card.training["row"]) == (4000, 0, "MetaSR")
+    model = load_model(tmp_path / "mine.json", "cpu")
+    assert {v.dtype for v in model.network.parameters()} == {torch.float32}
+    with pytest.raises(ModelFileError, match="not a finished cell"):
+        export.export_cell(tmp_path / "mine.json", tmp_path / "again.json", hardware="a core")
 
 
 def test_the_page_on_models_is_what_the_command_makes():
