@@ -7,7 +7,6 @@ import json
 import logging
 import platform
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -191,10 +190,12 @@ def export(
     """Write the weights of a run or cell as a model with a card: measures its errors on fresh test seeds."""
     from ..training.export import export_cell, export_run
 
-    if (run is None) == (cell is None):
+    if run is not None and cell is None:
+        card = export_run(run, to, hardware=hardware, count=count)
+    elif cell is not None and run is None:
+        card = export_cell(cell, to, hardware=hardware, count=count)
+    else:
         raise typer.BadParameter("pass either --run or --cell")
-    written = partial(export_run, run) if run is not None else partial(export_cell, cell)
-    card = written(to, hardware=hardware, count=count)
     get_console().print_json(json.dumps(card.validation))
 
 
