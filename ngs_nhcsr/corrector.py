@@ -37,8 +37,8 @@ class Corrector:
 
     Parameters
     ----------
-    model : name of a shipped model, ``pathlib.Path`` of a model card, or a loaded ``Model``; default: the best one
-        for the device.
+    model : name of a shipped model, ``pathlib.Path`` of a model card, or a loaded ``Model``; default:
+        ``nhcsr-light``, the most accurate one.
     device : "auto", "cpu", "cuda", …, or a ``torch.device``.
     symmetrize : average the network over the symmetries of the square (eight times the work, a little more accurate).
     scheme : how often the effective problem is solved again for the residual, and until when; default
@@ -57,13 +57,12 @@ class Corrector:
         symmetrize: bool = False,
         scheme: Scheme | None = None,
     ):
-        from .models import Model, default_model, load_model, resolve_device
+        from .models import DEFAULT_MODEL, Model, load_model
 
         if isinstance(model, Model):
             self.model = model
         else:
-            resolved = resolve_device(device)
-            self.model = load_model(default_model(resolved) if model is None else model, resolved)
+            self.model = load_model(DEFAULT_MODEL if model is None else model, device)
         check_kind(scheme, Scheme, "scheme")
         self.symmetrize, self.scheme = symmetrize, scheme or Scheme()
 

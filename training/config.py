@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from ..models.catalogue import architectures
 from ..networks.architecture import Architecture
 from ..registry import Registry
 from ..solvers.substructuring.scheme import Scheme
@@ -189,7 +188,8 @@ def small() -> TrainConfig:
     high = partial(Recipe, contrast=(200.0, 1000.0), plain_contrasts=(1000.0,))
     return TrainConfig(
         name="small",
-        architecture=architectures["nhcsr-light"](),
+        # Narrow: half of a correction's time were convolutions, and local solves and corrections do the rest.
+        architecture=Architecture(encoder_options={"widths": (16, 32), "depth": 2}, decoder_options={"hidden": 48}),
         batch=0.5,
         optimiser="muon",
         rate=1e-3,

@@ -1,16 +1,22 @@
-"""From a training run to a model with a card: errors measured on test seeds, provenance, hash."""
+"""From a training run, or a cell of the paper's tables, to a model with a card: errors measured, provenance, hash."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
+from ..errors import ModelFileError
 from ..models import Contract, ModelCard, export_model, load_model
 from ..networks.corrector import CorrectorNetwork
 from .config import TrainConfig, from_json
+from .problems import Recipe
+from .protocols import PROTOCOLS, TABLES
 from .state import read_config, read_progress
 from .validation import TEST_SEEDS, Case, network_errors
 
@@ -32,12 +38,21 @@ CARD_CASES = (
 def contract_of(config: TrainConfig) -> Contract:
     """Derive from the training data for what a model is made: scales, contrasts, coarse sizes, raster."""
     recipes = [d.recipe for d in config.data]
+    sizes = [r.coarse for r in recipes]
+    # A network of the coefficient alone sees a neighbourhood, whatever the domain; others see the size of U.
+    carries_over = not config.architecture.reads_solution
     return Contract(
         scales=tuple(sorted({s for r in recipes for s in r.scales})),
-        contrast=(1, max(r.contrast[1] for r in recipes)),
-        coarse=(8, 128),
+        contrast=(1, max(_contrast(r) for r in recipes)),
+        coarse=(8, 128) if carries_over else (min(sizes), max(sizes)),
         cells_per_coarse=tuple(sorted({r.cells_per_coarse for r in recipes})),
     )
+
+
+def _contrast(recipe: Recipe) -> float:
+    """Largest contrast that a recipe draws."""
+    plain = max(recipe.plain_contrasts) if recipe.plain_share > 0 else 1.0
+    return max(plain, recipe.contrast[1] if recipe.plain_share < 1 else 1.0)
 
 
 def card_table(network: CorrectorNetwork, count: int = 16) -> dict[str, dict[str, float]]:
@@ -98,22 +113,73 @@ def revalidate(path: Path, count: int = 16) -> ModelCard:
 
 def export_run(run: Path, to: Path, *, hardware: str, count: int = 16) -> ModelCard:
     """Write the model card ``to`` and its weights from ``run``; see ``models.export_model``."""
-    config = from_json(read_config(run / "last.safetensors"))
-    to.parent.mkdir(parents=True, exist_ok=True)
-    progress = read_progress(run / "last.safetensors")
-    weights = load_file(run / "best.safetensors")
-    network = CorrectorNetwork(config.architecture)
-    network.load_state_dict(weights)
-    network.eval()
-    table = card_table(network, count)
+    stored = read_config(run / "last.safetensors")
+    config, progress = from_json(stored), read_progress(run / "last.safetensors")
     minutes = round(progress["seconds"] / 60, 1)
     training = {
         "command": f"ngs-nhcsr train --config {config.name} --minutes {minutes:.0f}",
-        "config": json.loads(read_config(run / "last.safetensors")),
+        "config": json.loads(stored),
         "began with": progress.get("origin") or "random weights",
         "steps": progress["step"],
         "minutes": minutes,
         "hardware": hardware,
+    }
+    return _export(load_file(run / "best.safetensors"), to, config, training, count)
+
+
+def export_cell(cell: Path, to: Path, *, hardware: str, count: int = 16) -> ModelCard:
+    """Write the model card ``to`` and its weights from a finished cell of the paper's tables (``reproduce.py``).
+
+    Parameters
+    ----------
+    cell : JSON file of the cell; its weights, in half precision, stand beside it and stay so.
+    to : model card to write; its stem is the name of the model.
+    hardware : on what it was trained, in words.
+    count : problems per case of the card's table at most.
+
+    Returns
+    -------
+    The card as written.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is no finished cell with a network.
+    """
+    try:
+        about = json.loads(cell.read_text())
+        protocol, seed, steps = PROTOCOLS[about["protocol"]], int(about["seed"]), int(about["steps"])
+        config, row = from_json(json.dumps(about["config"])), about["row"]
+        table = next(name for name, rows in TABLES.items() if row in rows)
+        weights = load_file(cell.with_suffix(".safetensors"))
+    except (OSError, ValueError, KeyError, TypeError, StopIteration, SafetensorError) as error:
+        raise ModelFileError(f"{cell} is not a finished cell with weights beside it: {error!r}.") from error
+    training = {
+        "command": f'ngs-nhcsr reproduce {table} --protocol {protocol.name} --only "{row}" --seeds {seed + 1}',
+        "row": row,
+        "seed": seed,
+        "cell": f"{protocol.name}/{cell.stem}",
+        "config": about["config"],
+        "began with": "random weights",
+        "steps": steps,
+        "hardware": hardware,
+        "means of the cell": {
+            case: {k: round(v, 5) for k, v in found.items()} for case, found in about["metrics"].items()
+        },
+    }
+    return _export(weights, to, config, training, count)
+
+
+def _export(
+    weights: dict[str, Tensor], to: Path, config: TrainConfig, training: dict[str, Any], count: int
+) -> ModelCard:
+    """Measure a network and write it."""
+    network = CorrectorNetwork(config.architecture)
+    network.load_state_dict(weights)
+    table = card_table(network.eval(), count)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    training = {
+        **training,
         "parameters": sum(p.numel() for p in network.parameters()),
         "errors": "relative, median, against the Q1 solution on the fine mesh; f = 1; test seeds from 2e9",
     }

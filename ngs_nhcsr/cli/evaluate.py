@@ -27,13 +27,13 @@ def evaluate(
     if suite == "beyond":
         _evaluate_beyond(card or model, 3 if count is None else count, first_seed, save)
         return
-    from ..models import load_model
+    from ..models import DEFAULT_MODEL, load_model
     from ..training.evaluate import SUITES, to_json, to_markdown
     from ..training.evaluate import evaluate as measure
 
     if suite not in SUITES:
         raise typer.BadParameter(f"no suite {suite!r}; there are: {', '.join(SUITES)}, beyond")
-    network = load_model(card or model or "nhcsr-light", "cpu").network
+    network = load_model(card or model or DEFAULT_MODEL, "cpu").network
     results = measure(
         network,
         SUITES[suite],

@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,24 +19,32 @@ from .._version import __version__
 from ..errors import NhcsrError
 
 
-def models(as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False) -> None:
-    """List the shipped models with their contracts and validation errors."""
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False,
+    save: Annotated[Path | None, typer.Option(help="Markdown file to write: all that the cards say.")] = None,
+) -> None:
+    """List the shipped models with what they were trained for and their median errors on random media 1:10."""
     from ..models import read_card, shipped_cards
+    from ..models.table import FIRST_CASE, models_page
 
+    if save is not None:
+        save.write_text(models_page(shipped_cards()), encoding="utf-8")
+        return
     cards = [read_card(path) for path in shipped_cards().values()]
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(c) for c in cards], indent=1))
         return
-    table = Table("model", "encoder / decoder", "scales", "contrast", "energy, L2 error on random 1:10", "trained")
+    table = Table("model", "decoder", "scales", "contrast", "energy", "L2", "steps")
     for c in cards:
-        errors = c.validation.get("random 1:10", {})
+        errors = c.validation.get(FIRST_CASE, {})
         table.add_row(
             c.name,
-            f"{c.architecture['encoder']} / {c.architecture['decoder']}",
-            ", ".join(f"{s:g}" for s in c.contract.scales),
+            c.architecture["decoder"],
+            f"{min(c.contract.scales):g} … {max(c.contract.scales):g}",
             f"≤ {c.contract.contrast[1]:g}",
-            f"{errors.get('energy', float('nan')):.2g}, {errors.get('L2', float('nan')):.2g}",
-            f"{c.training.get('minutes', '?')} min on {c.training.get('hardware', '?')}",
+            f"{errors.get('energy', float('nan')):.2g}",
+            f"{errors.get('L2', float('nan')):.2g}",
+            str(c.training.get("steps", "?")),
         )
     get_console().print(table)
 

@@ -180,16 +180,22 @@ def pieces(
 
 
 def export(
-    run: Annotated[Path, typer.Option(help="Folder of a training run.")],
     to: Annotated[Path, typer.Option(help="Model card to write; the weights go beside it.")],
+    run: Annotated[Path | None, typer.Option(help="Folder of a training run.")] = None,
+    cell: Annotated[Path | None, typer.Option(help="Or the .json of a finished cell of the paper's tables.")] = None,
     hardware: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = platform.processor()
     or "CPU",
     count: Annotated[int, typer.Option(help="Test problems per kind for the card's table.")] = 16,
 ) -> None:
-    """Write the best weights of a run as a model with a card: measures its errors on fresh test seeds."""
-    from ..training.export import export_run
+    """Write the weights of a run or cell as a model with a card: measures its errors on fresh test seeds."""
+    from ..training.export import export_cell, export_run
 
-    card = export_run(run, to, hardware=hardware, count=count)
+    if run is not None and cell is None:
+        card = export_run(run, to, hardware=hardware, count=count)
+    elif cell is not None and run is None:
+        card = export_cell(cell, to, hardware=hardware, count=count)
+    else:
+        raise typer.BadParameter("pass either --run or --cell")
     get_console().print_json(json.dumps(card.validation))
 
 

@@ -1,4 +1,4 @@
-"""Named models: architectures by name, weights with cards, and loading that trusts nothing it has not checked."""
+"""Named models: weights with cards, their table, and loading that trusts nothing it has not checked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .._lazy import lazy
 
 if TYPE_CHECKING:
     from .card import Contract, ModelCard, read_card
-    from .catalogue import architectures, default_model, list_models, shipped_cards
+    from .catalogue import DEFAULT_MODEL, list_models, shipped_cards
     from .devices import resolve_device
     from .load import export_model, load_model
     from .model import Model
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazy(
     globals(),
     {
+        "DEFAULT_MODEL": "catalogue",
         "Contract": "card",
         "Model": "model",
         "ModelCard": "card",
-        "architectures": "catalogue",
-        "default_model": "catalogue",
         "export_model": "load",
         "list_models": "catalogue",
         "load_model": "load",
@@ -31,11 +30,10 @@ __getattr__, __dir__ = lazy(
 )
 
 __all__ = [
+    "DEFAULT_MODEL",
     "Contract",
     "Model",
     "ModelCard",
-    "architectures",
-    "default_model",
     "export_model",
     "list_models",
     "load_model",

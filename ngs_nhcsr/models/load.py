@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelFileError
 from .card import Contract, ModelCard, read_bytes, read_card
-from .catalogue import architectures, list_models, shipped_cards
+from .catalogue import list_models, shipped_cards
 from .devices import resolve_device
 from .model import Model
 
@@ -73,8 +73,7 @@ def _path_of(name: str) -> Path:
         )
     shipped = shipped_cards()
     if name not in shipped:
-        hint = " It is an architecture without shipped weights; train it first." * (name in architectures.names())
-        raise ModelFileError(f"no model {name!r}; there are: {', '.join(shipped) or 'none'}.{hint}")
+        raise ModelFileError(f"no model {name!r}; there are: {', '.join(shipped) or 'none'}.")
     return shipped[name]
 
 
@@ -148,7 +147,7 @@ def export_model(
 
     Parameters
     ----------
-    tensors : the network's ``state_dict``; stored in float32.
+    tensors : the network's ``state_dict``; stored in the precision that it has, loaded in float32.
     path : of the card, ``.json``; the weights get the suffix ``.safetensors``.
     name : of the model.
     architecture : of the network.
@@ -163,7 +162,7 @@ def export_model(
     """
     from safetensors.torch import save
 
-    weights = save({k: v.detach().cpu().float().contiguous() for k, v in tensors.items()})
+    weights = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
     plain = json.loads(json.dumps(dataclasses.asdict(architecture)))
     card = ModelCard(name, plain, contract, training, validation)
     # Through JSON once, so that the digest is that of the card as it will be read.
