@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .direct import DirichletSystem
@@ -101,7 +99,7 @@ def point_sources(F: np.ndarray, space: Space) -> tuple[np.ndarray, list[tuple[f
 
     inner = np.pad(F[1:-1, 1:-1], 1)
     heard = np.abs(inner) > SILENT * np.abs(F).max()
-    labels: Any = label(heard, np.ones((3, 3)))[0]
+    labels = np.asarray(label(heard, np.ones((3, 3)))[0])
     y, x = space.nodes()
     inside, points = np.zeros_like(inner), []
     for number, block in enumerate(find_objects(labels), 1):
