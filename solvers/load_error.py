@@ -99,7 +99,8 @@ def point_sources(F: np.ndarray, space: Space) -> tuple[np.ndarray, list[tuple[f
 
     inner = np.pad(F[1:-1, 1:-1], 1)
     heard = np.abs(inner) > SILENT * np.abs(F).max()
-    labels, _ = label(heard, np.ones((3, 3)))
+    labels = np.zeros(inner.shape, int)
+    label(heard, np.ones((3, 3)), output=labels)
     y, x = space.nodes()
     inside, points = np.zeros_like(inner), []
     for number, block in enumerate(find_objects(labels), 1):

@@ -98,6 +98,7 @@ def test_what_is_rejected_for_an_unknown_load_is_u_coarse_itself():
         return Outcome(np.zeros(fine.shape), Status.REJECTED, (), aligned=np.zeros(aligned.shape))
 
     r = run(u, Reader(a), 5, Request(on_untrusted="return"), reject, "")
+    assert r.aligned is not None
     for values in (r.values, r.aligned):
         ys, xs = (np.linspace(0, 1, n) for n in values.shape)
         expected = np.array([[u(fes.mesh(s, t)) for s in xs] for t in ys])
