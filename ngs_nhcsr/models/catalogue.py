@@ -12,7 +12,7 @@ DEFAULT_MODEL = "nhcsr-light"
 def shipped_cards() -> dict[str, Path]:
     """Return the model cards shipped with weights by name, sorted."""
     folder = Path(str(files("ngs_nhcsr.weights")))
-    return {p.stem: p for p in sorted(folder.glob("*.json"))}
+    return {p.stem: p for p in sorted(folder.glob("*.json"), key=lambda p: p.stem)}
 
 
 def list_models() -> list[str]:
