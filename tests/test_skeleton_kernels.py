@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from ngs_nhcsr.solvers.medium import Medium
-from ngs_nhcsr.solvers.substructuring import compiled
+from ngs_nhcsr.solvers.substructuring import compiled, distinct
+from ngs_nhcsr.solvers.substructuring.reaction import skeleton_of
 from ngs_nhcsr.solvers.substructuring.scheme import Scheme
 from ngs_nhcsr.solvers.substructuring.skeleton import Skeleton
 from ngs_nhcsr.solvers.substructuring.values import Values
@@ -17,15 +18,18 @@ pytest.importorskip("numba")
 ROUND_OFF = 1e-12
 
 
-def case(cells=(5, 6), r=4, q=1, batch=(1, 1), size=(1.0, 1.0), sweeps=None, seed=0):
-    """A skeleton with random media and loads, and random values."""
+def case(cells=(5, 6), r=4, q=1, batch=(1, 1), size=(1.0, 1.0), sweeps=None, seed=0, reaction=None):
+    """A skeleton with random media and loads, and random values; with ``reaction`` up to so much, zero in places."""
     (my, mx), (B, K) = cells, batch
     (ry, rx), (qy, qx) = (v if isinstance(v, tuple) else (v, v) for v in (r, q))
     rng = np.random.default_rng(seed)
     shapes = ((my + 1, mx + 1), (my + 1, mx, rx - 1), (my, mx + 1, ry - 1))
     media = Medium(torch.from_numpy(1e3 ** rng.random((B, my, mx))))
+    if reaction is not None:
+        c = reaction * rng.random((B, my, mx)) * (rng.random((B, my, mx)) < 2 / 3)
+        media = Medium(media.values, torch.from_numpy(c))
     load = torch.from_numpy(100 * rng.standard_normal((B, K, qy * my + 1, qx * mx + 1)))
-    skeleton = Skeleton(media, load, (ry, rx), size, sweeps)
+    skeleton = skeleton_of(media, load, (ry, rx), size, sweeps)
     return skeleton, Values(*(torch.from_numpy(rng.standard_normal((B, K, *s))) for s in shapes))
 
 
@@ -72,9 +76,10 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("reaction", [None, 1e3])
 @pytest.mark.parametrize("options", CASES, ids=str)
-def test_kernels_and_torch_agree_to_round_off(options):
-    skeleton, v = case(**options)
+def test_kernels_and_torch_agree_to_round_off(options, reaction):
+    skeleton, v = case(**options, reaction=reaction)
     before = [t.clone() for t in parts(v)]
     compare(skeleton.relaxed(v), skeleton.relaxed(in_torch(v)))
     scheme = Scheme(corrections=3, tolerance=0.0)
@@ -110,18 +115,27 @@ def test_a_finished_load_stays_and_the_others_go_on():
     assert not torch.equal(found.corners[1, 0], once.corners[1, 0])
 
 
+@pytest.mark.parametrize("reaction", [None, 10.0])
 @pytest.mark.parametrize("cells", [(1, 3), (9, 6)])
-def test_threads_change_no_bit(cells, monkeypatch):
+def test_threads_change_no_bit(cells, reaction, monkeypatch):
     monkeypatch.setattr(compiled, "SMALL", 0)
     results = []
     for threads in (1, 2, 3):
         monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
-        skeleton, v = case(cells, 3, batch=(2, 2))
+        skeleton, v = case(cells, 3, batch=(2, 2), reaction=reaction)
         assert skeleton._compiled.workers.threads == threads
         w = skeleton.corrected(skeleton.relaxed(v), spread, Scheme(corrections=2))
         results.append([*parts(w), skeleton.field(w)])
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+def test_cells_with_too_many_matrices_are_left_to_torch(monkeypatch):
+    skeleton, v = case(reaction=1.0)
+    assert skeleton._compiles(v)
+    skeleton, v = case(reaction=1.0)
+    monkeypatch.setattr(distinct, "MEMORY", 0)
+    assert not skeleton._compiles(v)
 
 
 def test_the_residual_of_the_kernels_is_that_of_torch():
@@ -139,10 +153,11 @@ def test_conversion_shares_memory_where_it_can():
     assert all(torch.equal(a, b) for a, b in zip(parts(v), parts(x.values()), strict=True))
 
 
+@pytest.mark.parametrize("reaction", [None, 10.0])
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_what_is_not_finite_shows(bad):
+def test_what_is_not_finite_shows(bad, reaction):
     for place in ("a", "load", "corner"):
-        skeleton, v = case(cells=(4, 5), r=3)
+        skeleton, v = case(cells=(4, 5), r=3, reaction=reaction)
         target = {"a": skeleton.medium.values[0], "load": skeleton.load[0, 0], "corner": v.corners[0, 0]}[place]
         target[2, 2] = bad
         w = skeleton.corrected(skeleton.relaxed(v), spread, Scheme(corrections=1))

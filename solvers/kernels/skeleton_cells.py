@@ -195,7 +195,7 @@ def _work(g, x, y):
 
 
 @njit(**OPTIONS)
-def _work_of_line(g, x, y, p, j):
+def work_of_line(g, x, y, p, j):
     """Return the work of the load along y - x on line j and the upright edges above it."""
     total = _work(g[0][p, j], x[0][p, j], y[0][p, j])
     for k in range(g[1].shape[2]):
@@ -232,7 +232,7 @@ def line_search(
     X, D, Y = np.empty((n, BLOCK)), np.empty((n, BLOCK)), np.empty((n, BLOCK))
     for row in range(r0, r1):
         p, j = row // lines, row % lines
-        work, energy = _work_of_line(g, x, y, p, j), 0.0
+        work, energy = work_of_line(g, x, y, p, j), 0.0
         if j < lines - 1:
             cells = a[p // K, j]
             for i0 in range(0, mx, BLOCK):

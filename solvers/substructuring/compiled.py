@@ -149,23 +149,28 @@ class CompiledSkeleton:
     """
 
     def __init__(self, medium: Medium, load: Tensor, r: tuple[int, int], size: tuple[float, float], sweeps: int):
+        self._take(medium.cells, load, r, size, sweeps)
+        self.matrices = _matrices(r, size[0] / self.my / (size[1] / self.mx), self.parts)
+        self.a = medium.values.detach().contiguous().numpy()  # type: ignore[union-attr]
+        self._condense_loads()
+
+    def _take(
+        self, cells: tuple[int, int], load: Tensor, r: tuple[int, int], size: tuple[float, float], sweeps: int
+    ) -> None:
+        """Take all but the media; the raster has ``cells``."""
         from ..kernels import skeleton, skeleton_cells
 
         if not skeleton.relax_upright.signatures:
             log.info("loading compiled kernels; the first use after an installation compiles them, about 10 s")
         self.kernels, self.cell_kernels = skeleton, skeleton_cells
-        self.r, self.sweeps, (self.my, self.mx) = r, sweeps, medium.cells
+        self.r, self.sweeps, (self.my, self.mx) = r, sweeps, cells
         self.K, self.problems = load.shape[1], load.shape[0] * load.shape[1]
         self.batch = (load.shape[0], load.shape[1])
         self.parts = (load.shape[-2] - 1) // self.my, (load.shape[-1] - 1) // self.mx
-        width = size[1] / self.mx
-        self.matrices = _matrices(r, size[0] / self.my / width, self.parts)
-        self.a = medium.values.detach().contiguous().numpy()  # type: ignore[union-attr]
-        self.f = (width**2 * load.detach()).contiguous().flatten(0, 1).numpy()
+        self.f = ((size[1] / self.mx) ** 2 * load.detach()).contiguous().flatten(0, 1).numpy()
         small = self.problems * self.my * self.mx < SMALL
         # torch's threads are the free cores while ``threads.suited_threads`` holds; asking again would take 1 ms
         self.workers = Workers(1 if small else min(MAX_THREADS, torch.get_num_threads()))
-        self._condense_loads()
 
     def _run(self, kernel: Callable[..., Any], rows: int, *arguments: Any) -> None:
         """Call a kernel for ``rows`` rows of every problem."""
@@ -174,15 +179,19 @@ class CompiledSkeleton:
 
     def _condense_loads(self) -> None:
         """Compute load vectors of boundary values and of hats, and the load's part in the values on edges."""
-        P, my, mx, (h, v) = self.problems, self.my, self.mx, (self.r[1] - 1, self.r[0] - 1)
-        self.g = np.zeros((P, my + 1, mx + 1)), np.zeros((P, my + 1, h, mx)), np.zeros((P, my, v, mx + 1))
-        self.hats = np.zeros((P, my + 1, mx + 1))
-        kernels, M = self.cell_kernels, self.matrices
-        self._run(kernels.load_vectors, my + 1, self.f, self.parts, M.loads, self.g, self.hats)
+        P, kernels, M = self.problems, self.cell_kernels, self.matrices
+        self._clear_loads()
+        self._run(kernels.load_vectors, self.my + 1, self.f, self.parts, M.loads, self.g, self.hats)
         self.level, self.upright = np.empty_like(self.g[1]), np.empty_like(self.g[2])
         for edges, inverse, g in zip((self.level, self.upright), M.inverses, self.g[1:], strict=True):
             rows = edges.shape[1]
             self._run(kernels.multiply_rows, rows, inverse, *(t.reshape(P * rows, *t.shape[2:]) for t in (g, edges)))
+
+    def _clear_loads(self) -> None:
+        """Make zero load vectors of the boundary values and of the hats."""
+        P, my, mx, (h, v) = self.problems, self.my, self.mx, (self.r[1] - 1, self.r[0] - 1)
+        self.g = np.zeros((P, my + 1, mx + 1)), np.zeros((P, my + 1, h, mx)), np.zeros((P, my, v, mx + 1))
+        self.hats = np.zeros((P, my + 1, mx + 1))
 
     def relaxed(self, v: KernelValues) -> KernelValues:
         """Apply two local solves, and the line search through their results; see ``Skeleton.relaxed``."""
@@ -209,9 +218,13 @@ class CompiledSkeleton:
         """Minimise the energy over the bilinear hat of every inner corner in turn, in four colours, in place."""
         residual, step = self._residual(x), np.zeros_like(x.C)
         for first in (1, 2):
-            lines = (self.my - first + 1) // 2
-            self._run(self.kernels.relax_corners, lines, self.a, self.K, self.matrices.entries, residual, step, first)
+            self._step_at_corners(residual, step, first)
         self._run(self.kernels.add_bilinear, self.my + 1, step, x.triple)
+
+    def _step_at_corners(self, residual: np.ndarray, step: np.ndarray, first: int) -> None:
+        """Go over every second line of corners, from line ``first`` on."""
+        arguments = (self.a, self.K, self.matrices.entries, residual, step, first)
+        self._run(self.kernels.relax_corners, (self.my - first + 1) // 2, *arguments)
 
     def _residual(self, x: KernelValues) -> np.ndarray:
         out = np.empty_like(x.C)
@@ -240,8 +253,7 @@ class CompiledSkeleton:
         KernelValues
         """
         sums = np.empty((self.problems, self.my + 1, 2))
-        arguments = (self.a, self.K, self.matrices.stiffness, self.g, v.triple, w.triple, sums.reshape(-1, 2))
-        self._run(self.cell_kernels.line_search, self.my + 1, *arguments)
+        self._sum_along(v, w, sums.reshape(-1, 2))
         with np.errstate(all="ignore"):  # what is not finite is found in the result
             work, energy = sums.sum(1).T
             possible = energy > 0 if where is None else (energy > 0) & where.flatten().numpy()
@@ -249,6 +261,11 @@ class CompiledSkeleton:
         share = share if extrapolate else share.clip(0, 1)
         self._run(self.kernels.towards, self.my + 1, share, v.triple, w.triple)
         return w
+
+    def _sum_along(self, v: KernelValues, w: KernelValues, sums: np.ndarray) -> None:
+        """Write what the minimum on the line through v and w needs into ``sums``."""
+        arguments = (self.a, self.K, self.matrices.stiffness, self.g, v.triple, w.triple, sums)
+        self._run(self.cell_kernels.line_search, self.my + 1, *arguments)
 
     def field(self, v: KernelValues) -> Tensor:
         """Extend values on the skeleton into the cells: the fine field (B, K, ny+1, nx+1)."""

@@ -7,7 +7,7 @@ eigenvalue problem of the reference cell gives S(κ) v for every κ at once (``c
 .. math:: S(\kappa) = K_{BB} + \kappa M_{BB} - F_\kappa (\Lambda + \kappa)^{-1} F_\kappa^T .
 
 An edge is relaxed by the residual, v_E += (Σ_K a_K S_EE(κ_K))⁻¹ r_E, with one small inverse per edge. All steps are
-those of ``skeleton``, in torch; there is no compiled twin.
+those of ``skeleton``, in torch; the compiled twin in ``compiled_reaction`` has the matrices of all distinct cells.
 """
 
 from __future__ import annotations
@@ -23,13 +23,27 @@ from ..medium import Medium
 from ..q1 import SYMMETRIC_PAIRS
 from ..stencil import Stencil
 from .cell import ReactionCell, reaction_cell
+from .compiled import applies
+from .compiled_reaction import CompiledReactionSkeleton
+from .distinct import DistinctCells
 from .skeleton import Skeleton, gathered, times
 from .values import Values
 
 
 @dataclass(frozen=True)
 class ReactionSkeleton(Skeleton):
-    """The condensed system on the skeleton for media with reactions; attributes as for ``Skeleton``."""
+    """The condensed system on the skeleton for media with reactions; attributes as for ``Skeleton``.
+
+    Attributes
+    ----------
+    distinct : the distinct cells of these media, where they are known from another load; ``None``: found on first use.
+    """
+
+    distinct: DistinctCells | None = None
+
+    @cached_property
+    def _distinct(self) -> DistinctCells:
+        return self.distinct or DistinctCells(self.medium, self.r, self.size)
 
     @cached_property
     def _cell(self) -> ReactionCell:
@@ -93,8 +107,13 @@ class ReactionSkeleton(Skeleton):
         whole = [torch.from_numpy(A[edge, edge].ravel()).to(kappa) for A in (cell.stiffness, cell.mass)]
         return (self._a * (whole[0] + kappa * whole[1] - condensed)).unflatten(-1, (m, m))
 
+    @cached_property
+    def _compiled(self) -> CompiledReactionSkeleton:
+        return CompiledReactionSkeleton(self._distinct, self.load, self.size, self._sweeps)
+
     def _compiles(self, v: Values) -> bool:
-        return False
+        reaction: Tensor = self.medium.reaction  # type: ignore[assignment]
+        return super()._compiles(v) and applies(reaction) and self._distinct.usable
 
     def _load_vectors(self) -> Tensor:
         return self._loads
@@ -149,7 +168,12 @@ class ReactionSkeleton(Skeleton):
 
 
 def skeleton_of(
-    medium: Medium, load: Tensor, r: tuple[int, int], size: tuple[float, float], sweeps: int | None
+    medium: Medium,
+    load: Tensor,
+    r: tuple[int, int],
+    size: tuple[float, float],
+    sweeps: int | None,
+    distinct: DistinctCells | None = None,
 ) -> Skeleton:
     """Make the condensed system of media, with reactions or without.
 
@@ -160,6 +184,7 @@ def skeleton_of(
     r : (ry, rx) fine cells per coefficient cell, 2 at least.
     size : (Ly, Lx).
     sweeps : see ``Scheme``.
+    distinct : the media's distinct cells, see ``ReactionSkeleton``.
 
     Returns
     -------
@@ -170,8 +195,9 @@ def skeleton_of(
     GridMismatch
         If a reaction varies inside the coefficient's cells.
     """
-    kind = Skeleton if medium.reaction is None else ReactionSkeleton
-    return kind(medium, load, r, size, sweeps)
+    if medium.reaction is None:
+        return Skeleton(medium, load, r, size, sweeps)
+    return ReactionSkeleton(medium, load, r, size, sweeps, distinct)
 
 
 def _cut(t: Tensor, cells: slice, axis: int) -> Tensor:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..positions import Nodes, Query
 from ..transfer import prolongate
+from .compiled import applies
+from .distinct import DistinctCells
 from .reaction import skeleton_of
 from .scheme import Scheme
 from .skeleton import lines
@@ -39,6 +42,14 @@ class PreparedSolve:
         self.refinement = target.aligned(medium, space).refinement(medium, space)
         self._proposer = proposer.prepare(medium, space, target)
 
+    @cached_property
+    def _distinct(self) -> DistinctCells | None:
+        """Matrices that no load changes, where kernels use them."""
+        medium = self.medium
+        if medium.reaction is None or not applies(medium.values, medium.reaction):  # type: ignore[arg-type]
+            return None
+        return DistinctCells(medium, self.refinement, self.space.size)
+
     def expect_many(self) -> None:
         """Do now what the first load would do for all others; changes no result."""
         if min(self.refinement) >= 2:
@@ -67,7 +78,8 @@ class PreparedSolve:
         if proposal.final or min(self.refinement) < 2:
             return proposal.at(query)[0]
         load = cell_load(problem.known_load, self.medium, self.refinement)
-        skeleton = skeleton_of(self.medium, load, self.refinement, self.space.size, self.scheme.sweeps)
+        size, sweeps = self.space.size, self.scheme.sweeps
+        skeleton = skeleton_of(self.medium, load, self.refinement, size, sweeps, self._distinct)
         level, upright = proposal.at(*lines(self.medium.cells, self.refinement))
         values = skeleton.relaxed(Values.of_lines(level, upright, skeleton.r))
         if proposal.effective is not None:
