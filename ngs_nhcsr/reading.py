@@ -60,6 +60,7 @@ class Reading:
     other : a load that another recovery makes of the same solution; ``None``: there is none.
     boundary_rest : largest moment at natural sides that a load on another mesh than quads does not explain, over the
         largest of all.
+    dropped : (N+1, M+1) moments that were taken for what an iterative solver left of none; ``None``: there are none.
     """
 
     U: np.ndarray
@@ -70,6 +71,7 @@ class Reading:
     recovered: bool = True
     other: Load[np.ndarray] | None = None
     boundary_rest: float = 0.0
+    dropped: np.ndarray | None = None
 
 
 def roughness(F: np.ndarray, free: np.ndarray) -> float:
@@ -272,7 +274,7 @@ def read_load(system: DirichletSystem, space: Space, U: np.ndarray, candidates: 
     -------
     Reading, without a load where all candidates are rougher than ``ROUGH``.
     """
-    rough = roughness_by_name(candidates, space.free)
+    rough, raw = roughness_by_name(candidates, space.free), candidates
     if min(rough.values()) > ROUGH:
         candidates = _without_residual(candidates, space.free)
         rough = roughness_by_name(candidates, space.free)
@@ -285,7 +287,8 @@ def read_load(system: DirichletSystem, space: Space, U: np.ndarray, candidates: 
     norm = np.linalg.norm(chosen)
     differing = [n for n, other in others.items() if np.linalg.norm(other - chosen) > SAME * norm]
     log.info("coarse solution read as %s (roughness %.2g)", name, rough[name])
-    return Reading(chosen, Load.from_moments(F, space), name, rough, tuple(differing))
+    dropped = None if candidates is raw else np.where(space.free, raw[name] - candidates[name], 0.0)
+    return Reading(chosen, Load.from_moments(F, space), name, rough, tuple(differing), dropped=dropped)
 
 
 def _without_residual(loads: Mapping[str, np.ndarray], free: np.ndarray) -> dict[str, np.ndarray]:

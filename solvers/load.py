@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from ..errors import InvalidProblem
 from .axes import along
-from .q1 import interval_mass, mass_apply, mixed_mass
+from .backend import plain
+from .mass import both_axes, mass_times, projected
+from .q1 import mixed_mass
 from .recovery import spline_lift
 from .transfer import prolongate, restrict
 
@@ -97,7 +98,7 @@ class Load(Generic[Array]):
         -------
         Load with nodal values on the same grid.
         """
-        return Load(_projected(b, size), size)
+        return Load(projected(b, size), size)
 
     @staticmethod
     def from_moments(F: Array, space: Space, degree: int = 3) -> Load[Array]:
@@ -121,7 +122,7 @@ class Load(Generic[Array]):
         free = _mask(space.free, F)
         lift_y, lift_x = (spline_lift(n, per, degree) for n in space.cells)
         inner = (F * free)[..., 1:-1, 1:-1] / (space.spacing[0] * space.spacing[1])
-        return Load(_both_axes(lift_y, lift_x, inner), space.size, F, free)
+        return Load(both_axes(lift_y, lift_x, inner), space.size, F, free)
 
     @staticmethod
     def from_solution(U: Tensor, medium: Medium, space: Space) -> Load[Tensor]:
@@ -149,7 +150,11 @@ class Load(Generic[Array]):
 
     def at(self, cells: tuple[int, int]) -> Array:
         """Represent f by nodal values (..., ny+1, nx+1); those of its L2 projection on grids that its own refines."""
-        return _projected(self.vector(cells), self.size) if self._refines(cells) else prolongate(self.values, cells)
+        if cells == self.cells:
+            return self.values
+        if (fast := self._in_numpy()) is not None:
+            return _tensor(fast.at(cells))
+        return projected(self.vector(cells), self.size) if self._refines(cells) else prolongate(self.values, cells)
 
     def vector(self, cells: tuple[int, int], *, matched: bool = False) -> Array:
         """Compute the load vector on a grid.
@@ -166,14 +171,16 @@ class Load(Generic[Array]):
         """
         if matched and self.moments is not None and cells == _cells(self.moments):
             return self.moments
+        if (fast := self._in_numpy()) is not None:
+            return _tensor(fast.vector(cells, matched=matched))
         if self._refines(cells):
-            b: Any = restrict(_mass(self.values, self.size), cells)
+            b: Any = restrict(mass_times(self.values, self.size), cells)
         elif isinstance(self.values, np.ndarray):
             My, Mx = (mixed_mass(n, p) * w for n, p, w in zip(cells, self.cells, self.size, strict=True))
             b = along(My, along(Mx, self.values, -1), -2)
         else:
             My, Mx = (mixed_mass(n, p).toarray() * w for n, p, w in zip(cells, self.cells, self.size, strict=True))
-            b = _both_axes(My, Mx, self.values)
+            b = both_axes(My, Mx, self.values)
         if not matched or self.moments is None:
             return b
         coarse = _cells(self.moments)
@@ -181,6 +188,13 @@ class Load(Generic[Array]):
         moments: Any = self.moments
         b[..., ::sy, ::sx] += (moments - restrict(b, coarse)) * self.known
         return b
+
+    def _in_numpy(self) -> Load[np.ndarray] | None:
+        """View of tensors on whose memory numpy can work, whose matrices are sparse; else ``None``."""
+        if isinstance(self.values, np.ndarray) or not plain(self.values):
+            return None
+        known = None if self.known is None else self.known.detach().numpy()  # type: ignore[union-attr]
+        return replace(self.map(lambda t: t.detach().numpy()), known=known)  # type: ignore[return-value]
 
     def _refines(self, cells: tuple[int, int]) -> bool:
         """Whether the grid of the nodal values refines another one."""
@@ -296,13 +310,10 @@ def _cells(v: Any) -> tuple[int, int]:
     return int(v.shape[-2]) - 1, int(v.shape[-1]) - 1
 
 
-def _mass(v: Array, size: tuple[float, float]) -> Array:
-    """Q1 mass matrix times nodal values."""
-    if isinstance(v, np.ndarray):
-        return mass_apply(v, size)
-    from .stencil import apply_mass
+def _tensor(v: np.ndarray) -> Any:
+    import torch
 
-    return apply_mass(v, size)
+    return torch.from_numpy(v)
 
 
 def _mask(free: np.ndarray, like: Array) -> Array:
@@ -311,40 +322,3 @@ def _mask(free: np.ndarray, like: Array) -> Array:
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(free)).to(like.device)
-
-
-def _both_axes(My: np.ndarray, Mx: np.ndarray, v: Array) -> Array:
-    """Apply a matrix along y and one along x."""
-    from .linalg import apply_x, apply_y, quiet_blas
-
-    if isinstance(v, np.ndarray):
-        with quiet_blas():
-            return My @ v @ Mx.T
-    import torch
-
-    return apply_x(torch.from_numpy(Mx).to(v), apply_y(torch.from_numpy(My).to(v), v))
-
-
-def _projected(b: Array, size: tuple[float, float]) -> Array:
-    """Nodal values of the Q1 function with load vectors b on their grid: the inverse mass matrix, axis by axis."""
-    if isinstance(b, np.ndarray):
-        for axis, length in zip((-2, -1), size, strict=True):
-            b = np.moveaxis(_solve_mass(np.moveaxis(b, axis, 0), length), 0, axis)  # type: ignore[assignment]
-        return np.ascontiguousarray(b)  # type: ignore[return-value]
-    inverse = [_inverse_mass(n - 1) * ((n - 1) / length) for n, length in zip(b.shape[-2:], size, strict=True)]
-    return _both_axes(inverse[0], inverse[1], b)
-
-
-def _solve_mass(b: np.ndarray, length: float) -> np.ndarray:
-    """Solve with the one-dimensional mass matrix of the first axis, a band matrix."""
-    from scipy.linalg import solveh_banded
-
-    band = np.array([[1.0], [4.0]]) * np.ones(len(b))
-    band[1, [0, -1]] = 2.0
-    return solveh_banded(band * (length / (6 * (len(b) - 1))), b.reshape(len(b), -1)).reshape(b.shape)
-
-
-@lru_cache(maxsize=8)
-def _inverse_mass(n: int) -> np.ndarray:
-    """Invert the one-dimensional mass matrix of ``n`` cells of length 1."""
-    return np.linalg.inv(interval_mass(n, float(n)).toarray())

@@ -30,12 +30,17 @@ SILENT = 1e-3
 
 
 def load_uncertainty(
-    load: Load[np.ndarray], medium: Medium, space: Space, U: np.ndarray, recovered: Load[np.ndarray] | None = None
+    load: Load[np.ndarray],
+    medium: Medium,
+    space: Space,
+    U: np.ndarray,
+    recovered: Load[np.ndarray] | None = None,
+    dropped: np.ndarray | None = None,
 ) -> float:
     """Estimate the relative energy error from a load that was recovered from coarse moments.
 
     The error has two orthogonal parts. The coarse solution sees one: that for the moments at natural sides, which the
-    recovered load need not have. The other part no coarse moment tells: the linear spline with the same moments is as
+    recovered load need not have, and for those that were dropped. The other part no coarse moment tells: the linear spline with the same moments is as
     good a load as the cubic one. Its estimate is ``FACTOR`` times the energy norm of the difference of their solutions
     on the raster, relative to that of the solution itself; or ``OTHER`` times that to another load, where there is one
     and that is more: sources that sit in points, or ``recovered``.
@@ -48,6 +53,8 @@ def load_uncertainty(
     space : the coarse space.
     U : (N+1, M+1) coarse solution, whose energy stands for that of the solution.
     recovered : a load that another recovery found.
+    dropped : (N+1, M+1) moments that the load lacks, taken for what an iterative solver left of none. Where they sit in
+        points, nearly all of such a load's energy may be out of the coarse mesh's sight: that part is estimated, too.
 
     Returns
     -------
@@ -59,18 +66,31 @@ def load_uncertainty(
     if not size > 0:
         return 0.0
     grid = _grid(medium, space)
+
+    def energy(b: np.ndarray) -> float:
+        return _energy(b, medium, grid) / size
+
     # coarse moments of the difference vanish, so only v less its coarse interpolant sees it
     apart = float(np.sqrt(np.mean((load.values - other.values) ** 2) * space.size[0] * space.size[1]))
     found = FACTOR * max(space.spacing) / np.pi * apart / float(np.sqrt(medium.range[0])) / size
     if found >= SURELY_SMALL:
-        found = FACTOR * _distance(load, other.vector(grid.cells), medium, grid) / size
+        found = FACTOR * energy(load.vector(grid.cells) - other.vector(grid.cells))
     if recovered is not None:
-        found = max(found, OTHER * _distance(load, recovered.vector(grid.cells), medium, grid) / size)
-    inside, points = point_sources(load.moments, space)
-    if points:
-        there = point_moments(points, grid.cells, grid.size, grid.lower)
-        found = max(found, OTHER * _distance(Load.from_moments(inside, space), there, medium, grid) / size)
+        found = max(found, OTHER * energy(load.vector(grid.cells) - recovered.vector(grid.cells)))
+    inside, there = _at_points(load.moments, space, grid)
+    if inside.any():
+        found = max(found, OTHER * energy(Load.from_moments(inside, space).vector(grid.cells) - there))
+    if dropped is not None:
+        inside, there = _at_points(dropped, space, grid)
+        lost = Load.from_moments(dropped - inside, space).vector(grid.cells) + there
+        found = float(np.hypot(found, energy(lost)))
     return float(np.hypot(found, _unmatched(load, medium, space) / size))
+
+
+def _at_points(F: np.ndarray, space: Space, grid: Space) -> tuple[np.ndarray, np.ndarray]:
+    """Split off the part of a load vector that may sit in points, and integrate these sources on a finer grid."""
+    inside, points = point_sources(F, space)
+    return inside, point_moments(points, grid.cells, grid.size, grid.lower)
 
 
 def point_sources(F: np.ndarray, space: Space) -> tuple[np.ndarray, list[tuple[float, float, float]]]:
@@ -132,10 +152,8 @@ def _grid(medium: Medium, space: Space) -> Space:
     return space.with_cells((k * medium.cells[0], k * medium.cells[1]))
 
 
-def _distance(load: Load[np.ndarray], other: np.ndarray, medium: Medium, grid: Space) -> float:
-    """Energy norm of the difference of the solutions for a load and for another one's load vector on a grid."""
-    difference = np.where(grid.free, load.vector(grid.cells) - other, 0.0)
-    error, _ = hierarchy(medium, grid).solve(
-        difference, np.zeros(grid.shape), tolerance=TOLERANCE, max_iterations=STEPS
-    )
-    return energy_norm(error, medium, grid.size)
+def _energy(b: np.ndarray, medium: Medium, grid: Space) -> float:
+    """Energy norm of the solution for a load vector on a grid."""
+    b = np.where(grid.free, b, 0.0)
+    u, _ = hierarchy(medium, grid).solve(b, np.zeros(grid.shape), tolerance=TOLERANCE, max_iterations=STEPS)
+    return energy_norm(u, medium, grid.size)

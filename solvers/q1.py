@@ -300,12 +300,12 @@ def mass_apply(f: Array, size: tuple[float, float] = (1.0, 1.0)) -> Array:
 
     Parameters
     ----------
-    f : (ny+1, nx+1) nodal values.
+    f : (..., ny+1, nx+1) nodal values.
     size : (Ly, Lx) side lengths of the rectangle.
 
     Returns
     -------
-    (ny+1, nx+1) moments with the hat functions of all nodes.
+    (..., ny+1, nx+1) moments with the hat functions of all nodes.
 
     Examples
     --------
@@ -313,8 +313,8 @@ def mass_apply(f: Array, size: tuple[float, float] = (1.0, 1.0)) -> Array:
     1.0
     """
     f = np.asarray(f, dtype=float)
-    My, Mx = (interval_mass(nodes - 1, length) for nodes, length in zip(f.shape, size, strict=True))
-    return along(Mx, along(My, f, 0), 1)
+    My, Mx = (interval_mass(nodes - 1, length) for nodes, length in zip(f.shape[-2:], size, strict=True))
+    return along(Mx, along(My, f, -2), -1)
 
 
 @lru_cache(maxsize=32)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from .axes import along
+from .backend import plain
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -130,10 +131,14 @@ def _at_points(U: np.ndarray, yx: np.ndarray) -> np.ndarray:
 
 
 def _prolongate_tensor(U: Tensor, to: tuple[int, int] | Query) -> Tensor:
+    import torch
+
     from .linalg import apply_x, apply_y
     from .positions import Nodes
 
     query = Nodes(to) if isinstance(to, tuple) else to
+    if isinstance(query, Nodes) and plain(U):
+        return torch.from_numpy(prolongate(U.detach().numpy(), query.cells))
     intervals = (U.shape[-2] - 1, U.shape[-1] - 1)
     if isinstance(query, Nodes):
         Py, Px = _matrices(query, intervals, U)
@@ -148,9 +153,13 @@ def _prolongate_tensor(U: Tensor, to: tuple[int, int] | Query) -> Tensor:
 
 
 def _restrict_tensor(b: Tensor, cells: tuple[int, int]) -> Tensor:
+    import torch
+
     from .linalg import apply_x, apply_y
     from .positions import Nodes
 
+    if plain(b):
+        return torch.from_numpy(restrict(b.detach().numpy(), cells))
     Py, Px = _matrices(Nodes((b.shape[-2] - 1, b.shape[-1] - 1)), cells, b)
     return apply_x(Px.T, apply_y(Py.T, b))
 

@@ -73,7 +73,7 @@ OWNERS = {
         r"\b(mass_apply|apply_mass)\(",
         # besides: mass matrices themselves, of norms, of cells, of reaction terms, of the LOD's correctors, of fluxes
         (
-            "solvers.load", "solvers.recovery", "solvers.q1", "solvers.stencil", "solvers.norms",
+            "solvers.load", "solvers.mass", "solvers.recovery", "solvers.q1", "solvers.stencil", "solvers.norms",
             "solvers.substructuring.cell", "solvers.nesting", "solvers.flux.flux", "reading",
             "comparison.methods.interpolation",
         ),

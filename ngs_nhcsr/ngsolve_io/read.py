@@ -157,7 +157,8 @@ class Reader:
             balanced(reading.load.vector(found.space.cells))
         load_error = 0.0
         if reading.load is not None and reading.recovered:
-            load_error = load_uncertainty(reading.load, coefficient.medium, found.space, reading.U, reading.other)
+            unsure = reading.other, reading.dropped
+            load_error = load_uncertainty(reading.load, coefficient.medium, found.space, reading.U, *unsure)
         notes = (
             *raster_notes(coefficient.raster, self._mean),
             *coefficient.reaction.notes,

@@ -15,7 +15,7 @@ from .skeleton_cells import work_of_line
 
 
 @njit(**OPTIONS)
-def _boundary(x, p, j, i, v):
+def boundary(x, p, j, i, v):
     """Fill v (n,) with the boundary values of cell (j, i)."""
     C, H, V = x
     h, m = H.shape[2], V.shape[2]
@@ -30,7 +30,7 @@ def _boundary(x, p, j, i, v):
 
 
 @njit(**OPTIONS)
-def _dot(S, v):
+def dot(S, v):
     """Return S·v of one row of a matrix and a vector."""
     total = 0.0
     for c in range(v.size):
@@ -73,14 +73,14 @@ def relax_upright(
         b = p // K
         for first in range(1, 3):
             for i in range(first, mx, 2):
-                _boundary(x, p, j, i - 1, before)
-                _boundary(x, p, j, i, after)
+                boundary(x, p, j, i - 1, before)
+                boundary(x, p, j, i, after)
                 A, B = S[index[b, j, i - 1]], S[index[b, j, i]]
                 for k in range(m):
-                    rest[k] = g[p, j, k, i] - _dot(A[left + m + k], before) - _dot(B[left + k], after)
+                    rest[k] = g[p, j, k, i] - dot(A[left + m + k], before) - dot(B[left + k], after)
                 inverse = inverses[edges[b, j, i - 1]]
                 for k in range(m):
-                    V[p, j, k, i] += _dot(inverse[k], rest)
+                    V[p, j, k, i] += dot(inverse[k], rest)
 
 
 @njit(**OPTIONS)
@@ -119,14 +119,14 @@ def relax_level(
         p, j = row // lines, first + 2 * (row % lines)
         b = p // K
         for i in range(mx):
-            _boundary(x, p, j - 1, i, below)
-            _boundary(x, p, j, i, above)
+            boundary(x, p, j - 1, i, below)
+            boundary(x, p, j, i, above)
             A, B = S[index[b, j - 1, i]], S[index[b, j, i]]
             for k in range(m):
-                rest[k] = g[p, j, k, i] - _dot(A[m + k], below) - _dot(B[k], above)
+                rest[k] = g[p, j, k, i] - dot(A[m + k], below) - dot(B[k], above)
             inverse = inverses[edges[b, j - 1, i]]
             for k in range(m):
-                H[p, j, k, i] += _dot(inverse[k], rest)
+                H[p, j, k, i] += dot(inverse[k], rest)
 
 
 @njit(**OPTIONS)
@@ -163,7 +163,7 @@ def relax_corners(
 
 
 @njit(**OPTIONS)
-def _to_corners(y, p, j, i, C, lower, upper):
+def to_corners(y, p, j, i, C, lower, upper):
     """Add y (4,) to the lower and the upper corners of cell (j, i), if wanted."""
     if lower:
         C[p, j, i] += y[0]
@@ -171,68 +171,6 @@ def _to_corners(y, p, j, i, C, lower, upper):
     if upper:
         C[p, j + 1, i] += y[2]
         C[p, j + 1, i + 1] += y[3]
-
-
-@njit(**OPTIONS)
-def _samples(f, parts, p, j, i, v):
-    """Fill v ((qy+1)(qx+1),) with the samples of f in cell (j, i)."""
-    qy, qx = parts
-    for k in range(qy + 1):
-        for m in range(qx + 1):
-            v[k * (qx + 1) + m] = f[p, j * qy + k, i * qx + m]
-
-
-@njit(**OPTIONS)
-def load_vectors(
-    index: np.ndarray,
-    K: int,
-    M: np.ndarray,
-    f: np.ndarray,
-    parts: tuple,
-    g: Triple,
-    hats: np.ndarray,
-    r0: int,
-    r1: int,
-) -> None:
-    """Add up the condensed load vectors of the cells.
-
-    Parameters
-    ----------
-    index : (B, my, mx) numbers of the cells' matrices.
-    K : loads per medium.
-    M : (D, n + 4, (qy+1)(qx+1)) load vectors of a cell for its n boundary values and the four bilinear hats.
-    f : (P, qy my + 1, qx mx + 1) samples of the load.
-    parts : (qy, qx).
-    g : (C, H, V) load vectors of the boundary values, zero before.
-    hats : (P, my+1, mx+1) load vectors of the hats, zero before.
-    r0 : first of the P (my+1) lines; with each goes the row of upright edges above it.
-    r1 : end of the lines.
-    """
-    C, H, V = g
-    lines, mx, h, v = C.shape[1], index.shape[2], H.shape[2], V.shape[2]
-    n = M.shape[1] - 4
-    samples, y = np.empty(M.shape[2]), np.empty(n + 4)
-    for row in range(max(r0 - 1, 0), r1):
-        p, j = row // lines, row % lines
-        if j == lines - 1:
-            continue
-        lower, upper = row >= r0, row + 1 < r1
-        for i in range(mx):
-            _samples(f, parts, p, j, i, samples)
-            own = M[index[p // K, j, i]]
-            for k in range(n + 4):
-                y[k] = _dot(own[k], samples)
-            if upper:
-                for k in range(h):
-                    H[p, j + 1, k, i] += y[h + k]
-            if lower:
-                for k in range(h):
-                    H[p, j, k, i] += y[k]
-                for k in range(v):
-                    V[p, j, k, i] += y[2 * h + k]
-                    V[p, j, k, i + 1] += y[2 * h + v + k]
-            _to_corners(y[n - 4 : n], p, j, i, C, lower, upper)
-            _to_corners(y[n:], p, j, i, hats, lower, upper)
 
 
 @njit(**OPTIONS)
@@ -263,11 +201,11 @@ def residual(
         if j == lines - 1:
             continue
         for i in range(mx):
-            _boundary(x, p, j, i, v)
+            boundary(x, p, j, i, v)
             own = S[index[p // K, j, i]]
             for k in range(4):
-                y[k] = -_dot(own[k], v)
-            _to_corners(y, p, j, i, out, row >= r0, row + 1 < r1)
+                y[k] = -dot(own[k], v)
+            to_corners(y, p, j, i, out, row >= r0, row + 1 < r1)
 
 
 @njit(**OPTIONS)
@@ -295,69 +233,13 @@ def line_search(
         work, energy = work_of_line(g, x, y, p, j), 0.0
         if j < lines - 1:
             for i in range(mx):
-                _boundary(x, p, j, i, v)
-                _boundary(y, p, j, i, d)
+                boundary(x, p, j, i, v)
+                boundary(y, p, j, i, d)
                 for k in range(n):
                     d[k] -= v[k]
                 own = S[index[p // K, j, i]]
                 for k in range(n):
-                    force = _dot(own[k], d)
+                    force = dot(own[k], d)
                     work -= v[k] * force
                     energy += d[k] * force
         sums[row, 0], sums[row, 1] = work, energy
-
-
-@njit(**OPTIONS)
-def extend(
-    index: np.ndarray,
-    K: int,
-    W: np.ndarray,
-    R: np.ndarray,
-    f: np.ndarray,
-    parts: tuple,
-    x: Triple,
-    out: np.ndarray,
-    r0: int,
-    r1: int,
-) -> None:
-    """Extend values on the skeleton into the cells.
-
-    Parameters
-    ----------
-    index : (B, my, mx) numbers of the cells' matrices.
-    K : loads per medium.
-    W : (D, (ry-1)(rx-1), n) values inside a cell for its boundary values.
-    R : (D, (ry-1)(rx-1), (qy+1)(qx+1)) those for the load's samples.
-    f : (P, qy my + 1, qx mx + 1) samples of the load.
-    parts : (qy, qx).
-    x : values.
-    out : (P, ry my + 1, rx mx + 1) fine field, overwritten.
-    r0 : first of the P (my+1) lines; with each goes the row of cells above it.
-    r1 : end of the lines.
-    """
-    C, H, V = x
-    lines, mx, h, v = C.shape[1], index.shape[2], H.shape[2], V.shape[2]
-    boundary, samples = np.empty(W.shape[2]), np.empty(R.shape[2])
-    for row in range(r0, r1):
-        p, j = row // lines, row % lines
-        line = j * (v + 1)
-        for i in range(mx):
-            out[p, line, i * (h + 1)] = C[p, j, i]
-            for k in range(h):
-                out[p, line, i * (h + 1) + k + 1] = H[p, j, k, i]
-        out[p, line, mx * (h + 1)] = C[p, j, mx]
-        if j == lines - 1:
-            continue
-        for i in range(mx):
-            _boundary(x, p, j, i, boundary)
-            _samples(f, parts, p, j, i, samples)
-            number = index[p // K, j, i]
-            for s in range(v):
-                out[p, line + s + 1, i * (h + 1)] = V[p, j, s, i]
-                for k in range(h):
-                    e = s * h + k
-                    out[p, line + s + 1, i * (h + 1) + k + 1] = _dot(W[number, e], boundary) + _dot(
-                        R[number, e], samples
-                    )
-        for s in range(v):
-            out[p, line + s + 1, mx * (h + 1)] = V[p, j, s, mx]

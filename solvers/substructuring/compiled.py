@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..backend import compiled
+from ..backend import compiled, plain
 from ..kernels.workers import Workers
 from ..medium import Medium
 from ..q1 import reference_matrices
@@ -41,9 +41,7 @@ def applies(*tensors: Tensor) -> bool:
     -------
     Whether numba is there and all tensors are float64, on the CPU and without gradients.
     """
-    with_gradient = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    suited = all(t.device.type == "cpu" and t.dtype == torch.float64 for t in tensors)
-    return suited and not with_gradient and compiled()
+    return plain(*tensors) and compiled()
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ class CompiledReactionSkeleton(CompiledSkeleton):
     """
 
     def __init__(self, cells: DistinctCells, load: Tensor, size: tuple[float, float], sweeps: int):
-        from ..kernels import distinct_cells
+        from ..kernels import distinct_cells, distinct_loads
 
-        self.cells, self._distinct = cells, distinct_cells
+        self.cells, self._distinct, self._fields = cells, distinct_cells, distinct_loads
         self._take(cells.raster, load, cells.r, size, sweeps)
         self._condense_loads()
 
@@ -32,7 +32,7 @@ class CompiledReactionSkeleton(CompiledSkeleton):
         self._clear_loads()
         vectors, self._responses = self.cells.loads(self.parts)
         arguments = (self.cells.index, self.K, vectors, self.f, self.parts, self.g, self.hats)
-        self._run(self._distinct.load_vectors, self.my + 1, *arguments)
+        self._run(self._fields.load_vectors, self.my + 1, *arguments)
 
     def _relax_edges(self, x: KernelValues) -> None:
         cells, kernels = self.cells, self._distinct
@@ -61,5 +61,5 @@ class CompiledReactionSkeleton(CompiledSkeleton):
         out = np.empty((self.problems, self.r[0] * self.my + 1, self.r[1] * self.mx + 1))
         cells = self.cells
         arguments = (cells.index, self.K, cells.inside, self._responses, self.f, self.parts, v.triple, out)
-        self._run(self._distinct.extend, self.my + 1, *arguments)
+        self._run(self._fields.extend, self.my + 1, *arguments)
         return torch.from_numpy(out).unflatten(0, self.batch)
