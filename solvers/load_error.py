@@ -40,11 +40,11 @@ def load_uncertainty(
     """Estimate the relative energy error from a load that was recovered from coarse moments.
 
     The error has two orthogonal parts. The coarse solution sees one: that for the moments at natural sides, which the
-    recovered load need not have, and for those that were dropped. The other part no coarse moment tells: the linear spline with the same moments is as
+    recovered load need not have. The other part no coarse moment tells: the linear spline with the same moments is as
     good a load as the cubic one. Its estimate is ``FACTOR`` times the energy norm of the difference of their solutions
     on the raster, relative to that of the solution itself; or ``OTHER`` times that to another load, where there is one
-    and that is more: sources that sit in points, or ``recovered``.
-    Oscillations that have no coarse moments cannot be seen.
+    and that is more: sources that sit in points, or ``recovered``. Moments that were dropped count with the energy of a
+    load that has them. Oscillations that have no coarse moments cannot be seen.
 
     Parameters
     ----------
@@ -53,8 +53,7 @@ def load_uncertainty(
     space : the coarse space.
     U : (N+1, M+1) coarse solution, whose energy stands for that of the solution.
     recovered : a load that another recovery found.
-    dropped : (N+1, M+1) moments that the load lacks, taken for what an iterative solver left of none. Where they sit in
-        points, nearly all of such a load's energy may be out of the coarse mesh's sight: that part is estimated, too.
+    dropped : (N+1, M+1) moments that the load lacks: they were taken for what an iterative solver left of none.
 
     Returns
     -------

@@ -8,13 +8,15 @@ from ngs_nhcsr import Status
 from ngs_nhcsr.ngsolve_io.read import Reader
 from ngs_nhcsr.options import Request
 from ngs_nhcsr.pipeline import Outcome, run
-from ngs_nhcsr.reading import galerkin_solve
+from ngs_nhcsr.reading import galerkin_solve, read_load
+from ngs_nhcsr.solvers.direct import DirichletSystem
 from ngs_nhcsr.solvers.hierarchy import hierarchy
-from ngs_nhcsr.solvers.load import Load
+from ngs_nhcsr.solvers.load import Load, boundary_values
 from ngs_nhcsr.solvers.load_error import load_uncertainty, point_sources
 from ngs_nhcsr.solvers.medium import Medium
 from ngs_nhcsr.solvers.moments import function_moments, of_callable, point_moments
 from ngs_nhcsr.solvers.norms import energy_norm
+from ngs_nhcsr.solvers.q1 import stiffness
 from ngs_nhcsr.solvers.space import Space
 
 
@@ -58,6 +60,27 @@ def test_a_source_that_may_sit_in_a_point_is_not_taken_for_a_wide_one(at):
     estimate, true = recovered_and_true(b, space, random_medium(1, (64, 64)), fine)
     assert true > 0.1
     assert 0.5 * true < estimate < 3 * true
+
+
+@pytest.mark.parametrize("at", [(0.31, 0.42), (0.5, 0.47)])
+def test_moments_taken_for_a_residual_are_counted(at):
+    """A weak source beside boundary data, where another quadrature would mean a load ten thousand times as large."""
+    space, medium = Space((16, 16)), random_medium(2, (64, 64), 1e4)
+    fine = space.with_cells((256, 256))
+    exact = DirichletSystem(stiffness(medium, space.cells, space.size), space.free)
+    weak, g = point_moments([(*at, 1.0)], space.cells), boundary_values(lambda x, y: x + 0 * y, space.cells)
+    U = exact.solve(weak, g)
+    noise = 1e5 * np.random.default_rng(0).standard_normal(space.shape)
+    reading = read_load(exact, space, U, {"exact": weak, "dx": noise})
+    assert reading.load is not None
+    assert not reading.load.values.any()
+    estimate = load_uncertainty(reading.load, medium, space, reading.U, reading.other, reading.dropped)
+    mg, b = hierarchy(medium, fine), point_moments([(*at, 1.0)], fine.cells)
+    u = mg.solve(b, np.zeros(fine.shape), tolerance=1e-6)[0]
+    U_h = mg.solve(b, boundary_values(lambda x, y: x + 0 * y, fine.cells), tolerance=1e-6)[0]
+    true = energy_norm(u, medium, space.size) / energy_norm(U_h, medium, space.size)
+    assert true > 1e-4
+    assert 0.3 * true < estimate < 3 * true
 
 
 def test_points_are_found_where_they_are():
