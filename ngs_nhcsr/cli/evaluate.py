@@ -14,9 +14,14 @@ def evaluate(
     card: Annotated[Path | None, typer.Option(help="Model card to evaluate instead.")] = None,
     suite: Annotated[
         str,
-        typer.Option(help="paper, families, scales, maps or loads; beyond: all methods against the PDE's solution."),
+        typer.Option(
+            help="paper, families, scales, maps or loads; beyond: all methods against the PDE's solution; darcy, "
+            "darcy-rough, trigonometric, condiff, or outside for these four: published benchmarks."
+        ),
     ] = "paper",
-    count: Annotated[int | None, typer.Option(min=1, help="Test problems per case; default: 16, beyond: 3.")] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Test problems per case; default: 16; beyond, outside: 3.")
+    ] = None,
     first_seed: Annotated[int, typer.Option(min=0, help="First test seed.")] = 2_000_000_000,
     symmetrize: Annotated[bool, typer.Option(help="Also the mean over the symmetries of the square.")] = False,
     save: Annotated[
@@ -27,12 +32,20 @@ def evaluate(
     if suite == "beyond":
         _evaluate_beyond(card or model, 3 if count is None else count, first_seed, save)
         return
+    from ..comparison.outside_suites import SUITES as OUTSIDE
+
+    if suite == "outside" or suite in OUTSIDE:
+        names = tuple(OUTSIDE) if suite == "outside" else (suite,)
+        _evaluate_outside(names, card or model, 3 if count is None else count, first_seed, save)
+        return
     from ..models import DEFAULT_MODEL, load_model
     from ..training.evaluate import SUITES, to_json, to_markdown
     from ..training.evaluate import evaluate as measure
 
     if suite not in SUITES:
-        raise typer.BadParameter(f"no suite {suite!r}; there are: {', '.join(SUITES)}, beyond")
+        raise typer.BadParameter(
+            f"no suite {suite!r}; there are: {', '.join((*SUITES, 'beyond', *OUTSIDE, 'outside'))}"
+        )
     network = load_model(card or model or DEFAULT_MODEL, "cpu").network
     results = measure(
         network,
@@ -62,3 +75,19 @@ def _evaluate_beyond(model: str | Path | None, count: int, first_seed: int, save
         save.with_suffix(".md").write_text(to_markdown(result), encoding="utf-8")
         save.with_suffix(".json").write_text(result.to_json() + "\n", encoding="utf-8")
         draw(result, save.with_name("error_time.png"))
+
+
+def _evaluate_outside(
+    names: tuple[str, ...], model: str | Path | None, count: int, first_seed: int, save: Path | None
+) -> None:
+    """Measure published benchmarks; with ``save`` write the page and its rows."""
+    from ..comparison.outside import evaluate_outside, to_json
+    from ..comparison.outside_report import outside_page
+
+    logging.getLogger("ngs_nhcsr.comparison").setLevel(logging.INFO)  # which problem it is at
+    rows = evaluate_outside(names, count=count, first_seed=first_seed, model=model)
+    typer.echo(outside_page(rows))
+    if save is not None:
+        save.parent.mkdir(parents=True, exist_ok=True)
+        save.with_suffix(".md").write_text(outside_page(rows), encoding="utf-8")
+        save.with_suffix(".json").write_text(to_json(rows) + "\n", encoding="utf-8")
