@@ -79,7 +79,8 @@ def finite_difference_labels(A: np.ndarray) -> np.ndarray:
     diagonal = np.pad(x_faces, ((0, 0), (1, 0))) + np.pad(x_faces, ((0, 0), (0, 1)))
     diagonal += np.pad(y_faces, ((1, 0), (0, 0))) + np.pad(y_faces, ((0, 1), (0, 0)))
     right, up = np.pad(x_faces, ((0, 0), (0, 1))).ravel()[:-1], y_faces.ravel()
-    K = sp.diags_array([diagonal.ravel(), -right, -right, -up, -up], offsets=[0, 1, -1, m, -m]).tocsr()
+    above = sp.diags_array([-right, -up], offsets=[1, m], shape=(m * m, m * m))  # type: ignore[call-overload]
+    K = sp.csr_array(above + above.T + sp.diags_array(diagonal.ravel()))
     free = np.pad(np.ones((m - 2, m - 2), bool), 1)
     u = DirichletSystem(K * (m - 1) ** 2, free).solve(np.ones((m, m)))
     return RectBivariateSpline(nodes, nodes, u)(centres, centres)

@@ -33,7 +33,7 @@ def gaussian_field(shape: Shape, rng: np.random.Generator, tau: float, alpha: fl
     decay = (np.pi**2 * (k[0][:, None] ** 2 + k[1][None, :] ** 2) + tau**2) ** (-alpha / 2)
     modes = tau ** (alpha - 1) * np.sqrt(shape[0] * shape[1]) * decay * rng.standard_normal(shape)
     modes[0, 0] = 0.0
-    return idctn(modes, norm="ortho")
+    return np.asarray(idctn(modes, norm="ortho"))
 
 
 def darcy(shape: Shape, rng: np.random.Generator, high: float, low: float, tau: float = 3.0) -> np.ndarray:
