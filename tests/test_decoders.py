@@ -106,8 +106,8 @@ def test_blending_commutes_with_flips_and_transposes(name, g):
 @torch.inference_mode()
 def test_ablations_of_nhcsr(encoding, multiscale):
     net, z = decoder("nhcsr", encoding=encoding, multiscale=multiscale), features(3, 4)
-    for r in (3, 4):
-        n = (3 * r, 4 * r)
+    for ry, rx in ((3, 3), (4, 4), (1, 4), (2, 1)):  # with 1: the lines of a skeleton
+        n, r = (3 * ry, 4 * rx), max(ry, rx)
         same(net(z, Points(grid_points(n)), r), net(z, Nodes(n), r).flatten(2))
 
 

@@ -8,8 +8,9 @@ a window of cells around x and δ = x − x_Z,
 Eq. (9): one such branch on the features, one on their pixel-shuffled expansion of twice the resolution;
 F = F_coarse + F_fine, and an MLP makes the output. Ours: the softmax weights carry a bilinear taper that vanishes at
 the window's edge, which makes the field continuous and ties at cell faces harmless, and cells outside the domain are
-left out. On grids with an even number r of fine cells per coefficient cell, positions repeat with period r: the r²
-phases are decoded one after another on whole maps, without any gathering, equal to the pointwise path to round-off.
+left out. On grids with an even number r of fine cells per coefficient cell, or one, along each axis, positions repeat
+with period r: the phases are decoded one after another on whole maps, without any gathering, equal to the pointwise
+path to round-off.
 """
 
 from __future__ import annotations
@@ -79,10 +80,9 @@ class NHCSRDecoder(Decoder):
         """Add the branches' fields and apply the head; see :meth:`Decoder.evaluate`."""
         maps, (batch, _, my, mx) = prepared, prepared[0][0].shape
         if isinstance(query, Nodes):
-            ny, nx = query.cells
-            r = ny // my
-            if ny == r * my and nx == r * mx and (r % 2 == 0 or len(maps) == 1) and r:
-                return self._phases(maps, (my, mx), r, ratio)
+            ry, rx = query.cells[0] // my, query.cells[1] // mx
+            if query.cells == (ry * my, rx * mx) and all(r == 1 or r % 2 == 0 or len(maps) == 1 for r in (ry, rx)):
+                return self._phases(maps, (my, mx), (ry, rx), ratio)
         return in_pieces(lambda piece: self._head(self.branches(maps, piece, ratio), ratio), query, batch)
 
     def branches(self, maps: list[Maps], query: Query, ratio: float) -> list[Tensor]:
@@ -110,16 +110,16 @@ class NHCSRDecoder(Decoder):
         scale = torch.full_like(field[:, :1], math.log2(ratio) / 4)
         return self.head(torch.cat([field, scale], 1).movedim(1, -1)).movedim(-1, 1)
 
-    def _phases(self, maps: list[Maps], cells: tuple[int, int], r: int, ratio: float) -> Tensor:
-        anchors = (cells[0] + 1, cells[1] + 1)
+    def _phases(self, maps: list[Maps], cells: tuple[int, int], r: tuple[int, int], ratio: float) -> Tensor:
+        anchors, (ry, rx) = (cells[0] + 1, cells[1] + 1), r
         k = maps[0][1]
-        out = k.new_empty(k.shape[0], self.outputs, cells[0] * r + 1, cells[1] * r + 1)
-        for py in range(r):
-            for px in range(r):
-                fields = [self.coarse.phase(maps[0], anchors, 1, py / r, px / r, ratio)]
+        out = k.new_empty(k.shape[0], self.outputs, cells[0] * ry + 1, cells[1] * rx + 1)
+        for py in range(ry):
+            for px in range(rx):
+                fields = [self.coarse.phase(maps[0], anchors, 1, py / ry, px / rx, ratio)]
                 if self.fine is not None:
-                    fields.append(self.fine.phase(maps[1], anchors, 2, 2 * py / r, 2 * px / r, ratio / 2))
+                    fields.append(self.fine.phase(maps[1], anchors, 2, 2 * py / ry, 2 * px / rx, ratio / 2))
                 values = self._head(fields, ratio)
-                target = out[..., py::r, px::r]
+                target = out[..., py::ry, px::rx]
                 target.copy_(values[..., : target.shape[-2], : target.shape[-1]])
         return out
