@@ -210,10 +210,10 @@ def small() -> TrainConfig:
 
 @configs.register("hybrid")
 def hybrid() -> TrainConfig:
-    """Configure ``nhcsr-hybrid`` on one CPU core: the paper's encoder and decoder, in small, in the recipe of ``small``.
+    """Configure ``nhcsr-hybrid`` on one CPU core: a small one of the paper's networks in the recipe of ``small``.
 
     It reads the coefficient alone and learns second-order terms and an effective coefficient by the energy; the edges
-    it predicts are relaxed by local solves. Its decoder takes ten times as long as the basis, so large domains are rare.
+    it predicts are relaxed by local solves. Its decoder takes ten times as long as the basis: large domains are rare.
     """
     base = small()
     shares = (0.25, 0.02, 0.05, 0.38, 0.1, 0.2)
