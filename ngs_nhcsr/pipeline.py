@@ -18,6 +18,7 @@ from .guard import Status, Verdict
 from .options import Request
 from .refine import Refinement
 from .result import Correction, report
+from .short_repr import ShortRepr
 from .solvers.target import FineQ1, Target
 from .solvers.threads import suited_threads
 from .solvers.transfer import prolongate
@@ -33,8 +34,8 @@ Lap = Callable[[str], None]
 Solve = Callable[["Problem", "Space", Lap], "Outcome"]
 
 
-@dataclass(frozen=True)
-class Outcome:
+@dataclass(frozen=True, repr=False)
+class Outcome(ShortRepr):
     """A solution on arrays, before anything is written back to NGSolve.
 
     Attributes

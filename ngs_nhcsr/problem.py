@@ -25,7 +25,7 @@ MATCHING = 0.05
 MEAN: Mean = "geometric"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Problem(BoundaryValueProblem):
     """One problem with what is known about its origin; in numpy.
 

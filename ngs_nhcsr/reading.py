@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .short_repr import ShortRepr
 from .solvers.direct import DirichletSystem
 from .solvers.load import Load
 from .solvers.medium import Medium, as_medium
@@ -45,8 +46,8 @@ SMOOTH = 1e-3
 ENOUGH, ENOUGH_TO_VARY = 25, 200
 
 
-@dataclass(frozen=True)
-class Reading:
+@dataclass(frozen=True, repr=False)
+class Reading(ShortRepr):
     """A coarse solution made canonical.
 
     Attributes

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from .checks import check_refinement
+from .short_repr import ShortRepr
 from .solvers.direct_fine import DirectFine, affordable
 from .solvers.hierarchy import Hierarchy, hierarchy
 from .solvers.medium import Medium
@@ -22,8 +23,8 @@ MAX_STEPS, MAX_AUTOMATIC = 60, 300
 ROUND_OFF = 10 * float(np.finfo(float).eps)
 
 
-@dataclass(frozen=True)
-class Refinement:
+@dataclass(frozen=True, repr=False)
+class Refinement(ShortRepr):
     """A refined field, and estimates of the relative energy error against u_h.
 
     Attributes

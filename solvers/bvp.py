@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidProblem
+from ..short_repr import ShortRepr
 from .load import Load
 from .medium import Medium
 from .space import Space
@@ -15,8 +16,8 @@ from .space import Space
 NEEDS_LOAD = "this needs the load; pass f= or form= to correct()."
 
 
-@dataclass(frozen=True, eq=False)
-class BoundaryValueProblem:
+@dataclass(frozen=True, eq=False, repr=False)
+class BoundaryValueProblem(ShortRepr):
     """−div(a∇u) = f on a rectangle with Dirichlet and homogeneous natural conditions.
 
     In numpy it is one problem; in torch it has B media with K loads each.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from ..errors import InvalidProblem
+from ..short_repr import ShortRepr
 from .axes import along
 from .backend import plain
 from .mass import both_axes, mass_times, projected
@@ -38,8 +39,8 @@ Function = float | np.ndarray | Callable[[np.ndarray, np.ndarray], np.ndarray]
 LOAD_NODES = 512
 
 
-@dataclass(frozen=True, eq=False)
-class Load(Generic[Array]):
+@dataclass(frozen=True, eq=False, repr=False)
+class Load(ShortRepr, Generic[Array]):
     """A piecewise bilinear f, numpy or torch, any number of them at once.
 
     Attributes

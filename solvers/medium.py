@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..errors import GridMismatch, InvalidProblem
+from ..short_repr import ShortRepr
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,8 +18,8 @@ Mean = Literal["arithmetic", "harmonic", "geometric"]
 MEANS: tuple[Mean, ...] = ("arithmetic", "harmonic", "geometric")
 
 
-@dataclass(frozen=True, eq=False)
-class Medium:
+@dataclass(frozen=True, eq=False, repr=False)
+class Medium(ShortRepr):
     """Positive cell values of a scalar coefficient, and those of a reaction where there is one.
 
     Attributes

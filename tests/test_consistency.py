@@ -23,6 +23,7 @@ from ngsolve import (
 
 from ngs_nhcsr import Corrector, InvalidProblem, NhcsrWarning, Scheme, Status, correct
 from ngs_nhcsr.budget import coefficient_error
+from ngs_nhcsr.demo import coarse_problem
 from ngs_nhcsr.ngsolve_io.meshes import structured_mesh
 from ngs_nhcsr.ngsolve_io.read import read_problem
 from ngs_nhcsr.reading import follows_solution
@@ -270,3 +271,15 @@ def test_corrections_go_on_until_the_tolerance(random_medium, contrast, most):
 def test_schemes_that_make_no_sense(options):
     with pytest.raises(InvalidProblem, match="of a Scheme must"):
         Scheme(**options)
+
+
+def test_representations_are_short():
+    """An error or a console that shows one of these objects shows shapes, not numbers."""
+    pixels = np.where(np.random.default_rng(0).random((32, 32)) < 0.5, 1.0, 10.0)
+    u, a = coarse_problem(pixels, 8)
+    fine, pde = correct(u, a, scale=8, full=True, refine=1), correct(u, a, scale=8, full=True, target="pde")
+    problem = fine.problem
+    objects = (problem, problem.reading, problem.medium, problem.load, fine.refinement, fine, pde.field, pde.field.flux)
+    for thing in objects:
+        assert len(repr(thing)) < 1000, type(thing)
+    assert "array (32, 32)" in repr(problem)

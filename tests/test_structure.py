@@ -23,7 +23,7 @@ ROOTS = {
 }
 #: Who may import whom: a module imports only from its own layer's members listed here or from lower layers.
 LAYERS = [
-    {"errors", "_version", "_lazy", "registry", "memory", "clock", "checks"},
+    {"errors", "_version", "_lazy", "registry", "memory", "clock", "checks", "short_repr"},
     {"media", "solvers.kernels", "solvers.backend"},
     {
         "solvers.axes",

@@ -14,6 +14,7 @@ import torch
 from ..checks import check_memory
 from ..errors import GridMismatch, InvalidProblem
 from ..problem import Problem
+from ..short_repr import ShortRepr
 from ..solvers.direct import DirichletSystem
 from ..solvers.hierarchy import Hierarchy, hierarchy
 from ..solvers.medium import Medium, refuse_reaction
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 ZERO = 1e-12
 
 
-@dataclass(frozen=True, eq=False)
-class Context:
+@dataclass(frozen=True, eq=False, repr=False)
+class Context(ShortRepr):
     """One problem with zero boundary values on a coarse and a fine mesh; made by :meth:`of`.
 
     Attributes

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...short_repr import ShortRepr
 from ..backend import compiled
 from .dual import DualFlux
 from .particular import MEANS
@@ -35,8 +36,8 @@ Array = np.ndarray
 ROUND_OFF = 1e-10
 
 
-@dataclass(frozen=True, eq=False)
-class Bounds:
+@dataclass(frozen=True, eq=False, repr=False)
+class Bounds(ShortRepr):
     r"""Guaranteed bounds of one field against the PDE's solution u.
 
     Attributes

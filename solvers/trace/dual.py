@@ -25,6 +25,7 @@ from functools import cached_property
 import numpy as np
 
 from ...errors import InvalidProblem
+from ...short_repr import ShortRepr
 from .boundary import axis_of, edge_line, extend
 from .edges import circulation
 from .function import TraceFunction, quadratic, without_constants
@@ -151,8 +152,8 @@ class DualProblem:
         return DualFlux(problem, TraceFunction(problem.cell, problem.size, psi, interior), q0, info)
 
 
-@dataclass(frozen=True, eq=False)
-class DualFlux:
+@dataclass(frozen=True, eq=False, repr=False)
+class DualFlux(ShortRepr):
     """A flux q with divergence -f, exactly, and continuous normal components.
 
     Attributes

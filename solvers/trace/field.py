@@ -62,7 +62,7 @@ class TraceInfo:
         return cls(modes, info.steps, info.relative_error, seconds)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TraceField(TraceFunction):
     r"""Approximate solution of :math:`-\nabla\cdot(a\nabla u) = f` without a mesh below the pixels.
 

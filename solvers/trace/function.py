@@ -17,6 +17,7 @@ from functools import lru_cache
 import numpy as np
 
 from ...errors import InvalidProblem
+from ...short_repr import ShortRepr
 from ..backend import compiled
 from .cell import TraceCell
 from .layout import TraceVector, gather
@@ -29,8 +30,8 @@ CHUNK, BAND = 1 << 15, 1 << 15
 VERTEX = 1e-9
 
 
-@dataclass(frozen=True, eq=False)
-class TraceFunction:
+@dataclass(frozen=True, eq=False, repr=False)
+class TraceFunction(ShortRepr):
     """A function of the trace space on a rectangle of ``my x mx`` cells.
 
     Attributes
