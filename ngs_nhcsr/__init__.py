@@ -37,7 +37,17 @@ if TYPE_CHECKING:
     from .solvers.pde import PDE
     from .solvers.substructuring.scheme import Scheme
     from .solvers.target import FineQ1, Target
-    from .visual import plot_compare, plot_field, plot_warp, to_pyvista
+    from .visual import (
+        draw,
+        orbit,
+        plot_compare,
+        plot_field,
+        plot_slices,
+        plot_spectrum,
+        plot_warp,
+        plot_zoom,
+        to_pyvista,
+    )
 
 __getattr__, __dir__ = lazy(
     globals(),
@@ -56,11 +66,16 @@ __getattr__, __dir__ = lazy(
         "compare": "comparison",
         "correct": "api",
         "correct_many": "many",
+        "draw": "visual",
         "list_models": "models",
         "load_model": "models",
+        "orbit": "visual",
         "plot_compare": "visual",
         "plot_field": "visual",
+        "plot_slices": "visual",
+        "plot_spectrum": "visual",
         "plot_warp": "visual",
+        "plot_zoom": "visual",
         "solve_fine": "ngsolve_io.fine_solve",
         "to_pyvista": "visual",
     },
@@ -92,11 +107,16 @@ __all__ = [
     "compare",
     "correct",
     "correct_many",
+    "draw",
     "list_models",
     "load_model",
+    "orbit",
     "plot_compare",
     "plot_field",
+    "plot_slices",
+    "plot_spectrum",
     "plot_warp",
+    "plot_zoom",
     "solve_fine",
     "to_pyvista",
 ]
