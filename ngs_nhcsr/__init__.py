@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .api import correct
     from .comparison import Comparison, compare
     from .corrector import Corrector
+    from .files import Solution, load_solution
     from .guard import Status
     from .many import correct_many
     from .models import ModelCard, list_models, load_model
@@ -61,6 +62,7 @@ __getattr__, __dir__ = lazy(
         "PixelMultigrid": "ngsolve_io.preconditioner",
         "Problem": "problem",
         "Scheme": "solvers.substructuring.scheme",
+        "Solution": "files",
         "Status": "guard",
         "Target": "solvers.target",
         "compare": "comparison",
@@ -69,6 +71,7 @@ __getattr__, __dir__ = lazy(
         "draw": "visual",
         "list_models": "models",
         "load_model": "models",
+        "load_solution": "files",
         "orbit": "visual",
         "plot_compare": "visual",
         "plot_field": "visual",
@@ -99,6 +102,7 @@ __all__ = [
     "PixelMultigrid",
     "Problem",
     "Scheme",
+    "Solution",
     "SolverFailure",
     "Status",
     "Target",
@@ -110,6 +114,7 @@ __all__ = [
     "draw",
     "list_models",
     "load_model",
+    "load_solution",
     "orbit",
     "plot_compare",
     "plot_field",

@@ -12,7 +12,7 @@ import ngs_nhcsr
 from ngs_nhcsr.cli import app as cli
 from ngs_nhcsr.cli.image_problem import image_problem, parse_sides
 from ngs_nhcsr.cli.image_solve import solve_exact
-from ngs_nhcsr.cli.output import Fields, cell_velocity, write
+from ngs_nhcsr.files import Solution, cell_velocity, write
 from ngs_nhcsr.media.images import read_medium
 from ngs_nhcsr.solvers.space import SIDES
 from ngs_nhcsr.solvers.trace import solve_pde
@@ -141,7 +141,7 @@ def test_files_hold_the_field(run, pixels):
 
 def test_written_arrays_can_be_read_again(tmp_path, pixels):
     a = np.where(pixels, 4.0, 1.0)
-    write(tmp_path / "u.npz", Fields(np.zeros((12, 15)), a, (1.0, 1.0)))
+    write(tmp_path / "u.npz", Solution(np.zeros((12, 15)), a, (1.0, 1.0)))
     np.testing.assert_array_equal(read_medium(tmp_path / "u.npz").a, a)
 
 

@@ -48,6 +48,7 @@ def correct(
 ) -> None:
     """Solve for an image's pixels and write the field: -div(a grad u) = f with bounds of its error."""
     from ..checks import check_memory
+    from ..files import check_outputs, write
     from .image_problem import (
         PIXELS_PER_COARSE,
         check_multiples,
@@ -57,7 +58,6 @@ def correct(
         parse_sides,
     )
     from .image_solve import solve_exact, solve_fine
-    from .output import check_outputs, write
 
     if target not in ("fine", "pde"):
         raise InvalidProblem(f'target must be "fine" or "pde", not {target!r}.')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import json
 import zipfile
@@ -83,10 +82,11 @@ def save_html(plotter: Any, path: Path) -> None:
         archive.writestr("index.json", json.dumps({"hashes": arrays, "scene": scene}))
     page = io.StringIO()
     write_html(packed.getvalue(), page)
-    style = "position:absolute;top:8px;left:16px;z-index:1000;font:15px sans-serif"
-    caption = f'<div style="{style}">{html.escape("; ".join(_titles(plotter)))}</div>'
-    before, end, after = page.getvalue().rpartition("</body>")
-    path.write_text(before + caption + end + after, encoding="utf-8")
+    # The viewer empties the body; a title in the style sheet stays.
+    title = json.dumps("; ".join(_titles(plotter)), ensure_ascii=False).replace("<", "\\3c ")
+    style = f"body::before{{content:{title};position:fixed;top:8px;left:16px;z-index:1000;font:15px sans-serif}}"
+    before, head, after = page.getvalue().partition("<head>")
+    path.write_text(f'{before}{head}<meta charset="utf-8"><style>{style}</style>{after}', encoding="utf-8")
 
 
 def _text_actors(plotter: Any) -> Iterator[tuple[Any, Any]]:
