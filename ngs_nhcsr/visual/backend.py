@@ -253,6 +253,6 @@ def label(value: float) -> str:
     if "e" in text:
         mantissa, exponent = text.split("e")
         text = f"{mantissa}e{int(exponent)}"
-    elif len(text.lstrip("-0.")) == 1 and abs(value) >= 1e5:
+    elif abs(value) >= 1e5 and len(text.lstrip("-").rstrip("0")) == 1:
         text = f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
     return text.replace("-", "−")

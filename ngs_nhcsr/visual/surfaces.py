@@ -180,6 +180,7 @@ def orbit(
         pictures = []
         for k in range(frames):
             place_view(plotter, bounds, lines, azimuths[k:] + azimuths[:k])
+            plotter.render()
             pictures.append(plotter.screenshot(None, return_img=True))
     finally:
         plotter.close()
