@@ -79,7 +79,12 @@ def plot_slices(
         axes, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(14, 1))
         strip = background.at((points[1:] + points[:-1]) / 2)[None]
         shown = bottom.imshow(
-            strip, aspect="auto", extent=(first, last, 0, 1), cmap=COEFFICIENT_MAP, norm=_norm(background, strip)
+            strip,
+            interpolation="nearest",
+            aspect="auto",
+            extent=(first, last, 0, 1),
+            cmap=COEFFICIENT_MAP,
+            norm=_norm(background, strip),
         )
         bottom.set_yticks([])
         figure.colorbar(shown, ax=[axes, bottom], label="a", aspect=35, pad=0.01)
@@ -146,7 +151,15 @@ def plot_zoom(
     axes = figure.add_subplot()
     ny, nx = _raster(shown, ZOOM)
     a = background.raster(4 * ny, 4 * nx, shown)
-    image = axes.imshow(a, origin="lower", extent=shown, cmap=COEFFICIENT_MAP, norm=_norm(background, a), alpha=0.5)
+    image = axes.imshow(
+        a,
+        interpolation="nearest",
+        origin="lower",
+        extent=shown,
+        cmap=COEFFICIENT_MAP,
+        norm=_norm(background, a),
+        alpha=0.5,
+    )
     figure.colorbar(image, label="a", pad=0.02)
     x, y = (low + (high - low) * (np.arange(n) + 0.5) / n for low, high, n in ((x0, x1, nx), (y0, y1, ny)))
     sampled = {name: field.raster(ny, nx, shown) for name, field in known.items()}

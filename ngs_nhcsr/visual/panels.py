@@ -231,12 +231,15 @@ def place_view(plotter: Any, bounds: Box, lines: int, azimuths: tuple[float, ...
     plotter.renderer.reset_camera_clipping_range()
 
 
-def add_base(plotter: Any, extent: Extent, z: float) -> None:
-    """Draw the rectangle below a surface, with ticks and labels on the edges in front."""
+def add_base(plotter: Any, extent: Extent, z: float, labelled: bool) -> None:
+    """Draw the rectangle below a surface; with ticks and labels on the edges in front, unless it is to turn."""
     x0, x1, y0, y1 = extent
     tick = 0.02 * max(x1 - x0, y1 - y0)
     corners = [(x0, y0, z), (x1, y0, z), (x1, y1, z), (x0, y1, z)]
     lines = list(zip(corners, corners[1:] + corners[:1], strict=True))
+    if not labelled:
+        _add_lines(plotter, lines)
+        return
     for x in ticks(x0, x1, 4 if x1 - x0 > 0.5 * (y1 - y0) else 2):
         lines.append(((x, y0, z), (x, y0 - tick, z)))
         add_label(plotter, label(x), (x, y0 - tick, z), (-3, -4), "right", "top")

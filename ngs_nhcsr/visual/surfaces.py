@@ -21,7 +21,9 @@ SIZE = (900, 640)
 FAR_FROM_ZERO = 0.3
 
 
-def draw_surface(plotter: Any, field: Field, look: Look, height: float = 0.35) -> tuple[Box, int]:
+def draw_surface(
+    plotter: Any, field: Field, look: Look, height: float = 0.35, labelled: bool = True
+) -> tuple[Box, int]:
     """Draw a surface into the current panel: values, the rectangle below, bar, title.
 
     Parameters
@@ -30,6 +32,7 @@ def draw_surface(plotter: Any, field: Field, look: Look, height: float = 0.35) -
     field : to draw, with one component.
     look : of it; colours are never logarithmic.
     height : see :func:`plot_warp`.
+    labelled : whether the rectangle has ticks and labels.
 
     Returns
     -------
@@ -63,7 +66,7 @@ def draw_surface(plotter: Any, field: Field, look: Look, height: float = 0.35) -
     )
     lines = wrapped(look.title, current_size(plotter)[0])
     bounds: Box = (x0, x1, y0, y1, min(0.0, factor * (lo - ground)), max(0.0, factor * (hi - ground)))
-    add_base(plotter, field.extent, bounds[4])
+    add_base(plotter, field.extent, bounds[4], labelled)
     add_screen_bar(plotter, shown.mapper, limits, name, len(lines))
     add_title(plotter, lines)
     place_view(plotter, bounds, len(lines))
@@ -175,7 +178,7 @@ def orbit(
     field = as_field(u, mesh=mesh, on=on, extent=extent)
     plotter = make_plotter(None, size=size)
     try:
-        bounds, lines = draw_surface(plotter, field, Look(name, title, cmap, limits), height)
+        bounds, lines = draw_surface(plotter, field, Look(name, title, cmap, limits), height, labelled=False)
         azimuths = tuple(AZIMUTH + 360.0 * k / frames for k in range(frames))
         pictures = []
         for k in range(frames):
