@@ -1,15 +1,13 @@
 """The command line as a whole: help, exit codes, files that are there already, and how it looks on a terminal."""
 
 import re
-import sys
 
 import pytest
-from test_cli_correct import run  # noqa: F401 - a fixture
 
 from ngs_nhcsr.cli import app as cli
 
 
-def test_help_lists_commands_by_use(run):  # noqa: F811
+def test_help_lists_commands_by_use(run):
     code, said, _ = run("--help")
     assert code == 0
     use, develop = (said.index(f"─ {panel} ─") for panel in ("Use", "Develop"))
@@ -18,11 +16,11 @@ def test_help_lists_commands_by_use(run):  # noqa: F811
 
 
 @pytest.mark.parametrize("arguments", [("-v", "models"), ("models", "-v"), ("models", "--verbose")])
-def test_verbose_stands_anywhere(run, arguments):  # noqa: F811
+def test_verbose_stands_anywhere(run, arguments):
     assert run(*arguments)[0] == 0
 
 
-def test_the_table_of_compare_fits_a_terminal(run, monkeypatch):  # noqa: F811
+def test_the_table_of_compare_fits_a_terminal(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     names = "prolongation-own,lod2-weighted,multigrid"
     code, said, err = run("compare", "--n", "4", "--scale", "4", "--methods", names)
@@ -34,7 +32,7 @@ def test_the_table_of_compare_fits_a_terminal(run, monkeypatch):  # noqa: F811
         assert f"{name}: " in said
 
 
-def test_ten_methods_unless_all_are_asked_for(run, monkeypatch):  # noqa: F811
+def test_ten_methods_unless_all_are_asked_for(run, monkeypatch):
     from ngs_nhcsr import comparison
     from ngs_nhcsr.cli.compare import DEFAULT
 
@@ -68,7 +66,7 @@ def test_ten_methods_unless_all_are_asked_for(run, monkeypatch):  # noqa: F811
         (("revalidate", "none.json"), "none.json: No such file"),
     ],
 )
-def test_mistakes_are_found_before_the_work_and_told_in_one_line(run, tmp_path, arguments, message):  # noqa: F811
+def test_mistakes_are_found_before_the_work_and_told_in_one_line(run, tmp_path, arguments, message):
     (tmp_path / "demo.png").write_text("mine")
     code, said, err = run(*arguments)
     assert (code, said) == (1, "")
@@ -79,14 +77,13 @@ def test_mistakes_are_found_before_the_work_and_told_in_one_line(run, tmp_path, 
 
 
 @pytest.mark.parametrize("arguments", [("nothing",), ("compare", "--nothing"), ("demo", "--n", "none")])
-def test_wrong_words_are_errors_of_usage(run, arguments):  # noqa: F811
+def test_wrong_words_are_errors_of_usage(run, arguments):
     assert run(*arguments)[0] == 2
 
 
-def test_a_broken_pipe_and_other_failures_are_no_traceback(monkeypatch, capsys):
+def test_failures_of_the_system_are_no_traceback(monkeypatch, capsys):
     monkeypatch.setattr(cli, "app", lambda: (_ for _ in ()).throw(OSError("the disk is full")))
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code == 1
     assert capsys.readouterr().err == "error: the disk is full\n"
-    assert sys.exc_info() == (None, None, None)

@@ -2,14 +2,12 @@
 
 import json
 import re
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import ngs_nhcsr
-from ngs_nhcsr.cli import app as cli
 from ngs_nhcsr.cli.image_problem import image_problem, parse_sides
 from ngs_nhcsr.cli.image_solve import solve_exact
 from ngs_nhcsr.files import Solution, cell_velocity, write
@@ -18,21 +16,6 @@ from ngs_nhcsr.solvers.space import SIDES
 from ngs_nhcsr.solvers.trace import solve_pde
 
 SEALED = "left=0,right=1,top=sealed,bottom=sealed"
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run the command line in an empty folder; exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ngs-nhcsr", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        said = capsys.readouterr()
-        return int(stop.value.code or 0), said.out, said.err
-
-    return call
 
 
 @pytest.fixture
