@@ -70,6 +70,6 @@ plot_spectrum(lines, marks={"1/(2H)": N / 2, "1/(2ε)": 2 * N}, path=folder / "s
 # A coarse solve on a wide rectangle, and arrays instead of NGSolve's fields.
 wide = np.exp(np.cumsum(np.random.default_rng(1).normal(size=(12, 60)), axis=1) / 2)
 plot_field(wide, name="a", title="an array, 60 x 12 cells", path=folder / "wide.png", show=False).close()
-orbit(u_fine, folder / "orbit.gif", frames=18, size=(440, 320))
+orbit(u_fine, folder / "orbit.gif", frames=12, size=(440, 320))
 for made in sorted(folder.glob("*.png")):
     smaller(made)

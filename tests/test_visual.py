@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import quads
-from ngsolve import CF, H1, L2, GridFunction, HDiv, Norm, x, y
+from ngsolve import CF, H1, L2, GridFunction, HDiv, IfPos, Norm, x, y
 from PIL import Image
 from test_raster import rectangle
 
@@ -286,6 +286,9 @@ def test_scenes_for_notebooks_stay_small(tmp_path, monkeypatch):
     thin = thinned(fine)
     assert thin is not None
     assert thin(thin.space.mesh(0.3, 0.7)) == pytest.approx(0.21, abs=1e-5)
+    jump = thinned(IfPos(x - 0.5, 1.0, 3.0), quads(4))
+    assert jump is not None
+    assert sorted(set(jump.vec)) == [1.0, 3.0]
     draw(fine, filename=str(tmp_path / "u.html"), show=False)
     assert (tmp_path / "u.html").stat().st_size < 250_000
 
@@ -296,8 +299,9 @@ def test_69_constant_and_not_finite_fields(tmp_path):
     plotter.close()
     broken = field(quads(3))
     broken.vec[5] = np.nan
-    with pytest.warns(NhcsrWarning, match="not finite"):
+    with pytest.warns(NhcsrWarning, match="not finite") as caught:
         plot_field(broken, path=tmp_path / "nan.png", show=False).close()
+    assert caught[0].filename == __file__
 
 
 def test_several_panels_of_ones_own():

@@ -44,8 +44,8 @@ def compare(
 
     if all_ and methods is not None:
         raise InvalidProblem("--all and --methods exclude each other; give one of them.")
-    check_outputs([picture] * (picture is not None), force, PICTURES)
-    check_outputs([json_] * (json_ is not None), force, (".json",))
+    check_outputs([] if picture is None else [picture], force, PICTURES)
+    check_outputs([] if json_ is None else [json_], force, (".json",))
     kappa = families[family]((4 * n, 4 * n), np.random.default_rng(seed), contrast)
     u, a = coarse_problem(kappa, n)
     names = list(DEFAULT) if methods is None else [name.strip() for name in methods.split(",")]

@@ -173,7 +173,11 @@ def colour_limits(*fields: np.ndarray) -> tuple[float, float]:
     values = np.concatenate([f.ravel() for f in fields])
     finite = values[np.isfinite(values)]
     if len(finite) < len(values):
-        warnings.warn(f"{len(values) - len(finite)} values are not finite and not drawn.", NhcsrWarning, stacklevel=4)
+        frame, levels = sys._getframe(1), 2  # the user's line is the first outside this folder
+        while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(__package__ or ""):
+            frame, levels = frame.f_back, levels + 1
+        message = f"{len(values) - len(finite)} values are not finite and not drawn."
+        warnings.warn(message, NhcsrWarning, stacklevel=levels)
     if not len(finite):
         return (0.0, 1.0)
     lo, hi = float(finite.min()), float(finite.max())

@@ -9,65 +9,62 @@ import ngsolve as ngs
 import numpy as np
 
 from ..errors import DependencyMissing, GridMismatch
-from ..ngsolve_io.meshes import structured_mesh
+from ..ngsolve_io.coarse_field import tensor_index
+from ..ngsolve_io.meshes import field_on_grid, structured_mesh, vertices
+from ..ngsolve_io.write_back import cell_field
 from ..solvers.space import Space
-from .elements import check_drawable, is_nodal
-from .field import Field, MeshField, as_field
+from .elements import check_drawable
+from .field import MeshField, as_field
 
 if TYPE_CHECKING:
     from ..ngsolve_io.types import GridFunction
 
-#: Bytes that the viewer takes per element (vertex values, order 1; measured in tests/test_visual.py), and per scene.
-BYTES, LARGEST = 60, 10_000_000
+#: Bytes of the viewer's scene per quad at order 2, which shows bilinear functions exactly; and per scene.
+BYTES, LARGEST = 530, 10_000_000
 
 
 def thinned(u: Any, mesh: Any = None) -> GridFunction | None:
-    """Interpolate a field on a mesh that the viewer of notebooks can carry.
+    """Sample a field on a mesh that the viewer of notebooks can carry.
 
     Parameters
     ----------
-    u : real field with one component, as for :func:`draw`.
+    u : real field, as for :func:`draw`; of vectors the length is sampled.
     mesh : of a CoefficientFunction.
 
     Returns
     -------
     GridFunction or None
-        H1 of order 1 on at most ``LARGEST / BYTES`` quads over the same rectangle; None where the field is
-        small as it is.
+        On at most ``LARGEST / BYTES`` quads over the same rectangle: H1 of order 1, and L2 of order 0 for what is
+        constant on cells or may jump anywhere; None where the field is a GridFunction on so few elements.
 
     Raises
     ------
     GridMismatch
-        If it is not, and its mesh does not fill a rectangle.
+        If there are more, and the mesh does not fill a rectangle.
     InvalidProblem
         If it is no real field on a two-dimensional mesh.
     """
     mesh = check_drawable(u, mesh)
     limit = LARGEST // BYTES
-    if mesh.ne <= limit and is_nodal(u):
+    if isinstance(u, ngs.GridFunction) and mesh.ne <= limit:
         return None
-    field: Field = as_field(u, mesh=mesh) if u.dim == 1 else MeshField(ngs.Norm(u), mesh)
-    x0, x1, y0, y1 = field.extent
-    finest = math.sqrt(min(limit, 4 * mesh.ne if not is_nodal(u) else mesh.ne))
-    aspect = math.sqrt((x1 - x0) / (y1 - y0))
-    ny, nx = max(1, int(finest / aspect)), max(1, int(finest * aspect))
-    grid = Space((ny, nx), (x0, y0), (y1 - y0, x1 - x0))
-    y, x = grid.nodes()
-    X, Y = np.meshgrid(x, y)
+    field = as_field(u, mesh=mesh) if u.dim == 1 else MeshField(ngs.Norm(u), mesh)
+    grid = _grid(field.extent, mesh, limit)
     try:
-        values = field.at(np.stack([X.ravel(), Y.ravel()], 1))
+        if field.cellwise:
+            return cell_field(structured_mesh(grid), field.raster(*grid.cells))
+        y, x = grid.nodes()
+        X, Y = np.meshgrid(x, y)
+        return field_on_grid(grid, field.at(np.stack([X.ravel(), Y.ravel()], 1)).reshape(grid.shape))
     except GridMismatch as error:
         raise GridMismatch("the mesh fills no rectangle and cannot be thinned; use ngsolve.webgui.Draw.") from error
-    out = ngs.GridFunction(ngs.H1(structured_mesh(grid), order=1))
-    out.vec.FV().NumPy()[:] = values
-    return out
 
 
 def draw(u: Any, mesh: Any = None, **options: Any) -> Any:
     """Draw a field in a notebook with NGSolve's viewer, on a thinned mesh: scenes of at most 10 MB.
 
     ``ngsolve.webgui.Draw`` makes 134 MB of a field on 512 x 512 quads. Elements that are too many are replaced by fewer
-    quads with the values at their corners; of vectors the length is drawn.
+    quads; of vectors on them the length is drawn.
 
     Parameters
     ----------
@@ -94,4 +91,22 @@ def draw(u: Any, mesh: Any = None, **options: Any) -> Any:
         from webgui_jupyter_widgets import BaseWebGuiScene  # noqa: F401 - else Draw fails later and says less
     except ImportError as error:
         raise DependencyMissing("draw needs webgui_jupyter_widgets: pip install 'ngs-nhcsr[notebook]'.") from error
-    return Draw(u if small is None else small, order=1, nodal_p1=True, **options)
+    # Not nodal_p1=True, which is smaller: of a mesh in the plane its viewer draws every other triangle.
+    if small is None:
+        return Draw(u, **{"order": 2, **options})
+    # The thinned mesh is no mesh of the user's, and its lines would hide the colours.
+    return Draw(small, **{"order": 2, "settings": {"Objects": {"Wireframe": False}}, **options})
+
+
+def _grid(extent: tuple[float, float, float, float], mesh: ngs.Mesh, limit: int) -> Space:
+    """Grid of at most ``limit`` cells: cells of a uniform mesh halved or merged, so that pixels stay whole."""
+    x0, x1, y0, y1 = extent
+    found = tensor_index(vertices(mesh))
+    if found is not None:
+        ny, nx = found[0].cells
+        power = math.floor(math.log2(limit / (ny * nx)) / 2)
+        cells = tuple(max(1, math.floor(n * 2.0**power)) for n in (ny, nx))
+    else:
+        aspect = math.sqrt((x1 - x0) / (y1 - y0))
+        cells = (max(1, int(math.sqrt(limit) / aspect)), max(1, int(math.sqrt(limit) * aspect)))
+    return Space((cells[0], cells[1]), (x0, y0), (y1 - y0, x1 - x0))
