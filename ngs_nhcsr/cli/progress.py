@@ -6,18 +6,25 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 
 class _Told(logging.Handler):
     """Puts the package's log messages into the line."""
 
-    def __init__(self, status):
+    def __init__(self, status: Status):
         super().__init__(logging.INFO)
         self._status = status
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show a message."""
-        self._status.update(record.getMessage())
+        """Show a message; warnings stay when the line is gone."""
+        if record.levelno >= logging.WARNING:
+            self._status.console.print(record.getMessage())
+        else:
+            self._status.update(record.getMessage())
 
 
 @contextmanager
