@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .api import correct
     from .comparison import Comparison, compare
     from .corrector import Corrector
+    from .files import Solution, load_solution
     from .guard import Status
     from .many import correct_many
     from .models import ModelCard, list_models, load_model
@@ -37,7 +38,17 @@ if TYPE_CHECKING:
     from .solvers.pde import PDE
     from .solvers.substructuring.scheme import Scheme
     from .solvers.target import FineQ1, Target
-    from .visual import plot_compare, plot_field, plot_warp, to_pyvista
+    from .visual import (
+        draw,
+        orbit,
+        plot_compare,
+        plot_field,
+        plot_slices,
+        plot_spectrum,
+        plot_warp,
+        plot_zoom,
+        to_pyvista,
+    )
 
 __getattr__, __dir__ = lazy(
     globals(),
@@ -51,16 +62,23 @@ __getattr__, __dir__ = lazy(
         "PixelMultigrid": "ngsolve_io.preconditioner",
         "Problem": "problem",
         "Scheme": "solvers.substructuring.scheme",
+        "Solution": "files",
         "Status": "guard",
         "Target": "solvers.target",
         "compare": "comparison",
         "correct": "api",
         "correct_many": "many",
+        "draw": "visual",
         "list_models": "models",
         "load_model": "models",
+        "load_solution": "files",
+        "orbit": "visual",
         "plot_compare": "visual",
         "plot_field": "visual",
+        "plot_slices": "visual",
+        "plot_spectrum": "visual",
         "plot_warp": "visual",
+        "plot_zoom": "visual",
         "solve_fine": "ngsolve_io.fine_solve",
         "to_pyvista": "visual",
     },
@@ -84,6 +102,7 @@ __all__ = [
     "PixelMultigrid",
     "Problem",
     "Scheme",
+    "Solution",
     "SolverFailure",
     "Status",
     "Target",
@@ -92,11 +111,17 @@ __all__ = [
     "compare",
     "correct",
     "correct_many",
+    "draw",
     "list_models",
     "load_model",
+    "load_solution",
+    "orbit",
     "plot_compare",
     "plot_field",
+    "plot_slices",
+    "plot_spectrum",
     "plot_warp",
+    "plot_zoom",
     "solve_fine",
     "to_pyvista",
 ]

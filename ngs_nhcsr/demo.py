@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from .solvers.norms import relative_errors
 from .solvers.transfer import prolongate
 
 T = TypeVar("T")
+#: Cells of the coefficient per coarse cell and axis.
+PIXELS = 4
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def run_demo(
     family : of the coefficient, one of ``media.families``; it has 4n cells a side.
     contrast : largest over smallest coefficient.
     n : coarse cells a side.
-    scale : fine cells per coarse cell and axis, above 1.
+    scale : fine cells per coarse cell and axis, a multiple of 4.
     seed : of the coefficient.
     model : name of the network; default: the best for the device.
     device : "auto", "cpu", "cuda", ….
@@ -100,16 +104,23 @@ def run_demo(
     Raises
     ------
     InvalidProblem
-        If ``scale`` is 1: then there is nothing to correct.
+        If ``scale`` is no multiple of 4, so that fine cells would cut those of the coefficient.
     """
-    kappa = families[family]((4 * n, 4 * n), np.random.default_rng(seed), contrast)
+    if scale < PIXELS or scale % PIXELS:
+        raise InvalidProblem(
+            f"the demo has {PIXELS} x {PIXELS} coefficient cells in a coarse one; take a scale of {PIXELS}, "
+            f"{2 * PIXELS}, {3 * PIXELS} …, not {scale}."
+        )
+    kappa = families[family]((PIXELS * n, PIXELS * n), np.random.default_rng(seed), contrast)
     (u_coarse, a), t_coarse = _timed(lambda: coarse_problem(kappa, n))
+    log.info("demo: correcting")
     corrector = Corrector(model, device)
     result, t_first = _timed(lambda: corrector(u_coarse, a, scale))
     result, t_again = _timed(lambda: corrector(u_coarse, a, scale))
     if result.problem is None or result.problem.given is None:
-        raise InvalidProblem("the demo needs scale > 1.")
+        raise InvalidProblem("the coarse solution was not read.")
     cells = (n * scale, n * scale)
+    log.info("demo: solving on the fine mesh, %d x %d cells", *cells)
     reference, t_fine = _timed(lambda: ngsolve_solve(kappa, cells))
     by_multigrid, t_multigrid = _timed(lambda: fine_solve(kappa, cells, method="multigrid"))
     u_reference = ngs.GridFunction(result.u_fine.space)

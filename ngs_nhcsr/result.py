@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -185,6 +186,26 @@ class Correction:
         b = problem.known_load.vector(self._solved_cells)
         E_v = functional(self._computed, problem.medium, b, problem.space.size)
         return energy_distance(E_v, PDE().energy(self.field, problem), self.field.energy)
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the field to a file, with coarse solution, coefficient, provenance, and bounds if they were made.
+
+        Parameters
+        ----------
+        path : .vtu for ParaView, .npz for NumPy and ``load_solution``, or .png; what is in them: ``files.write``.
+        force : replace an existing file.
+
+        Raises
+        ------
+        InvalidProblem
+            If the suffix is unknown, the file exists or cannot be written, or the correction has scale 1.
+        DependencyMissing
+            If PyVista is missing, for .vtu and .png.
+        """
+        from .files import check_outputs, solution_of, write
+
+        check_outputs([path], force)
+        write(path, solution_of(self))
 
     def velocity(self) -> GridFunction:
         """Make −a∇u of the PDE's solution on the fine mesh: conservative to round-off.

@@ -1,4 +1,5 @@
 import os
+import sys
 import zlib
 
 import hypothesis
@@ -32,6 +33,23 @@ def voxel(kappa, lower=(0, 0), upper=(1, 1)):
 
 def quads(nx, ny=None, mapping=None):
     return MakeStructured2DMesh(quads=True, nx=nx, ny=ny or nx, mapping=mapping)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Run the command line in an empty folder; exit code, output and errors."""
+    from ngs_nhcsr.cli import app as cli
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ngs-nhcsr", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        said = capsys.readouterr()
+        return int(stop.value.code or 0), said.out, said.err
+
+    return call
 
 
 @pytest.fixture

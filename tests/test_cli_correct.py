@@ -2,37 +2,20 @@
 
 import json
 import re
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import ngs_nhcsr
-from ngs_nhcsr.cli import app as cli
 from ngs_nhcsr.cli.image_problem import image_problem, parse_sides
 from ngs_nhcsr.cli.image_solve import solve_exact
-from ngs_nhcsr.cli.output import Fields, cell_velocity, write
+from ngs_nhcsr.files import Solution, cell_velocity, write
 from ngs_nhcsr.media.images import read_medium
 from ngs_nhcsr.solvers.space import SIDES
 from ngs_nhcsr.solvers.trace import solve_pde
 
 SEALED = "left=0,right=1,top=sealed,bottom=sealed"
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run the command line in an empty folder; exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ngs-nhcsr", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        said = capsys.readouterr()
-        return int(stop.value.code or 0), said.out, said.err
-
-    return call
 
 
 @pytest.fixture
@@ -141,7 +124,7 @@ def test_files_hold_the_field(run, pixels):
 
 def test_written_arrays_can_be_read_again(tmp_path, pixels):
     a = np.where(pixels, 4.0, 1.0)
-    write(tmp_path / "u.npz", Fields(np.zeros((12, 15)), a, (1.0, 1.0)))
+    write(tmp_path / "u.npz", Solution(np.zeros((12, 15)), a, (1.0, 1.0)))
     np.testing.assert_array_equal(read_medium(tmp_path / "u.npz").a, a)
 
 

@@ -23,7 +23,7 @@ ROOTS = {
 }
 #: Who may import whom: a module imports only from its own layer's members listed here or from lower layers.
 LAYERS = [
-    {"errors", "_version", "_lazy", "registry", "memory", "clock", "checks", "short_repr"},
+    {"errors", "_version", "_lazy", "registry", "memory", "clock", "checks", "paths", "short_repr"},
     {"media", "solvers.kernels", "solvers.backend"},
     {
         "solvers.axes",
@@ -42,17 +42,19 @@ LAYERS = [
     {"problem", "proposer"},
     {"refine"},
     {"ngsolve_io", "models", "options"},
+    {"visual"},
+    {"files"},
     {"result"},
     {"pipeline"},
     {"corrector", "prepared"},
     {"api", "many"},
     {"training"},
-    {"comparison", "demo", "visual"},
+    {"comparison", "demo"},
     {"bench"},
     {"cli"},
 ]
 #: The only modules that import NGSolve.
-DOOR = ("ngsolve_io.", "visual", "demo")
+DOOR = ("ngsolve_io.", "visual.", "demo")
 #: Who owns what: pattern of a definition or of a call -> the modules that may have it.
 OWNERS = {
     "sparse Dirichlet solves": (

@@ -133,7 +133,7 @@ def evaluate(
     Results, method by method for each case.
     """
     results = []
-    for case in tqdm(cases, disable=not progress):
+    for case in tqdm(cases, disable=None if progress else True):
         case = replace(case, count=min(case.count, count or case.count))
         problems = case.problems(first_seed)
         errors: dict[str, list[tuple[float, float]]] = {}

@@ -129,7 +129,7 @@ def generate(
     todo = [r for r in ranges if not shard_path(folder, recipe, r).exists()]
 
     def show(results: Iterable[Path]) -> None:
-        for path in tqdm(results, total=len(todo), desc="shards", disable=not progress):
+        for path in tqdm(results, total=len(todo), desc="shards", disable=None if progress else True):
             log.info("wrote %s", path.name)
 
     if executor is not None:

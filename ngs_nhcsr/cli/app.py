@@ -7,38 +7,50 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from typer.core import TyperGroup
 
 from .._version import __version__
 from ..errors import NhcsrError
 from . import bench, compare, correct, demo, evaluate, models, train
 
-#: In the order of ``ngs-nhcsr --help``; what a command needs is imported when it runs.
-COMMANDS = (
-    correct.correct,
-    correct.effective,
-    demo.demo,
-    compare.compare,
-    bench.bench,
-    models.models,
-    train.generate,
-    train.train,
-    train.ablation,
-    train.reproduce,
-    train.pieces,
-    train.export,
-    train.revalidate,
-    evaluate.evaluate,
-    models.doctor,
-)
+#: By panel, in the order of ``ngs-nhcsr --help``; what a command needs is imported when it runs.
+COMMANDS = {
+    "Use": (correct.correct, correct.effective, demo.demo, compare.compare, models.models, models.doctor),
+    "Develop": (
+        evaluate.evaluate,
+        bench.bench,
+        train.generate,
+        train.train,
+        train.ablation,
+        train.reproduce,
+        train.pieces,
+        train.export,
+        train.revalidate,
+    ),
+}
+VERBOSE = ("--verbose", "-v")
+
+
+class _Commands(TyperGroup):
+    """Commands that take ``--verbose`` before or after their name."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override] - typer's own click
+        """Move ``--verbose`` to the front; behind ``--`` it is an argument."""
+        end = args.index("--") if "--" in args else len(args)
+        asked = [a for a in args[:end] if a in VERBOSE]
+        return super().parse_args(ctx, asked + [a for a in args[:end] if a not in VERBOSE] + args[end:])
 
 
 app = typer.Typer(
-    help="Learned fine-scale correction of coarse NGSolve solutions.", no_args_is_help=True, add_completion=False
+    help="Learned fine-scale correction of coarse NGSolve solutions.",
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 
@@ -58,8 +70,9 @@ def _common(
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
 
 
-for _command in COMMANDS:
-    app.command()(_command)
+for _panel, _commands in COMMANDS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
 
 
 def main() -> None:
@@ -67,5 +80,11 @@ def main() -> None:
     try:
         app()
     except (NhcsrError, ValueError) as error:
-        Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    Console(stderr=True).print(f"[red]error:[/red] {escape(message)}", soft_wrap=True)
+    sys.exit(1)

@@ -24,6 +24,7 @@ def bench(
     from ..bench.run import bench as run
     from ..bench.timing import Timing
     from ..errors import InvalidProblem
+    from ..paths import check_path
 
     if effort not in EFFORTS:
         raise InvalidProblem(f"effort must be one of {', '.join(EFFORTS)}, not {effort!r}.")
@@ -31,6 +32,9 @@ def bench(
     unknown = sorted(set(sections or ()) - {"fine", "ngsolve", "correct", "classical", "many"})
     if unknown:
         raise InvalidProblem(f"there is no part {unknown[0]!r}; choose among fine, ngsolve, correct, classical, many.")
+    for path, suffixes in ((json_, (".json",)), (markdown, (".md",)), (picture, (".png", ".svg", ".pdf"))):
+        if path is not None:
+            check_path(path, suffixes)
     console = get_console()
 
     def tell(t: Timing) -> None:

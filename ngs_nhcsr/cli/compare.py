@@ -8,6 +8,13 @@ from typing import Annotated
 import typer
 from rich import get_console
 
+#: What is compared unless other methods are named: every kind of method once.
+DEFAULT = (
+    "prolongation-own", "best-multiple", "geometric-mean", "cells+1", "msfem-galerkin", "lod2", "lod3-rhs", "nhcsr",
+    "multigrid", "direct",
+)  # fmt: skip
+PICTURES = (".png", ".svg", ".pdf")
+
 
 def compare(
     family: Annotated[str, typer.Option(help="Coefficient family.")] = "iid",
@@ -15,24 +22,40 @@ def compare(
     n: Annotated[int, typer.Option(min=2, help="Coarse cells a side.")] = 16,
     scale: Annotated[int, typer.Option(min=1, help="Fine cells per coarse cell and axis.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the coefficient.")] = 2026,
-    methods: Annotated[str | None, typer.Option(help="Names with commas between; default: all.")] = None,
+    methods: Annotated[str | None, typer.Option(help="Names with commas between; default: ten.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All methods that there are.")] = False,
     model: Annotated[str | None, typer.Option(help="Model name; default: the best for the device.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     json_: Annotated[Path | None, typer.Option("--json", help="Where to save the rows as JSON.")] = None,
-    picture: Annotated[Path | None, typer.Option(help="Where to save the time-accuracy picture.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Where to save the time-accuracy picture: .png, .svg or .pdf.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Run network, LOD, MsFEM, multigrid and fine solves on one random problem; show errors, times and memory."""
     import numpy as np
 
     from ..comparison import compare as run
     from ..demo import coarse_problem
+    from ..errors import InvalidProblem
+    from ..files import check_outputs
     from ..media.families import families
+    from .progress import progress
 
+    if all_ and methods is not None:
+        raise InvalidProblem("--all and --methods exclude each other; give one of them.")
+    check_outputs([] if picture is None else [picture], force, PICTURES)
+    check_outputs([] if json_ is None else [json_], force, (".json",))
     kappa = families[family]((4 * n, 4 * n), np.random.default_rng(seed), contrast)
     u, a = coarse_problem(kappa, n)
-    names = None if methods is None else [name.strip() for name in methods.split(",")]
-    result = run(u, a, scale, f=1.0, methods=names, model=model, device=device)
+    names = list(DEFAULT) if methods is None else [name.strip() for name in methods.split(",")]
+    with progress("comparing"):
+        result = run(u, a, scale, f=1.0, methods=None if all_ else names, model=model, device=device)
     get_console().print(result.table())
+    for line in result.legend():
+        get_console().print(line, highlight=False, markup=False)
+    if not all_ and methods is None:
+        get_console().print("More methods: --all; some of them: --methods NAME,NAME")
     for note in result.notes:
         get_console().print(f"Note: {note}")
     if json_ is not None:

@@ -48,6 +48,7 @@ def correct(
 ) -> None:
     """Solve for an image's pixels and write the field: -div(a grad u) = f with bounds of its error."""
     from ..checks import check_memory
+    from ..files import check_outputs, write
     from .image_problem import (
         PIXELS_PER_COARSE,
         check_multiples,
@@ -57,7 +58,7 @@ def correct(
         parse_sides,
     )
     from .image_solve import solve_exact, solve_fine
-    from .output import check_outputs, write
+    from .progress import progress
 
     if target not in ("fine", "pde"):
         raise InvalidProblem(f'target must be "fine" or "pde", not {target!r}.')
@@ -77,10 +78,11 @@ def correct(
     check_memory((problem.a.shape[0] * per_pixel, problem.a.shape[1] * per_pixel))
     _describe(image, medium)
     _say(problem.described)
-    if target == "pde":
-        solved = solve_exact(problem, per_pixel, accuracy)
-    else:
-        solved = solve_fine(problem, scale, model, device)
+    with progress("solving"):
+        if target == "pde":
+            solved = solve_exact(problem, per_pixel, accuracy)
+        else:
+            solved = solve_fine(problem, scale, model, device)
     for line in solved.summary:
         _say(line)
     for note in solved.notes:
@@ -110,12 +112,13 @@ def effective(
     from ..solvers.threads import suited_threads
     from ..solvers.trace import effective_conductivity
     from .image_problem import check_pixels, image_problem, parse_sides
+    from .progress import progress
 
     medium = _medium(image, values, threshold)
     check_pixels(medium.a)
     size = image_problem(medium.a, parse_sides(None), pixel=pixel).size
     start = time.perf_counter()
-    with suited_threads():
+    with suited_threads(), progress("solving the cell problems"):
         found = effective_conductivity(medium.a, size, boundary)  # type: ignore[arg-type] - checked there
     seconds = time.perf_counter() - start
     if json_:

@@ -8,9 +8,10 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .._version import __version__
 from ..errors import NhcsrWarning
+from ..files import Solution, cell_velocity, solution_of
 from .image_problem import PIXELS_PER_COARSE, ImageProblem, check_multiples
-from .output import Fields, cell_velocity
 
 if TYPE_CHECKING:
     from ..solvers.trace import TraceField
@@ -29,7 +30,7 @@ class Solved:
     seconds : wall time of the solution, without imports and files.
     """
 
-    fields: Fields
+    fields: Solution
     summary: tuple[str, ...]
     notes: tuple[str, ...]
     trusted: bool
@@ -73,12 +74,13 @@ def solve_exact(problem: ImageProblem, per_pixel: int = 4, accuracy: float | Non
         )
         bound = field.relative_error_bound
     cells = (problem.a.shape[0] * per_pixel, problem.a.shape[1] * per_pixel)
-    fields = Fields(
+    fields = Solution(
         field.nodes(cells),
         problem.a,
         problem.size,
-        cell_velocity(field, cells),
-        {"error_bound": field.error_bound, "relative_error_bound": bound},
+        velocity=cell_velocity(field, cells),
+        numbers={"error_bound": field.error_bound, "relative_error_bound": bound},
+        provenance={"version": __version__, "target": "pde"},
     )
     seconds = time.perf_counter() - start
     summary = (
@@ -125,7 +127,7 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
     result = corrector(u_coarse, problem.a, scale, f=problem.load, on_untrusted="return")
     seconds = time.perf_counter() - start
     estimate = result.error_estimate
-    fields = Fields(result.values, problem.a, problem.size, numbers={"error_estimate": estimate})
+    fields = solution_of(result)
     summary = [
         f"corrected {u_coarse.space.mesh.ne} coarse cells by {result.model} in {seconds:.2g} s: {result.status.name}",
         f"relative energy error against the fine Q1 solution: about {estimate:.2g}, estimated",

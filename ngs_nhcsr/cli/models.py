@@ -17,6 +17,13 @@ from rich.table import Table
 
 from .._version import __version__
 from ..errors import NhcsrError
+from .progress import progress
+
+#: What ``doctor`` tells the versions of: what is needed, and what is only for pictures.
+PACKAGES = (
+    "ngsolve", "netgen-mesher", "numpy", "scipy", "numba", "torch", "safetensors",
+    "pyvista", "vtk", "matplotlib", "imageio", "trame-vtk", "webgui-jupyter-widgets",
+)  # fmt: skip
 
 
 def models(
@@ -58,7 +65,7 @@ def doctor() -> None:
     table = Table("what", "found")
     table.add_row("ngs-nhcsr", __version__)
     table.add_row("Python", f"{platform.python_version()} on {platform.platform()}")
-    for package in ("ngsolve", "netgen-mesher", "numpy", "scipy", "torch", "safetensors", "pyvista", "vtk"):
+    for package in PACKAGES:
         try:
             table.add_row(package, metadata.version(package))
         except metadata.PackageNotFoundError:
@@ -71,7 +78,8 @@ def doctor() -> None:
         "from ngs_nhcsr.visual import import_pyvista; pv = import_pyvista(); p = pv.Plotter(off_screen=True); "
         "p.add_mesh(pv.Sphere()); p.screenshot(None)"
     )
-    works = subprocess.run([sys.executable, "-c", probe], capture_output=True).returncode == 0
+    with progress("drawing something off screen"):
+        works = subprocess.run([sys.executable, "-c", probe], capture_output=True).returncode == 0
     table.add_row(
         "off-screen rendering", "works" if works else "does not work (on Debian and Ubuntu: apt install libegl1)"
     )

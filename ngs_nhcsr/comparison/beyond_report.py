@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DependencyMissing, InvalidProblem
+from ..errors import InvalidProblem
+from ..visual.backend import new_figure
 from .beyond import BeyondResult, BeyondRow
 
 if TYPE_CHECKING:
@@ -66,14 +67,10 @@ def draw(result: BeyondResult, path: str | Path | None = None) -> Figure:
     InvalidProblem
         If the result holds none of the random media.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise DependencyMissing("the picture needs matplotlib: pip install 'ngs-nhcsr[viz]'.") from error
     media = [name for name in PANELS if any(row.medium == name for row in result.rows)]
     if not media:
         raise InvalidProblem(f"the picture shows {', '.join(PANELS)}; the result has none of them.")
-    figure = Figure(figsize=(9, 4.6), layout="constrained")
+    figure = new_figure((9, 4.6))
     panels = figure.subplots(1, len(media), sharex=True, sharey=True, squeeze=False)[0]
     for axes, medium in zip(panels, media, strict=True):
         rows = {r.method: r for r in result.rows if r.medium == medium and r.energy is not None}

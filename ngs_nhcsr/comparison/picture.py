@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DependencyMissing, InvalidProblem
+from ..errors import InvalidProblem
+from ..visual.backend import new_figure
 from .rows import Row, Summary
 
 if TYPE_CHECKING:
@@ -54,13 +55,9 @@ def draw_panels(results: Sequence[Summary], path: str | Path | None = None) -> F
     InvalidProblem
         If there is no comparison, or no method of one succeeded.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise DependencyMissing("the picture needs matplotlib: pip install 'ngs-nhcsr[viz]'.") from error
     if not results:
         raise InvalidProblem("there is no comparison to draw.")
-    figure = Figure(figsize=(10, 5.6 * len(results)), layout="constrained")
+    figure = new_figure((10, 5.6 * len(results)))
     panels = figure.subplots(len(results), 1, squeeze=False)[:, 0]
     rows = [row for result in results for row in result.rows if row.seconds is not None]
     for axes, result in zip(panels, results, strict=True):
@@ -96,16 +93,13 @@ def draw(
     InvalidProblem
         If no method succeeded.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise DependencyMissing("the picture needs matplotlib: pip install 'ngs-nhcsr[viz]'.") from error
     rows = [r for r in result.rows if r.seconds is not None and r.energy_error is not None]
     if not rows:
         raise InvalidProblem("no method of the comparison succeeded, so there is nothing to draw; see its rows.")
     if axes is None:
-        axes = Figure(figsize=(10, 7), layout="constrained").add_subplot()
+        axes = new_figure((10, 7)).add_subplot()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     figure = axes.figure
     if not hasattr(figure.canvas, "get_renderer"):  # a bare Figure; without a renderer texts have no extent
         FigureCanvasAgg(figure)

@@ -8,6 +8,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ..errors import InvalidProblem
@@ -51,14 +52,20 @@ def caption(result: Summary) -> str:
 
 
 def rich_table(result: Summary) -> Table:
-    """Make the table for the terminal."""
-    table = Table(title=result.title, caption=caption(result))
-    table.add_column(COLUMNS[0])
+    """Make the table for a terminal of 80 columns: methods by their names; :func:`legend` says what they are."""
+    table = Table(title=result.title, caption=caption(result), box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(COLUMNS[0], no_wrap=True)
     for column in COLUMNS[1:]:
-        table.add_column(column, justify="right")
+        table.add_column(column.replace(" ", "\n"), justify="right", no_wrap=True)
     for row in result.rows:
-        table.add_row(*cells(row))
+        numbers = ("failed", *["–"] * (len(COLUMNS) - 2)) if row.message else cells(row)[1:]
+        table.add_row(row.name, *numbers)
     return table
+
+
+def legend(result: Summary) -> list[str]:
+    """Explain the names of the methods, one line each: what it is, and reservations or why it failed."""
+    return [f"{row.name}: {cells(row)[0]}" for row in result.rows]
 
 
 def markdown(result: Summary) -> str:

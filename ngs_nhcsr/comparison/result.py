@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import InvalidProblem
 from ..solvers.space import Space
 from .picture import draw
-from .report import json_text, markdown, rich_table
+from .report import json_text, legend, markdown, rich_table
 from .rows import Summary
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ class Comparison(Summary):
     def table(self) -> Table:
         """Make the table for the terminal, with the problem as title and the norms in the caption."""
         return rich_table(self)
+
+    def legend(self) -> list[str]:
+        """Explain the names of the methods in the table, one line each."""
+        return legend(self)
 
     def to_markdown(self) -> str:
         """Write the table in Markdown, under a line with the problem and above a line with the norms."""

@@ -211,6 +211,23 @@ def structured_mesh(
     return ngs.Mesh(made)
 
 
+def field_on_grid(grid: Space, values: np.ndarray) -> ngs.GridFunction:
+    """Make a GridFunction of nodal values on a mesh of its own.
+
+    Parameters
+    ----------
+    grid : the tensor grid; its Dirichlet sides are those of the space.
+    values : (ny+1, nx+1) nodal values.
+
+    Returns
+    -------
+    ngs.GridFunction
+        H1 of order 1; the sides are called bottom, right, top, left.
+    """
+    fixed = "|".join(name for name, is_fixed in zip(SIDES, grid.sides, strict=True) if is_fixed)
+    return FineSpace(ngs.H1(structured_mesh(grid), order=1, dirichlet=fixed), grid).field(values)
+
+
 def dirichlet_names(u: ngs.GridFunction) -> str:
     """Return the regular expression of the boundaries of u's mesh that have no free vertex."""
     mesh = u.space.mesh

@@ -1,0 +1,46 @@
+"""Paths of files to write: what is wrong with one is found before the work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from .errors import InvalidProblem
+
+
+def check_path(path: str | Path, suffixes: Sequence[str], *, force: bool = True) -> Path:
+    """Check that a file can be written.
+
+    Parameters
+    ----------
+    path : of the file.
+    suffixes : those that can be written, in lower case and with their dot.
+    force : whether an existing file may be replaced.
+
+    Returns
+    -------
+    Path
+        The path.
+
+    Raises
+    ------
+    InvalidProblem
+        If the suffix is another, the folder is missing or not writable, or the file exists already.
+
+    Examples
+    --------
+    >>> check_path("u.txt", (".png", ".html"))
+    Traceback (most recent call last):
+    ngs_nhcsr.errors.InvalidProblem: u.txt has no suffix that can be written; choose among .png, .html.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in suffixes:
+        raise InvalidProblem(f"{path.name} has no suffix that can be written; choose among {', '.join(suffixes)}.")
+    if not path.parent.is_dir():
+        raise InvalidProblem(f"there is no folder {path.parent}; make it first.")
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InvalidProblem(f"{path} cannot be written; choose another place.")
+    if path.exists() and not force:
+        raise InvalidProblem(f"{path} exists already; give another name, or force (--force) to replace it.")
+    return path
