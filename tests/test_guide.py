@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 import ngs_nhcsr
 from ngs_nhcsr import NhcsrWarning, solvers
 from ngs_nhcsr.cli.app import app
+from ngs_nhcsr.media.families import families
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/guide/*.md"))]
@@ -41,6 +42,7 @@ def test_page_runs(page, tmp_path, monkeypatch, capsys):
     """Blocks run in order, in one namespace and one folder; none warns, and each prints what is shown behind it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.setattr(families, "_entries", dict(families._entries))  # what a page registers is forgotten
     namespace = {"__name__": page.stem}
     with warnings.catch_warnings():
         warnings.simplefilter("error", NhcsrWarning)
