@@ -12,6 +12,7 @@ class Commands(SphinxDirective):
     has_content = True
 
     def run(self):
+        """Parse the Markdown of each command."""
         commands = typer.main.get_command(app).commands
         return [node for name in self.content for node in self.parse_text_to_nodes(text(name, commands[name]))]
 

@@ -1,6 +1,6 @@
 """Sphinx: the documentation as a site.
 
-    pip install -c constraints.txt -e ".[docs]" && sphinx-build -W --keep-going docs docs/_build/html
+pip install -c constraints.txt -e ".[docs]" && sphinx-build -W --keep-going docs docs/_build/html
 """
 
 import sys
@@ -14,7 +14,7 @@ from ngs_nhcsr import __version__
 
 project = "ngs_nhcsr"
 author = "The ngs_nhcsr developers"
-copyright = author  # noqa: A001 - Sphinx's name
+copyright = author
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "commands"]

@@ -14,9 +14,9 @@ from ngs_nhcsr.cli.app import app
 from ngs_nhcsr.media.families import families
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/guide/*.md"))]
+README, GUIDE = ROOT / "README.md", sorted(ROOT.glob("docs/guide/*.md"))
 #: Commands that take a second; the options of the others are checked in test_docs.py.
-CHEAP = ("correct", "effective")
+CHEAP = ("ngs-nhcsr correct ", "ngs-nhcsr effective ")
 
 
 def blocks(page):
@@ -37,30 +37,46 @@ def run_command(line):
     return result.output
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
-def test_page_runs(page, tmp_path, monkeypatch, capsys):
-    """Blocks run in order, in one namespace and one folder; none warns, and each prints what is shown behind it."""
+@pytest.fixture
+def run_page(tmp_path, monkeypatch, capsys):
+    """Runs the blocks of a page in one namespace and folder; none warns, and each prints what is shown behind it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
     monkeypatch.setattr(families, "_entries", dict(families._entries))  # what a page registers is forgotten
-    namespace = {"__name__": page.stem}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", NhcsrWarning)
+
+    def run(page):
+        namespace = {"__name__": page.stem}
         for language, lines, code, shown in blocks(page):
             printed = ""
             if language == "python":
                 exec(compile("\n" * lines + code, str(page), "exec"), namespace)
                 printed = capsys.readouterr().out
             elif language == "sh":
-                cheap = [line for line in code.splitlines() if line.startswith(tuple(f"ngs-nhcsr {c} " for c in CHEAP))]
+                cheap = [line for line in code.splitlines() if line.startswith(CHEAP)]
                 printed = "".join(map(run_command, cheap))
             if shown is not None:
                 assert masked(printed) == masked(shown)
+        return namespace
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NhcsrWarning)
+        yield run
+
+
+@pytest.mark.parametrize("page", GUIDE, ids=lambda p: p.stem)
+def test_guide_runs(page, run_page):
+    run_page(page)
+
+
+def test_readme_runs_and_claims_what_is_true(run_page):
+    found = run_page(README)
+    assert found["r"].relative_error_bound < 0.002
+    assert found["u_fine"].space.mesh.ne == 512**2
 
 
 def test_blocks_are_known():
     """A block is run, or says by its language that it is not."""
-    for page in PAGES:
+    for page in (README, *GUIDE):
         found = set(re.findall(r"^```(\S+)$", page.read_text(), re.M))
         assert found <= {"python", "sh", "text", "{toctree}", "{include}"}, page
 
