@@ -6,7 +6,7 @@ pip install -c constraints.txt -e ".[docs]" && sphinx-build -W --keep-going docs
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the two modules beside this one
+sys.path.insert(0, str(Path(__file__).parent))  # for the modules beside this one
 
 import docstrings
 
@@ -17,10 +17,10 @@ author = "The ngs_nhcsr developers"
 copyright = author
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "commands"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "commands", "mathml"]
 exclude_patterns = ["_build"]
 
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4  # links to headings, as the usual hosts make them
 
 autodoc_member_order = "bysource"
@@ -28,8 +28,11 @@ autodoc_typehints = "none"  # docstrings say types, shapes and ranges in words
 napoleon_google_docstring = False
 add_module_names = False
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"ngs_nhcsr {version}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
 #: Pages that commands write, tables without a heading.
 TITLES = {

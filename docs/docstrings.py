@@ -13,7 +13,6 @@ FIELDS = {
     "Returns": "returns",
     "Yields": "yields",
     "Raises": "raises",
-    "Warns": "raises",
 }
 
 
@@ -30,7 +29,7 @@ def rewritten(lines):
         if title == "Examples":
             made += [title, "-" * len(title), *body]
             continue
-        body = [escaped(line) for line in body]
+        body = escaped("\n".join(body)).split("\n")
         if field is None:
             made += [title, "-" * len(title), *body] if title else body
         elif field in ("returns", "yields"):
@@ -43,9 +42,9 @@ def rewritten(lines):
     return made
 
 
-def escaped(line):
-    """A line whose bars and stars outside of literals are norms and arguments, no markup."""
-    return re.sub(r"`[^`]*`|[|*]", lambda match: match[0] if match[0][0] == "`" else "\\" + match[0], line)
+def escaped(text):
+    """A text whose bars and stars outside of literals and formulas are norms and arguments, no markup."""
+    return re.sub(r"`[^`]*`|[|*]", lambda match: match[0] if match[0][0] == "`" else "\\" + match[0], text)
 
 
 def sections(lines):
