@@ -44,7 +44,7 @@ def rewritten(lines):
 
 def escaped(text):
     """A text whose bars and stars outside of literals and formulas are norms and arguments, no markup."""
-    return re.sub(r"`[^`]*`|[|*]", lambda match: match[0] if match[0][0] == "`" else "\\" + match[0], text)
+    return re.sub(r"(?s)``.*?``|`[^`]*`|[|*]", lambda match: match[0] if match[0][0] == "`" else "\\" + match[0], text)
 
 
 def sections(lines):

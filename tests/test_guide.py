@@ -52,7 +52,7 @@ def run_page(tmp_path, monkeypatch, capsys):
                 exec(compile("\n" * lines + code, str(page), "exec"), namespace)
                 printed = capsys.readouterr().out
             elif language == "sh":
-                cheap = [line for line in code.splitlines() if line.startswith(CHEAP)]
+                cheap = [line for line in code.replace("\\\n", " ").splitlines() if line.startswith(CHEAP)]
                 printed = "".join(map(run_command, cheap))
             if shown is not None:
                 assert masked(printed) == masked(shown)
