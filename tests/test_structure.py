@@ -252,15 +252,3 @@ def test_wrong_arguments_are_one_line_not_a_traceback():
         assert result.returncode == 1
         assert "Traceback" not in result.stderr
         assert "error:" in result.stderr
-
-
-def test_the_readmes_python_runs_as_it_stands():
-    """All blocks one after the other, as a reader would paste them; and what they claim."""
-    text = (Path(__file__).parent.parent / "README.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
-    assert len(blocks) >= 2
-    claims = "\nassert r.relative_error_bound < 0.0025\nassert u_fine.space.mesh.ne == 512**2\n"
-    result = subprocess.run(
-        [sys.executable, "-c", "\n".join(blocks) + claims], capture_output=True, text=True, env=os.environ
-    )
-    assert result.returncode == 0, result.stderr
