@@ -25,7 +25,7 @@ def median_seconds(run, repeats: int = 5):
 
 def main(seed: int, coarse: int, tolerance: float) -> None:
     """Print a table for random pixels at three contrasts, f = 1."""
-    network = load_model("nhcsr-light", "cpu")
+    network = load_model("basis-hybrid", "cpu")
     m = 4 * coarse
     print(f"{m} x {m} random pixels, f = 1, algebraic tolerance {tolerance:g}; the start's own seconds apart")
     print(f"{'contrast':>9} {'start':22} {'made in':>8} {'steps':>6} {'solve':>8}")
@@ -36,7 +36,7 @@ def main(seed: int, coarse: int, tolerance: float) -> None:
         starts = {
             "zero": lambda: None,
             "Q1 on the pixels": lambda A=A: fine_solve(A, m),
-            "nhcsr-light, scale 16": lambda problem=problem: network.solve(problem, 16),
+            "basis-hybrid, scale 16": lambda problem=problem: network.solve(problem, 16),
         }
         for name, make in starts.items():
             start, made = median_seconds(make, 3)

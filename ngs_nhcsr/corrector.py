@@ -38,7 +38,7 @@ class Corrector:
     Parameters
     ----------
     model : name of a shipped model, ``pathlib.Path`` of a model card, or a loaded ``Model``; default:
-        ``nhcsr-light``, the most accurate one.
+        ``basis-hybrid``, the most accurate one.
     device : "auto", "cpu", "cuda", …, or a ``torch.device``.
     symmetrize : average the network over the symmetries of the square (eight times the work, a little more accurate).
     scheme : how often the effective problem is solved again for the residual, and until when; default

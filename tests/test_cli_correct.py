@@ -232,7 +232,7 @@ MISTAKES = {
     "--pixel must be a positive length": ("two.png", "--values", "1,10", "--pixel", "0"),
     "scale 10 gives 2.5 fine cells per pixel": ("two.png", "--values", "1,10", "--scale", "10"),
     "2 x 3 pixels cannot be cropped": ("two.png", "--values", "1,10", "--crop"),
-    "are for --target fine": ("two.png", "--values", "1,10", "--model", "nhcsr-light"),
+    "are for --target fine": ("two.png", "--values", "1,10", "--model", "basis-hybrid"),
     "--accuracy is for --target pde": ("two.png", "--values", "1,10", "--target", "fine", "--accuracy", "0.1"),
     'target must be "fine" or "pde"': ("two.png", "--values", "1,10", "--target", "exact"),
     "u.txt has no suffix that can be written": ("two.png", "--values", "1,10", "--out", "u.txt"),

@@ -182,7 +182,7 @@ def shipped_fields(net, N=8, r=4):
 def test_the_shipped_network_in_inference_is_that_with_gradients():
     from ngs_nhcsr.models import load_model
 
-    net = load_model("nhcsr-light", "cpu").network
+    net = load_model("basis-hybrid", "cpu").network
     slow = shipped_fields(net)
     with torch.inference_mode():
         fast = shipped_fields(net)

@@ -45,7 +45,7 @@ def inference(on):
 @pytest.mark.parametrize("N", [16, 32])
 @pytest.mark.usefixtures("constants")
 def test_the_shipped_network_has_all_its_tensors_on_its_device(N, without_gradients):
-    net = network(load_model("nhcsr-light", "cpu").network.architecture)
+    net = network(load_model("basis-hybrid", "cpu").network.architecture)
     m, r = 4 * N, 4
     with inference(without_gradients):
         medium = Medium(torch.empty(2, m, m, dtype=torch.float64, device=META))

@@ -36,7 +36,9 @@ def test_multigrid(cells):
 @pytest.mark.usefixtures("constants")
 def test_the_whole_algorithm_of_a_correction(learned, f_known):
     N, scale = 16, 16
-    proposer = NetworkProposer(network(load_model("nhcsr-light", "cpu").network.architecture)) if learned else PlainQ1()
+    proposer = (
+        NetworkProposer(network(load_model("basis-hybrid", "cpu").network.architecture)) if learned else PlainQ1()
+    )
     space, medium, U = Space((N, N)), Medium(empty(2, 4 * N, 4 * N)), empty(2, 3, N + 1, N + 1)
     load = Load(empty(2, 3, 8 * N + 1, 8 * N + 1)) if f_known else Load.from_solution(U, medium, space)
     with torch.inference_mode():

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 import ngs_nhcsr
 import ngs_nhcsr.solvers
 import ngs_nhcsr.training
-from ngs_nhcsr import ModelFileError, list_models, load_model
+from ngs_nhcsr import ModelFileError, NhcsrWarning, list_models, load_model
 from ngs_nhcsr.models import Contract, export_model, read_card
 from ngs_nhcsr.networks.architecture import Architecture
 from ngs_nhcsr.networks.corrector import CorrectorNetwork
@@ -41,7 +41,7 @@ def card(tmp_path):
 
 
 def test_shipped_models_load_and_stay_small():
-    assert "nhcsr-light" in list_models()
+    assert "basis-hybrid" in list_models()
     folder = Path(ngs_nhcsr.__file__).parent / "weights"
     assert sum(p.stat().st_size for p in folder.iterdir()) < 25 * 2**20
     for name in list_models():
@@ -60,7 +60,7 @@ def test_written_model_is_read_back(card):
 
 
 @pytest.mark.parametrize(
-    "name", ["../secret", "a/b", "/etc/passwd", "http://x/y", "", "..", "nhcsr-light\n", "no-such-model"]
+    "name", ["../secret", "a/b", "/etc/passwd", "http://x/y", "", "..", "basis-hybrid\n", "no-such-model"]
 )
 def test_51_names_are_names(name):
     with pytest.raises(ModelFileError):
@@ -185,12 +185,12 @@ def test_random_bytes_and_json_only_ever_raise_model_file_errors(tmp_path_factor
 
 @given(
     st.sampled_from(
-        sorted(json.loads(Path(ngs_nhcsr.__file__).parent.joinpath("weights/nhcsr-light.json").read_text()))
+        sorted(json.loads(Path(ngs_nhcsr.__file__).parent.joinpath("weights/basis-hybrid.json").read_text()))
     ),
     json_values,
 )
 def test_any_field_replaced_by_anything_is_refused(tmp_path_factory, name, value):
-    source = Path(ngs_nhcsr.__file__).parent / "weights" / "nhcsr-light.json"
+    source = Path(ngs_nhcsr.__file__).parent / "weights" / "basis-hybrid.json"
     fields = json.loads(source.read_text())
     if value == fields[name]:
         return
@@ -216,8 +216,15 @@ def test_golden_output_of_the_shipped_model():
     from ngs_nhcsr.solvers.medium import Medium
     from ngs_nhcsr.solvers.space import Space
 
-    golden = np.load(Path(__file__).parent / "data" / "golden_nhcsr_light.npz")
+    golden = np.load(Path(__file__).parent / "data" / "golden_basis_hybrid.npz")
     U, A = golden["U"], golden["A"]
     problem = BoundaryValueProblem(Space((U.shape[0] - 1, U.shape[1] - 1)), Medium(A), None, U)
-    out = load_model("nhcsr-light", "cpu").solve(problem, golden["cells"][0] / problem.space.cells[0])
+    out = load_model("basis-hybrid", "cpu").solve(problem, golden["cells"][0] / problem.space.cells[0])
     np.testing.assert_allclose(out, golden["out"], atol=1e-5 * np.abs(golden["out"]).max())
+
+
+def test_a_former_name_is_taken_with_a_warning():
+    with pytest.warns(NhcsrWarning, match="called 'basis-hybrid' now"):
+        model = load_model("nhcsr-light", "cpu")
+    assert model is load_model("basis-hybrid", "cpu")
+    assert "nhcsr-light" not in list_models()

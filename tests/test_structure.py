@@ -235,12 +235,12 @@ def cli(*arguments, cwd=None):
 def test_demo_command(tmp_path):
     result = cli("demo", "--n", "16", "--scale", "8", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "corrected by nhcsr-light" in result.stdout
+    assert "corrected by basis-hybrid" in result.stdout
     assert (tmp_path / "demo.png").stat().st_size > 10_000
 
 
 def test_models_and_doctor_commands():
-    assert "nhcsr-light" in cli("models").stdout
+    assert "basis-hybrid" in cli("models").stdout
     result = cli("doctor")
     assert result.returncode == 0, result.stderr
     assert "SHA-256 matches" in result.stdout

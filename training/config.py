@@ -184,7 +184,7 @@ configs: Registry[Callable[[], TrainConfig]] = Registry("configuration")
 
 @configs.register("small")
 def small() -> TrainConfig:
-    """Configure ``nhcsr-light`` on one CPU core: what the shipped weights were trained with."""
+    """Configure ``basis-hybrid`` on one CPU core: what the shipped weights were trained with."""
     high = partial(Recipe, contrast=(200.0, 1000.0), plain_contrasts=(1000.0,))
     return TrainConfig(
         name="small",
@@ -246,7 +246,7 @@ def mini() -> TrainConfig:
 
 @configs.register("large")
 def large() -> TrainConfig:
-    """Configure a wider ``nhcsr-light`` on data that are replaced all the time; for a GPU."""
+    """Configure a wider ``basis-hybrid`` on data that are replaced all the time; for a GPU."""
     recipe = Recipe(contrast=(2.0, 1000.0))
     return TrainConfig(
         name="large",

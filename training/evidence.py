@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 ROWS = TABLES["table1"]
 #: Rows with a picture of their own where there is room for few, unless rows are chosen by name.
-SHOWN = ("bicubic interpolation of U", "LIIF", "LTE", "NH-CSR", "nhcsr-light's recipe, no local solves")
+SHOWN = ("bicubic interpolation of U", "LIIF", "LTE", "NH-CSR", "basis-hybrid's recipe, no local solves")
 CONTRAST = 10.0
 #: Between a row and its number of steps in the labels of runs that are not finished.
 AFTER = " after "

@@ -51,8 +51,8 @@ PIXELS = 512
 #: Colour, line and width of the rows that matter; the others share colours in pairs, in the order of the table.
 STYLES: dict[str, tuple[str, str, float]] = {
     "NH-CSR": ("#d62728", "-", 2.2),
-    "nhcsr-light's recipe": ("#1f77b4", "--", 1.4),
-    "nhcsr-light's recipe, no local solves": ("#1f77b4", "-", 2.2),
+    "basis-hybrid's recipe": ("#1f77b4", "--", 1.4),
+    "basis-hybrid's recipe, no local solves": ("#1f77b4", "-", 2.2),
     "bicubic interpolation of U": ("#7f7f7f", ":", 1.8),
 }
 COLOURS = ("#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#bcbd22", "#17becf")

@@ -185,8 +185,8 @@ TABLES: dict[str, dict[str, Variant]] = {
         "FRL (LIIF)": Variant("frl", loss="l1 + 0.1 spectral", full_field=True),
         "basis": Variant("basis"),
         "NH-CSR": Variant("nhcsr", loss=SCS),
-        "nhcsr-light's recipe, no local solves": Variant("basis", loss="energy", architecture=_ALONE, full_field=True),
-        "nhcsr-light's recipe": Variant("basis", loss="energy", architecture=_PRODUCT, full_field=True),
+        "basis-hybrid's recipe, no local solves": Variant("basis", loss="energy", architecture=_ALONE, full_field=True),
+        "basis-hybrid's recipe": Variant("basis", loss="energy", architecture=_PRODUCT, full_field=True),
     },
     "table2": {
         f"NH-CSR, {name} coordinates": Variant("nhcsr", {} if name == "gabor" else {"encoding": name}, SCS)

@@ -20,7 +20,7 @@ pixels, by twelve functions per edge; and the benchmark's labels, which for Darc
 coefficient that was interpolated by splines over its jumps.
 
 The comparison is not one of equals, and says so: the published networks map a coefficient to a solution in one
-evaluation, on coarser grids, and are measured against their own labels. `nhcsr-light` gets the coefficient on all
+evaluation, on coarser grids, and are measured against their own labels. `basis-hybrid` gets the coefficient on all
 pixels and a coarse solution on a quarter of them a side; cells and edges are then solved exactly, and it has seen none
 of these media in training. Multigrid, which needs no training, is the fair competitor, and it is faster.
 
@@ -57,7 +57,7 @@ def _suite(suite: OutsideSuite, rows: dict[str, OutsideRow]) -> list[str]:
     if suite.published:
         against = "labels of the benchmark; networks get " + suite.given
         lines = [f"| {p.network} | {p.source} | {_exact(p.l2)} | {_exact(p.h1)} |" for p in suite.published]
-        lines.append(f"| **`nhcsr-light`, against u_h** | this page | {_number(network.l2)} | {_number(network.h1)} |")
+        lines.append(f"| **`basis-hybrid`, against u_h** | this page | {_number(network.l2)} | {_number(network.h1)} |")
         table = ["| network | source | L2 | H1 |", "|---|---|---:|---:|", *lines]
         parts += [_filled(f"Published errors against the {against}:"), "\n".join(table), _factors(suite, network)]
     else:
@@ -65,7 +65,7 @@ def _suite(suite: OutsideSuite, rows: dict[str, OutsideRow]) -> list[str]:
     table = [
         "| method | L2 to u_h | H1 to u_h | L2 to u | energy to u | bound | L2 to labels | seconds |",
         "|---|" + "---:|" * 7,
-        _line("`nhcsr-light`, corrected and checked", network),
+        _line("`basis-hybrid`, corrected and checked", network),
         _line(f"fine Q1 solve u_h, {cells}² cells, by multigrid", fine, own=True),
         _line("PDE target", rows["pde"]),
     ]

@@ -6,7 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 
 #: On every device: the paper's networks, trained here, are tens of percent off in energy (docs/models.md), it is not.
-DEFAULT_MODEL = "nhcsr-light"
+DEFAULT_MODEL = "basis-hybrid"
+#: Former names and what they mean now.
+ALIASES = {"nhcsr-light": "basis-hybrid"}
 
 
 def shipped_cards() -> dict[str, Path]:
@@ -25,7 +27,7 @@ def list_models() -> list[str]:
 
     Examples
     --------
-    >>> {"nhcsr", "nhcsr-light"} <= set(list_models())
+    >>> {"nhcsr", "basis-hybrid"} <= set(list_models())
     True
     """
     return sorted(shipped_cards())

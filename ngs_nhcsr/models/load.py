@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelFileError
+from ..errors import ModelFileError, NhcsrWarning
 from .card import Contract, ModelCard, read_bytes, read_card
-from .catalogue import list_models, shipped_cards
+from .catalogue import ALIASES, list_models, shipped_cards
 from .devices import resolve_device
 from .model import Model
 
@@ -34,7 +35,8 @@ def load_model(name_or_path: str | Path, device: Any = "auto") -> Model:
 
     Parameters
     ----------
-    name_or_path : name (``str``) of a shipped model, or ``Path`` to the ``.json`` of any.
+    name_or_path : name (``str``) of a shipped model, or ``Path`` to the ``.json`` of any. A former name is taken with a
+        warning.
     device : see :func:`ngs_nhcsr.models.devices.resolve_device`.
 
     Returns
@@ -51,8 +53,8 @@ def load_model(name_or_path: str | Path, device: Any = "auto") -> Model:
 
     Examples
     --------
-    >>> load_model("nhcsr-light", device="cpu").card.name
-    'nhcsr-light'
+    >>> load_model("basis-hybrid", device="cpu").card.name
+    'basis-hybrid'
     """
     resolved = resolve_device(device)
     if isinstance(name_or_path, Path):
@@ -72,6 +74,14 @@ def _path_of(name: str) -> Path:
             f"{name!r} is not a model name; there are: {', '.join(list_models())}. For a file pass a pathlib.Path."
         )
     shipped = shipped_cards()
+    if name in ALIASES:
+        now = ALIASES[name]
+        warnings.warn(
+            f"the model {name!r} is called {now!r} now: a U-Net and a basis decoder, not the NH-CSR network.",
+            NhcsrWarning,
+            stacklevel=4,
+        )
+        name = now
     if name not in shipped:
         raise ModelFileError(f"no model {name!r}; there are: {', '.join(shipped) or 'none'}.")
     return shipped[name]
