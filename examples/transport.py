@@ -250,16 +250,18 @@ def main(
     print(f"corrected: energy error {corrected.estimate:.1e} against u_h; PDE: at most {pde.relative_error_bound:.1e}")
     print(f"flow, guaranteed: {low:.5f} … {high:.5f}; divergence of the PDE's velocity over that: "
           f"{Integrate(div(velocity) ** 2, velocity.space.mesh) ** 0.5 / flow:.0e}\n")  # fmt: skip
-    print(f"{'':10}{'arrival of':>18}{'flow':>9}{'flow':>9}{'made or lost':>14}{'largest c,':>12}")
-    print(f"{'velocity':10}{'5 %':>9}{'50 %':>9}{'in':>9}{'out':>9}{'contaminant':>14}{'conservative':>14}")
+    print(f"{'':10}{'arrival of':>17}{'outlet':>8}{'flow':>9}{'flow':>9}{'made or lost':>14}{'largest c,':>13}")
+    print(
+        f"{'velocity':10}{'5 %':>8}{'50 %':>9}{'at end':>8}{'in':>9}{'out':>9}{'contaminant':>14}{'conservative':>13}"
+    )
     found = {}
     for name, q in fluxes.items():
         run, other = (carry(q, flow, until, conservative) for conservative in (False, True))
         found[name] = q, run, other
-        arrivals = "".join(f"{run.arrival(share):9.3f}" for share in SHARES)
-        print(
-            f"{name:10}{arrivals}{q[0][:, 0].sum():9.4f}{q[0][:, -1].sum():9.4f}{run.lost:14.1e}{other.largest:14.5g}"
-        )
+        early, half = (run.arrival(share) for share in SHARES)
+        inflow, outflow = q[0][:, 0].sum(), q[0][:, -1].sum()
+        print(f"{name:10}{early:8.3f}{half:9.3f}{run.curve[-1]:8.3f}{inflow:9.4f}{outflow:9.4f}{run.lost:14.1e}"
+              f"{other.largest:13.5g}")  # fmt: skip
     if save is not None:
         runs = {name: run for name, (_, run, _) in found.items()}
         draw(pixels, runs, found["coarse"][2], save / "transport.png")

@@ -45,7 +45,7 @@ LAYERS = [
     {"result"},
     {"pipeline"},
     {"corrector", "prepared"},
-    {"api", "many"},
+    {"api", "many", "kept"},
     {"training"},
     {"comparison", "demo", "visual"},
     {"bench"},
