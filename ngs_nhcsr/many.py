@@ -143,7 +143,8 @@ def correct_many(
         return found() if kept is None else kept.get(problem, found)
 
     if client is not None:
-        pool, ahead = client.get_executor(pure=False), 2 * max(1, sum(client.nthreads().values()))
+        threads_there: Any = client.nthreads()
+        pool, ahead = client.get_executor(pure=False), 2 * max(1, sum(threads_there.values()))
         return list(_with_bar(_in_order(partial(_on_worker, task), problems, pool, ahead), progress))
     count = threads or _cores()
     with _one_torch_thread():
