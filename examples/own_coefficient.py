@@ -1,4 +1,9 @@
-"""Coefficients of every kind: a formula, regions of another mesh, a load, and points anywhere."""
+"""Coefficients of every kind: a formula, regions of another mesh, a load, and points anywhere.
+
+    python examples/own_coefficient.py        # ten seconds
+
+Expect a warning about what varies inside raster cells, an accepted field for the regions, and five values on a line.
+"""
 
 # %% A coefficient given by a formula varies inside raster cells; cells_per_coarse= sets the raster.
 import logging
