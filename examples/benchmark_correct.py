@@ -57,11 +57,9 @@ def measure(corrector: Corrector, n: int, scale: int, contrast: float, tries: in
         result = corrector(u_coarse, a, scale)
         times.append(time.perf_counter() - start)
     parts = ", ".join(f"{k} {v:.3f}" for k, v in result.timings.items())
-    print(
-        f"{n}² -> {n * scale}² at 1:{contrast:g}: first {times[0]:.2f} s, repeated median {np.median(times[1:]):.3f} "
-        f"s, longest {max(times[1:]):.3f} s (last: {parts}), {result.status.name}",
-        flush=True,
-    )
+    print(f"{n}² -> {n * scale}² at 1:{contrast:g}, {result.status.name}: first {times[0]:.2f} s, "
+          f"then median {np.median(times[1:]):.3f} s,")  # fmt: skip
+    print(f"  longest {max(times[1:]):.3f} s; the last {parts}", flush=True)
     return times
 
 

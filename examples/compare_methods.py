@@ -25,6 +25,11 @@ from ngs_nhcsr.demo import coarse_problem
 BEGIN, END = "<!-- table by examples/compare_methods.py -->\n", "<!-- end of the table -->\n"
 
 
+def shown(value: float | None, width: int) -> str:
+    """Write a number with two digits; a dash where there is none."""
+    return f"{'–' if value is None else f'{value:.2g}':>{width}}"
+
+
 # %% The same random cells with every contrast; an ordinary coarse solve in NGSolve, then all methods on it.
 def main(
     n: int = 8,
@@ -40,15 +45,21 @@ def main(
     for contrast in contrasts:
         u_coarse, a = coarse_problem(np.where(heavy, contrast, 1.0), n)
         results.append(compare(u_coarse, a, scale, f=1.0))
-        print(f"{results[-1].title}: {len(results[-1].rows)} methods")
+        print(
+            f"1:{contrast:g}: {len(results[-1].rows)} methods on {n} x {n} coarse, {n * scale} x {n * scale} fine cells"
+        )
 
     # Down and to the left is better. The fine solve by multigrid is the one to beat.
-    table = side_by_side(results)
-    print(f"\nenergy / L2 error against u_h\n\n{table}")
+    print("\nrelative errors against u_h, seconds per load")
+    print(f"{'':18}" + "".join(f"{f'1:{c:g}: energy':>14}{'L2':>8}{'s':>9}" for c in contrasts))
+    for rows in zip(*(result.rows for result in results), strict=True):
+        cells = (f"{shown(r.energy_error, 14)}{shown(r.l2_error, 8)}{shown(r.online, 9)}" for r in rows)
+        print(f"{rows[0].name:18}" + "".join(cells))
     if picture is not None:
         draw_panels(results, picture)
         print(f"picture: {picture}")
     if into is not None:
+        table = side_by_side(results)
         before, rest = into.read_text(encoding="utf-8").split(BEGIN)
         into.write_text(before + BEGIN + table + END + rest.split(END)[1], encoding="utf-8")
         print(f"table: {into}")

@@ -4,7 +4,7 @@
 
 ∂u/∂t − div(a∇u) = f, u = 0 at the start and on the boundary; the heater walks in a circle. A step of length τ is
 −div(a∇u) + u/τ = f + u_old/τ: ``reaction=1/τ``, and the last corrected step is part of the load. The coefficient is
-prepared once. Compared with the same steps on the fine mesh, in NGSolve: expect 1e-5 at every step.
+prepared once. Compared with the same steps on the fine mesh, in NGSolve: expect 1e-5 or less at every step.
 """
 
 # %% The medium, four pixels a coarse cell and axis, and a heater.
@@ -90,8 +90,8 @@ def main(n: int = 16, scale: int = 8, steps: int = 20, contrast: float = 10.0) -
     print(f"contrast 1:{contrast:g}, {N} x {N} coarse, {n} x {n} fine cells, {steps} steps of {tau:g}")
     print(f"prepared in {offline:.2f} s; a step takes {1e3 * np.median(seconds):.0f} ms, on the fine mesh "
           f"{1e3 * fine_seconds / steps:.0f} ms")  # fmt: skip
-    print(f"relative energy error against u_h: first step {errors[0]:.1e}, middle {errors[steps // 2]:.1e}, "
-          f"last {errors[-1]:.1e}, largest {errors.max():.1e}")  # fmt: skip
+    print(f"relative energy error against u_h: first step {errors[0]:.1e}, last {errors[-1]:.1e},\n"
+          f"  largest {errors.max():.1e}")  # fmt: skip
     return errors
 
 
