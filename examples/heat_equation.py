@@ -18,6 +18,7 @@ from ngsolve import (
     H1,
     BaseMatrix,
     BilinearForm,
+    CoefficientFunction,
     GridFunction,
     LinearForm,
     Mesh,
@@ -42,7 +43,7 @@ def heater(t: float, n: int) -> np.ndarray:
 
 
 # %% One step's problem on a mesh of quads: its space and the inverse of its form; and a step.
-def step_problem(a: VoxelCoefficient, mesh: Mesh, tau: float) -> tuple[H1, BaseMatrix]:
+def step_problem(a: CoefficientFunction, mesh: Mesh, tau: float) -> tuple[H1, BaseMatrix]:
     """Space, and inverse of ∫ a ∇u·∇v + u v / τ."""
     space = H1(mesh, order=1, dirichlet=".*")
     u, v = space.TnT()
@@ -50,7 +51,7 @@ def step_problem(a: VoxelCoefficient, mesh: Mesh, tau: float) -> tuple[H1, BaseM
     return space, form.mat.Inverse(space.FreeDofs(), "sparsecholesky")
 
 
-def solve(space: H1, inverse: BaseMatrix, f: VoxelCoefficient | GridFunction) -> GridFunction:
+def solve(space: H1, inverse: BaseMatrix, f: CoefficientFunction) -> GridFunction:
     """Solution of a step with the load f."""
     u = GridFunction(space)
     u.vec.data = inverse * LinearForm(f * space.TestFunction() * dx(bonus_intorder=4)).Assemble().vec

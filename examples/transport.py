@@ -22,7 +22,7 @@ from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from ngsolve import H1, BilinearForm, GridFunction, Integrate, VoxelCoefficient, div, dx, grad, x
+from ngsolve import H1, BilinearForm, CoefficientFunction, GridFunction, Integrate, VoxelCoefficient, div, dx, grad, x
 from ngsolve.meshes import MakeStructured2DMesh
 from PIL import Image
 
@@ -71,7 +71,7 @@ class Run:
 
 
 # %% The coarse problem in NGSolve, with eight pixels a coarse cell: pressure 1 on the left, 0 on the right.
-def coarse_solve(pixels: np.ndarray, pixels_per_cell: int) -> tuple[GridFunction, VoxelCoefficient]:
+def coarse_solve(pixels: np.ndarray, pixels_per_cell: int) -> tuple[GridFunction, CoefficientFunction]:
     """Coarse solution and coefficient; the rectangle has width 1 and square pixels."""
     my, mx = pixels.shape
     height = my / mx
@@ -134,7 +134,7 @@ def upwind(fluxes: Fluxes, conservative: bool) -> tuple[sp.csr_matrix, np.ndarra
     loss[number[:, 0]] += np.maximum(-through_vertical[:, 0], 0)
     if not conservative:
         loss -= (np.diff(through_vertical, axis=1) + np.diff(through_horizontal, axis=0)).ravel()
-    return (L - sp.diags(loss)).tocsr(), b.ravel()
+    return sp.csr_matrix(L - sp.diags(loss)), b.ravel()
 
 
 def carry(fluxes: Fluxes, flow: float, until: float, conservative: bool = False, frames: int = 41) -> Run:
