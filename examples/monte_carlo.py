@@ -57,7 +57,7 @@ def report(values: np.ndarray, bins: int = 8) -> tuple[float, float]:
     """Print them; returns mean and half the width of the interval."""
     deviation = float(values.std(ddof=1))
     mean, half = float(values.mean()), 1.96 * deviation / np.sqrt(len(values))
-    print(f"mean of u in the middle {mean:.6f} ± {half:.6f} (95 %); deviation of one medium {deviation:.6f}")
+    print(f"mean of u in the middle {mean:.6f} ± {half:.6f} (95 %); of one medium ± {1.96 * deviation:.6f}")
     counts, edges = np.histogram(values, bins=bins)
     for count, low, high in zip(counts, edges, edges[1:], strict=False):
         print(f"{low:.5f} … {high:.5f} {'█' * round(40 * count / counts.max())} {count}")

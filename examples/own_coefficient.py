@@ -32,7 +32,8 @@ budgets = {}
 for cells in (4, 16):
     result = correct(u_coarse, wave, scale=16, cells_per_coarse=cells, f=1, full=True, on_untrusted="return")
     budgets[cells] = result.budget
-    print(f"formula, {cells:2d} raster cells a coarse cell: {result.status.name:10} energy error about {result.budget}")
+    print(f"formula, {cells} raster cells a coarse cell and axis: {result.status.name}")
+    print(f"  energy error about {result.budget}")
 
 # %% Regions of a triangle mesh: say which mesh they belong to. As GridFunction they can be assembled on any mesh.
 geo = SplineGeometry()

@@ -34,7 +34,7 @@ def main(seed: int = 7_000_000_000, coarse: int = 8, tolerance: float = 1e-3) ->
     steps = {}
     network = load_model("nhcsr-light", "cpu")
     m = 4 * coarse
-    print(f"{m} x {m} random pixels, f = 1, algebraic tolerance {tolerance:g}; the start's own seconds apart")
+    print(f"{m} x {m} random pixels, f = 1, tolerance {tolerance:g}; the start's own seconds apart")
     print(f"{'contrast':>9} {'start':22} {'made in':>8} {'steps':>6} {'solve':>8}")
     for contrast in (10.0, 100.0, 1000.0):
         A = np.where(np.random.default_rng(seed).random((m, m)) < 0.5, 1.0, contrast)

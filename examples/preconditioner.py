@@ -107,7 +107,7 @@ def main(
         difference = (field - exact).Evaluate().Norm() / exact.Norm()
         found[name] = total, steps, difference
         print(f"{name:32}{setup:9.3f}{solve:9.3f}{total:9.3f}{steps or '':>7}{difference:12.1e}")
-    print("total: with the assembly of matrix and load where they are needed, without mesh and space")
+    print("total: with assembly of matrix and load where they are needed, without the mesh")
 
     # In a script of one's own it is one line.
     gfu = GridFunction(fes)

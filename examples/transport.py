@@ -248,7 +248,7 @@ def main(
     print(f"{pixels.shape[1]} x {pixels.shape[0]} pixels, contrast 1:{pixels.max() / pixels.min():g}, "
           f"transport on {grid[1]} x {grid[0]} cells")  # fmt: skip
     print(f"corrected: energy error {corrected.estimate:.1e} against u_h; PDE: at most {pde.relative_error_bound:.1e}")
-    print(f"flow, guaranteed: {low:.5f} … {high:.5f}; divergence of the PDE's velocity over that: "
+    print(f"flow, guaranteed: {low:.5f} … {high:.5f}; its divergence, relative: "
           f"{Integrate(div(velocity) ** 2, velocity.space.mesh) ** 0.5 / flow:.0e}\n")  # fmt: skip
     print(f"{'':10}{'arrival of':>17}{'outlet':>8}{'flow':>9}{'flow':>9}{'made or lost':>14}{'largest c,':>13}")
     print(
