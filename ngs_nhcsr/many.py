@@ -92,7 +92,8 @@ def correct_many(
     corrector : model and scheme of the network; default: ``Corrector()``.
     threads : problems at a time; default: the number of cores this process may use.
     client : of a dask cluster (``distributed.Client``), whose workers solve the problems in place of threads of this
-        process. A problem whose worker dies is solved by another one.
+        process. A problem whose worker dies is solved by another one. The module of ``quantity`` must be importable
+        there, or be the script that is run.
     keep : folder for what ``quantity`` returns, a number or an array of numbers: whoever calls again, with the same
         problems and options, gets what is there and solves the rest. A quantity is known by its code and the numbers
         and strings that it captures, not by what it calls. Workers of a cluster must see the folder.

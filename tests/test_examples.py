@@ -140,8 +140,11 @@ def test_monte_carlo_goes_on_where_it_was(example, tmp_path):
 
 @pytest.mark.slow
 def test_monte_carlo_on_a_cluster(example, tmp_path):
-    main = example("monte_carlo").main
-    np.testing.assert_allclose(main(media=4, pixels=16, workers=1), main(media=4, pixels=16), rtol=1e-6)
+    """As a script: workers must be able to import what they are to do."""
+    study = ["--media", "4", "--pixels", "16", "--workers", "1", "--keep", "study"]
+    subprocess.run([sys.executable, str(EXAMPLES / "monte_carlo.py"), *study], cwd=tmp_path, check=True, timeout=300)
+    values = sorted(float(np.load(path)) for path in (tmp_path / "study").iterdir())
+    np.testing.assert_allclose(values, sorted(example("monte_carlo").main(media=4, pixels=16)), rtol=1e-6)
 
 
 # ---- comparisons, and the evidence behind the documents, in small
