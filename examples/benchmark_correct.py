@@ -59,7 +59,7 @@ def measure(corrector: Corrector, n: int, scale: int, contrast: float, tries: in
     parts = ", ".join(f"{k} {v:.3f}" for k, v in result.timings.items())
     print(f"{n}² -> {n * scale}² at 1:{contrast:g}, {result.status.name}: first {times[0]:.2f} s, "
           f"then median {np.median(times[1:]):.3f} s,")  # fmt: skip
-    print(f"  longest {max(times[1:]):.3f} s; the last {parts}", flush=True)
+    print(f"  longest {max(times[1:]):.3f} s\n  last: {parts}", flush=True)
     return times
 
 
