@@ -1,4 +1,9 @@
-"""Time of the first and of repeated corrections, 32² -> 512²; also larger ones, and with busy processes beside it."""
+"""Time of the first and of repeated corrections, 32² -> 512²; also larger ones, and with busy processes beside it.
+
+python examples/benchmark_correct.py [--large] [--busy 2] [--contrast 10 1000]     # ten seconds as it stands
+"""
+
+# %% An ordinary coarse solve, and processes that keep the cores busy.
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,8 +19,6 @@ from ngsolve import H1, BilinearForm, GridFunction, LinearForm, VoxelCoefficient
 from ngsolve.meshes import MakeStructured2DMesh
 
 from ngs_nhcsr import Corrector
-
-TRIES = 10
 
 
 def coarse(n: int, contrast: float) -> tuple[GridFunction, VoxelCoefficient]:
@@ -32,7 +35,7 @@ def coarse(n: int, contrast: float) -> tuple[GridFunction, VoxelCoefficient]:
 
 
 @contextmanager
-def busy(count: int) -> Iterator[None]:
+def beside(count: int) -> Iterator[None]:
     """Other processes that compute all the time, five minutes at most."""
     loop = "import time\nend = time.time() + 300\nwhile time.time() < end: pass"
     others = [subprocess.Popen([sys.executable, "-c", loop]) for _ in range(count)]
@@ -44,32 +47,38 @@ def busy(count: int) -> Iterator[None]:
             other.kill()
 
 
-def measure(corrector: Corrector, n: int, scale: int, contrast: float) -> None:
-    """Print the time of the first correction, and of TRIES more."""
+# %% The first correction, then further ones of the same problem.
+def measure(corrector: Corrector, n: int, scale: int, contrast: float, tries: int) -> list[float]:
+    """Print the time of the first correction, and of some more; returns their seconds."""
     u_coarse, a = coarse(n, contrast)
     times = []
-    for _ in range(TRIES + 1):
+    for _ in range(tries + 1):
         start = time.perf_counter()
         result = corrector(u_coarse, a, scale)
         times.append(time.perf_counter() - start)
     parts = ", ".join(f"{k} {v:.3f}" for k, v in result.timings.items())
-    print(
-        f"{n}² -> {n * scale}² at 1:{contrast:g}: first {times[0]:.2f} s, repeated median {np.median(times[1:]):.3f} "
-        f"s, longest {max(times[1:]):.3f} s (last: {parts}), {result.status.name}",
-        flush=True,
-    )
+    print(f"{n}² -> {n * scale}² at 1:{contrast:g}, {result.status.name}: first {times[0]:.2f} s, "
+          f"then median {np.median(times[1:]):.3f} s,")  # fmt: skip
+    print(f"  longest {max(times[1:]):.3f} s\n  last: {parts}", flush=True)
+    return times
+
+
+def main(
+    sizes: Sequence[tuple[int, int]] = ((32, 16),), contrasts: Sequence[float] = (10.0,), busy: int = 0, tries: int = 10
+) -> list[list[float]]:
+    """Measure for coarse cells a side and scales, with some busy processes beside it."""
+    start = time.perf_counter()
+    corrector = Corrector()
+    print(f"model loaded in {time.perf_counter() - start:.2f} s")
+    with beside(busy):
+        return [measure(corrector, n, scale, contrast, tries) for contrast in contrasts for n, scale in sizes]
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--large", action="store_true", help="8², 128² coarse cells and 2048² fine ones too")
     parser.add_argument("--busy", type=int, default=0, help="number of busy processes beside it")
     parser.add_argument("--contrast", type=float, nargs="*", default=[10.0], help="contrasts of the medium")
     arguments = parser.parse_args()
-    start = time.perf_counter()
-    corrector = Corrector()
-    print(f"model loaded in {time.perf_counter() - start:.2f} s")
-    with busy(arguments.busy):
-        for contrast in arguments.contrast:
-            for n, scale in [(32, 16)] + [(8, 16), (128, 4), (128, 16)] * arguments.large:
-                measure(corrector, n, scale, contrast)
+    sizes = [(32, 16), *[(8, 16), (128, 4), (128, 16)] * arguments.large]
+    main(sizes, arguments.contrast, arguments.busy)

@@ -5,11 +5,12 @@
 The bound is for the error against the differential equation. The truth is the energy of the solution, extrapolated
 (Richardson) from Q1 solutions on meshes up to four times finer. Columns: relative energy error against u_h and against
 the solution u, relative bound, efficiency index bound / error. Then what the flux costs: made once for a medium and a
-load, it serves every further field. Without --full: one small case.
+load, it serves every further field. Without --full: one small case, some seconds.
 
 Ends with exit code 1 if a bound is below the true error.
 """
 
+# %% Media, and their exact energies.
 import argparse
 import sys
 import time
@@ -48,6 +49,7 @@ def exact_energy(A, n):
     return energies[2] + second * rate / (1 - rate)
 
 
+# %% The fields of all methods, and their bounds.
 def fields(A, N, n, corrector):
     """Fields of all methods on n x n cells by name."""
     problem, cells = Problem.from_arrays(A, coarse=N), (n, n)
@@ -90,23 +92,23 @@ def stopwatch():
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def main():
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="the reference cases, H = 1/32, h = 1/512")
-    full = parser.parse_args().full
-    corrector, holds = Corrector(device="cpu"), True
+# %% All cases.
+def main(full: bool = False) -> float:
+    """Print a table per case; returns the least efficiency index, which is at least 1 where all bounds hold."""
+    corrector, least = Corrector(device="cpu"), np.inf
     for case in CASES if full else CASES[:1]:
         N, n = (32, 512) if full else (8, 64)
         rows, first, further = measure(case, N, n, corrector)
         print(f"\n{case}, H = 1/{N}, h = 1/{n}, f = 1, {BOUND_CYCLES} cycles")
         print("| field | error against u_h | error against u | bound | index |\n|---|---:|---:|---:|---:|")
         for name, against, error, bound, index in rows:
-            holds &= index >= 1
+            least = min(least, index)
             print(f"| {name} | {against:.2g} | {error:.3f} | {bound:.3f} | {index:.2f} |")
         print(f"first field {first[0]:.3f} s ({first[1]:.3f} s CPU), further ones {further[0]:.3f} s each")
-    return 0 if holds else 1
+    return float(least)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="the reference cases, H = 1/32, h = 1/512")
+    sys.exit(int(main(**vars(parser.parse_args())) < 1))

@@ -1,8 +1,8 @@
 """Every hard input of users as one table: what was said, what was estimated, and the true energy error.
 
-    python hostile_inputs.py                      # the names of all cases
-    python hostile_inputs.py --all --into table.md
-    python hostile_inputs.py --only "box load" --only scale
+    python examples/hostile_inputs.py                      # the names of all cases
+    python examples/hostile_inputs.py --all --into table.md
+    python examples/hostile_inputs.py --only "box load" --only scale
 
 Truth is NGSolve's own solution of the problem that was meant, on the fine mesh, in the energy norm of its operator;
 where fine cells cut pixels, with the exact stiffness of the pixels. Verdicts:
@@ -30,6 +30,7 @@ from hostile.registry import BAD, VERDICTS
 from rich.console import Console
 from rich.table import Table
 
+# %% How a row is shown.
 COLUMNS = ("§", "case", "variant", "said", "estimate", "true error", "s", "verdict", "first words")
 COLOURS = {"right": "green", "refused": "green", "flagged": "cyan", "vague": "yellow", "SILENT": "bold red"}
 
@@ -67,6 +68,7 @@ def write(rows: list[Row], options: argparse.Namespace) -> None:
         options.json.write_text(json.dumps([row.json() for row in rows], indent=1), encoding="utf-8")
 
 
+# %% The cases that were asked for.
 def main(options: argparse.Namespace) -> int:
     """Run the cases that were asked for, and print them as they come."""
     chosen = [one for name, one in cases.items() if options.all or any(part in name for part in options.only)]

@@ -1,4 +1,9 @@
-"""Ten lines of NGSolve, two of ngs_nhcsr: correct a coarse solution of a problem with a random coefficient."""
+"""Ten lines of NGSolve, two of ngs_nhcsr: correct a coarse solution of a problem with a random coefficient.
+
+    python examples/quickstart.py        # ten seconds
+
+Expect a mean that is a third off in the coarse solution, and energy errors of 1e-5 to 1e-4 in the corrected one.
+"""
 
 # %% An ordinary NGSolve script. The coefficient lives on 128 x 128 cells, the mesh has 32 x 32.
 import numpy as np

@@ -1,8 +1,8 @@
 """Random problems as users might have them, each with its own fine solution: does what is said hold?
 
-    python random_problems.py                     # 20 problems
-    python random_problems.py --count 1000 --strict
-    python random_problems.py --seed 3 --only 17  # one of them again
+    python examples/random_problems.py                     # 20 problems, half a minute
+    python examples/random_problems.py --count 1000 --strict
+    python examples/random_problems.py --seed 3 --only 17  # one of them again
 
 Coefficient families, contrast to 1e6, images whose size fits the coarse cells or does not, rectangles, quads and
 triangles, order 1 and 2, quadrature of all kinds, Dirichlet conditions on any sides, scales from 2 to 64 that may cut
@@ -40,6 +40,7 @@ from rich.table import Table
 
 from ngs_nhcsr import NhcsrError, SolverFailure, correct, solve_fine
 
+# %% One problem, corrected and measured.
 #: Slack for round-off when two fields are compared.
 EQUAL = 1e-6
 #: Row of problems whose load was recovered and cannot be seen on the coarse mesh.
@@ -119,6 +120,7 @@ def _truth_agrees(drawn: Drawn, fine: ngs.GridFunction) -> bool:
         return True
 
 
+# %% Many of them.
 def summary(trials: list[Trial]) -> Table:
     """Make a table by status."""
     table = Table(

@@ -2,9 +2,11 @@
 
     python examples/refine_table.py --full
 
-Medians over fresh media of the relative energy error against u_h, f = 1. Without --full: one small medium each.
+Medians over fresh media of the relative energy error against u_h, f = 1. Without --full: one small medium each, for
+some seconds.
 """
 
+# %% Errors by start and number of cycles, and seconds.
 import argparse
 import time
 
@@ -65,24 +67,25 @@ def parts(N, n, count):
     return np.median(seconds, axis=0)
 
 
-def main():
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="five media, H = 1/32, h = 1/512")
-    full = parser.parse_args().full
+# %% Both contrasts.
+def main(full: bool = False) -> dict[float, dict[str, list[float]]]:
+    """Print the table; returns errors by contrast and start, one per number of cycles."""
     N, n, count = (32, 512, 5) if full else (8, 64, 1)
-    corrector = Corrector(device="cpu")
+    corrector, found = Corrector(device="cpu"), {}
     print(f"iid cells, H = 1/{N}, h = 1/{n}: relative energy error against u_h after k cycles, median of {count}\n")
     print("| contrast | start | " + " | ".join(f"k = {k}" for k in STEPS) + " |\n|---|---|" + "---:|" * len(STEPS))
     for contrast in (10.0, 100.0):
-        errors, seconds = measure(contrast, N, n, count, corrector)
-        for name, row in errors.items():
+        found[contrast], seconds = measure(contrast, N, n, count, corrector)
+        for name, row in found[contrast].items():
             print(f"| {contrast:g} | {name} | " + " | ".join(f"{e:.2g}" for e in row) + " |")
     wall, cpu = (seconds[3] - seconds[1]) / 2
     print("\nmultigrid alone: set-up {:.3f} s, one step {:.3f} s, estimate {:.3f} s".format(*parts(N, n, 3 + count)))
     print(f"refine=1 with set-up, conversions and estimate {seconds[1][0]:.3f} s ({seconds[1][1]:.3f} s CPU)")
     print(f"each further {wall:.3f} s ({cpu:.3f} s CPU)")
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="five media, H = 1/32, h = 1/512")
+    main(**vars(parser.parse_args()))

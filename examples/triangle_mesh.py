@@ -1,11 +1,17 @@
-"""A coarse solution on triangles: it is brought to a tensor grid, corrected there, and written where you want it."""
+"""A coarse solution on triangles: it is brought to a tensor grid, corrected there, and written where you want it.
 
-# %% Coarse problem on an unstructured triangle mesh, order 2.
+    python examples/triangle_mesh.py        # ten seconds
+
+Expect the mean of the corrected field to agree with that of a fine solution to three digits.
+"""
+
+# %% Coarse problem on an unstructured triangle mesh.
 import numpy as np
 from netgen.geom2d import unit_square
 from ngsolve import H1, BilinearForm, GridFunction, Integrate, LinearForm, Mesh, VoxelCoefficient, dx, grad
 
 from ngs_nhcsr import correct
+from ngs_nhcsr.solvers.fine import fine_solve
 
 kappa = np.where(np.random.default_rng(3).random((96, 96)) < 0.5, 1.0, 10.0)
 a = VoxelCoefficient((0, 0), (1, 1), kappa, linear=False)
@@ -25,8 +31,7 @@ for note in result.notes:
     print("  ", note)
 ny, nx = result.problem.space.cells
 print(f"{mesh.ne} triangles were read as {nx} x {ny} cells")
-print(f"mean: coarse {Integrate(u_coarse, mesh):.6f}, corrected {Integrate(result.u_fine, finer.mesh):.6f}")
 
-from ngs_nhcsr.solvers.fine import fine_solve  # noqa: E402
-
-print(f"mean of the fine Q1 solution on 384 x 384 quads {fine_solve(kappa, 384).mean() * 385**2 / 384**2:.6f}")
+# %% Its mean beside that of the fine Q1 solution on 384 x 384 quads, which is zero at the sides.
+mean, mean_fine = Integrate(result.u_fine, finer.mesh), fine_solve(kappa, 384).sum() / 384**2
+print(f"mean: coarse {Integrate(u_coarse, mesh):.6f}, corrected {mean:.6f}, fine {mean_fine:.6f}")

@@ -3,9 +3,11 @@
     python examples/unseen_loads.py --full
 
 Medians over fresh random media 1:10 of the relative errors against u_h (energy / L2), and the ratio to the same
-method's error for f = 1. Narrow sources are harder for every method, in L2 above all. Without --full: one small medium.
+method's error for f = 1. Narrow sources are harder for every method, in L2 above all. Without --full: one small medium,
+some seconds.
 """
 
+# %% The methods, as functions of nodal loads.
 import argparse
 
 import numpy as np
@@ -25,11 +27,9 @@ def methods(A, N, n, corrector):
     return {"network": network, **lods, "MsFEM, oversampled": msfem}
 
 
-def main():
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="six media, H = 1/32, h = 1/512")
-    full = parser.parse_args().full
+# %% Every method on every load.
+def main(full: bool = False) -> dict[tuple[str, str], np.ndarray]:
+    """Print the table; returns (load, method) -> median errors in energy and in L2."""
     N, n, count = (32, 512, 6) if full else (8, 64, 1)
     y, x = np.meshgrid(np.linspace(0, 1, n + 1), np.linspace(0, 1, n + 1), indexing="ij")
     loads = {"1": np.ones_like(x), **{name: function(x, y) for name, function in TEST_LOADS.items()}}
@@ -50,7 +50,10 @@ def main():
             (energy, l2), (first_energy, first_l2) = median[load, name], median["1", name]
             cells.append(f"{energy:.2g} / {l2:.2g} ({energy / first_energy:.2f} / {l2 / first_l2:.2f})")
         print(f"| {load} | " + " | ".join(cells) + " |")
+    return median
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="six media, H = 1/32, h = 1/512")
+    main(**vars(parser.parse_args()))

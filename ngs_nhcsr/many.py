@@ -1,21 +1,25 @@
-"""Many problems side by side, one thread each: Monte Carlo, parameter studies."""
+"""Many problems side by side, a thread or a worker of a cluster each: Monte Carlo, parameter studies."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from .errors import InvalidProblem
+from .kept import Kept
 from .options import Request, TargetName
 from .pipeline import Outcome, solve_target, without_cuts
 from .solvers.target import FineQ1, Target
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from .corrector import Corrector
     from .problem import Problem
     from .solvers.space import Space
@@ -36,6 +40,8 @@ def correct_many(
     method: Method = ...,
     corrector: Corrector | None = ...,
     threads: int | None = ...,
+    client: Client | None = ...,
+    keep: str | Path | None = ...,
     progress: bool = ...,
 ) -> list[Outcome]: ...
 
@@ -50,6 +56,8 @@ def correct_many(
     method: Method = ...,
     corrector: Corrector | None = ...,
     threads: int | None = ...,
+    client: Client | None = ...,
+    keep: str | Path | None = ...,
     progress: bool = ...,
 ) -> list[R]: ...
 
@@ -63,6 +71,8 @@ def correct_many(
     method: Method = "network",
     corrector: Corrector | None = None,
     threads: int | None = None,
+    client: Client | None = None,
+    keep: str | Path | None = None,
     progress: bool = False,
 ) -> list[Any]:
     """Correct many problems given as arrays.
@@ -81,11 +91,17 @@ def correct_many(
         medium (docs/performance.md); the network is what a study of it needs.
     corrector : model and scheme of the network; default: ``Corrector()``.
     threads : problems at a time; default: the number of cores this process may use.
+    client : of a dask cluster (``distributed.Client``), whose workers solve the problems in place of threads of this
+        process. A problem whose worker dies is solved by another one. The module of ``quantity`` must be importable
+        there, or be the script that is run.
+    keep : folder for what ``quantity`` returns, a number or an array of numbers: whoever calls again, with the same
+        problems and options, gets what is there and solves the rest. A quantity is known by its code and the numbers
+        and strings that it captures, not by what it calls. Workers of a cluster must see the folder.
     progress : show a bar.
 
     Returns
     -------
-    One result per problem, in their order.
+    One result per problem, in their order; with ``keep``, arrays where ``quantity`` returned sequences.
 
     Raises
     ------
@@ -110,15 +126,33 @@ def correct_many(
         raise InvalidProblem(f'method must be "network" or "multigrid", not {method!r}.')
     if threads is not None and threads < 1:
         raise InvalidProblem(f"threads must be 1 or more, not {threads}.")
-    solve = _solver(Request(target=target), scale, method, corrector)
+    if threads is not None and client is not None:
+        raise InvalidProblem("give threads= or client=, not both: a cluster has threads of its own.")
+    if keep is not None and quantity is None:
+        raise InvalidProblem("keep= needs a quantity=: numbers are kept, not fields.")
+    request = Request(target=target)
+    solve, kept = _solver(request, scale, method, corrector), None
+    if keep is not None:
+        learned = () if corrector is None else (corrector.model.card.name, corrector.symmetrize, corrector.scheme)
+        kept = Kept(Path(keep).absolute(), (request.target, scale, method, learned, quantity))
 
     def task(problem: Problem) -> Any:
-        outcome = solve(problem)
-        return outcome if quantity is None else quantity(outcome, problem)
+        def found() -> Any:
+            outcome = solve(problem)
+            return outcome if quantity is None else quantity(outcome, problem)
 
+        return found() if kept is None else kept.get(problem, found)
+
+    if client is not None:
+        threads_there: Any = client.nthreads()
+        pool, ahead = client.get_executor(pure=False), 2 * max(1, sum(threads_there.values()))
+        return list(_with_bar(_in_order(partial(_on_worker, task), problems, pool, ahead), progress))
     count = threads or _cores()
     with _one_torch_thread():
-        return list(_with_bar(_in_order(task, problems, count), progress))
+        if count == 1:
+            return list(_with_bar(map(task, problems), progress))
+        pool = ThreadPoolExecutor(count, thread_name_prefix="ngs_nhcsr")
+        return list(_with_bar(_in_order(task, problems, pool, 2 * count), progress))
 
 
 def _solver(
@@ -131,8 +165,10 @@ def _solver(
     if request.fine and method == "network":
         from .corrector import Corrector
 
-        made = corrector or Corrector()
-        return lambda problem: made.correct_problem(problem, scale)
+        if corrector is not None:
+            return lambda problem: corrector.correct_problem(problem, scale)
+        # made where it is needed, which may be another process; the model is read once in each
+        return lambda problem: Corrector().correct_problem(problem, scale)
 
     if request.fine:
         u_h = aim if isinstance(aim, FineQ1) else FineQ1(scale, TOLERANCE)
@@ -146,17 +182,22 @@ def _solver(
     return lambda problem: solve_target(other, problem, problem.space.refined(scale), lambda name: None)
 
 
-def _in_order(task: Callable[[Any], R], items: Iterable[Any], threads: int) -> Iterator[R]:
-    """Results of a task in the order of the items, of which no more than a few are taken ahead."""
-    if threads == 1:
-        yield from map(task, items)
-        return
+def _on_worker(task: Callable[[Any], R], item: Any) -> R:
+    """Do a task in a worker's process, whose threads have problems of their own."""
+    import torch
+
+    torch.set_num_threads(1)
+    return task(item)
+
+
+def _in_order(task: Callable[[Any], R], items: Iterable[Any], pool: Executor, ahead: int) -> Iterator[R]:
+    """Results of a task in the order of the items, of which few more than ``ahead`` are taken before they are due."""
     waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="ngs_nhcsr") as pool:
+    with pool:
         try:
             for item in items:
                 waiting.append(pool.submit(task, item))
-                if len(waiting) > 2 * threads:
+                if len(waiting) > ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

@@ -1,4 +1,8 @@
-"""Many problems side by side give what each gives alone, in order, and lazily."""
+"""Many problems side by side give what each gives alone, in order, and lazily; what was kept is not solved again."""
+
+import os
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -75,7 +79,111 @@ def test_an_error_of_one_problem_is_raised():
         correct_many(problems(4), 4, quantity=fail, method="multigrid", threads=2)
 
 
-@pytest.mark.parametrize(("options", "message"), [({"method": "magic"}, "magic"), ({"threads": 0}, "threads")])
-def test_wrong_options(options, message):
+def test_after_an_interruption_only_the_rest_is_solved(tmp_path):
+    solved = []
+
+    def mean(outcome, problem):
+        solved.append(problem)
+        if len(solved) == 3:
+            raise KeyboardInterrupt
+        return outcome.values.mean()
+
+    study = {"quantity": mean, "method": "multigrid", "threads": 1}
+    with pytest.raises(KeyboardInterrupt):
+        correct_many(problems(5), 8, keep=tmp_path / "study", **study)
+    assert len(solved) == 3
+    values = correct_many(problems(5), 8, keep=tmp_path / "study", **study)
+    assert len(solved) == 3 + 3  # the third, which had been interrupted, and two more
+    assert values == correct_many(problems(5), 8, **study)
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_nothing_is_taken_for_another_problem_or_another_scale(tmp_path):
+    def corner(outcome, problem):
+        return outcome.values[1, 1], outcome.values.shape[0]
+
+    study = {"quantity": corner, "method": "multigrid", "threads": 2, "keep": tmp_path}
+    one = Problem.from_arrays(medium(0), coarse=8)
+    others = (
+        Problem.from_arrays(medium(1), coarse=8),
+        Problem.from_arrays(medium(0), coarse=8, f=2.0),
+        Problem.from_arrays(medium(0), coarse=8, g=lambda x, y: x),
+        Problem.from_arrays(medium(0), coarse=8, natural=("top",)),
+    )
+    found = correct_many((one, *others), 4, **study)
+    assert len({float(v) for v, _ in found}) == 5
+    ((_, nodes),) = correct_many([one], 8, **study)
+    assert nodes == 65
+    assert len(list(tmp_path.iterdir())) == 6
+    same = replace(one, U=np.where(one.space.free, one.U * (1 + 1e-15), one.U))  # round-off of another machine
+    np.testing.assert_array_equal(correct_many([same], 4, **study), found[:1])
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_quantities_are_known_by_their_code_and_what_they_capture(tmp_path):
+    def entry(k):
+        return lambda outcome, problem: outcome.values.ravel()[k]
+
+    def moment(outcome, problem, power):
+        return (outcome.values**power).mean()
+
+    quantities = [
+        lambda outcome, problem: outcome.values.max(),
+        lambda outcome, problem: outcome.values.min(),
+        lambda outcome, problem: 2 * outcome.values.max(),
+        *(entry(k) for k in (40, 41)),
+        *(partial(moment, power=k) for k in (1, 2)),
+    ]
+    for number, quantity in enumerate(quantities, 1):
+        study = {"quantity": quantity, "method": "multigrid"}
+        assert correct_many(problems(1), 4, keep=tmp_path, **study) == correct_many(problems(1), 4, **study)
+        assert len(list(tmp_path.iterdir())) == number
+
+
+def test_a_file_that_cannot_be_read_is_made_again(tmp_path):
+    study = {"quantity": lambda outcome, problem: outcome.values.max(), "method": "multigrid", "keep": tmp_path}
+    first = correct_many(problems(1), 4, **study)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(b"")
+    assert correct_many(problems(1), 4, **study) == first
+    assert np.load(path) == first[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["network", "multigrid"])
+def test_a_worker_of_a_cluster_that_dies_costs_nothing(tmp_path, method):
+    distributed = pytest.importorskip("distributed")
+    died = tmp_path / "died"
+
+    def largest(outcome, problem):
+        if problem.load.values[0, 0] == 3.0 and not died.exists():
+            died.touch()
+            os._exit(1)
+        return outcome.values.max()
+
+    study = {"quantity": largest, "method": method}
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        there = correct_many(problems(5), 8, client=client, keep=tmp_path / "kept", **study)
+        with pytest.raises(InvalidProblem, match="not both"):
+            correct_many(problems(1), 8, client=client, threads=2, **study)
+    assert died.exists()
+    assert len(list((tmp_path / "kept").iterdir())) == 5
+    np.testing.assert_allclose(there, correct_many(problems(5), 8, **study), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "magic"}, "magic"),
+        ({"threads": 0}, "threads"),
+        ({"keep": "there"}, "quantity"),
+        ({"keep": "there", "quantity": lambda outcome, problem: "large"}, "number"),
+    ],
+)
+def test_wrong_options(options, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidProblem, match=message):
         correct_many(problems(1), 4, **options)

@@ -1,4 +1,4 @@
-"""The structure the design promises: import direction, light import, no traps, doctests, examples, command line."""
+"""The structure the design promises: import direction, light import, no traps, doctests, command line."""
 
 import ast
 import doctest
@@ -47,7 +47,7 @@ LAYERS = [
     {"result"},
     {"pipeline"},
     {"corrector", "prepared"},
-    {"api", "many"},
+    {"api", "many", "kept"},
     {"training"},
     {"comparison", "demo"},
     {"bench"},
@@ -214,16 +214,6 @@ def all_modules():
 def test_docstring_examples(name):
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.failed == 0
-
-
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
-
-
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
-def test_examples_run(path, tmp_path):
-    result = subprocess.run([sys.executable, str(path)], cwd=tmp_path, capture_output=True, text=True, env=os.environ)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout
 
 
 def cli(*arguments, cwd=None):

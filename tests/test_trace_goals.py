@@ -67,6 +67,16 @@ def test_both_targets_have_them(target, random_medium):
         assert low <= value <= high
 
 
+def test_a_pressure_drop_is_one_whatever_its_round_off():
+    A, width = medium(5, 10.0), 2.98
+    noisy = {"left": 1.0, "right": lambda x, y: 1 - (x + 1e-16 * np.sin(9 * y)) / width + 1e-16 * np.sin(9 * y)}
+    options = {"natural": ("bottom", "top"), "size": (1.0, width)}
+    exact = solve_pde(A, 0.0, g={"left": 1.0, "right": 0.0}, **options).side_flux_bounds("left")
+    assert solve_pde(A, 0.0, g=noisy, **options).side_flux_bounds("left") == pytest.approx(exact, rel=1e-12)
+    wavy = solve_pde(A, 1.0, g=lambda x, y: 1 + 1e-16 * np.sin(50 * x + y))
+    assert wavy.mean_bounds() == pytest.approx(solve_pde(A, 1.0, g=1.0).mean_bounds(), rel=1e-12)
+
+
 def test_what_cannot_be_bounded():
     field = solve_pde(medium(5, 10.0))
     with pytest.raises(InvalidProblem, match="natural sides beside it"):
