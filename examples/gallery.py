@@ -1,6 +1,8 @@
-"""Every kind of picture, once: ``python examples/gallery.py docs/gallery`` makes those of docs/gallery.md.
+"""Every kind of picture, once.
 
-Reads: nothing. Writes: the pictures, into the folder that is named, by default "gallery". Takes: 20 s.
+    python examples/gallery.py docs/gallery
+
+makes those of docs/gallery.md, in the folder that is named, by default "gallery"; 20 s.
 """
 
 import sys
@@ -37,6 +39,7 @@ def smaller(path: Path) -> None:
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
+# %% A problem with its coarse, corrected and fine solution.
 kappa = np.where(np.random.default_rng(3).random((4 * N, 4 * N)) < 0.5, 1.0, 200.0)
 a = VoxelCoefficient((0, 0), (1, 1), kappa, linear=False)
 mesh = MakeStructured2DMesh(quads=True, nx=N, ny=N)
@@ -50,6 +53,7 @@ r = correct(u_coarse, a, scale=SCALE, f=1.0, full=True, refine=0, on_untrusted="
 u_fine = r.u_fine
 u_h = solve_fine(a, u_fine.space)
 
+# %% Maps, surfaces, comparisons.
 plot_field(
     a, mesh=mesh, name="a", title="coefficient, contrast 200", path=folder / "coefficient.png", show=False
 ).close()
@@ -63,11 +67,13 @@ plot_field(
 plot_warp(u_fine, title="corrected, 128 x 128 cells", path=folder / "surface.png", show=False).close()
 plot_compare(u_coarse, u_fine, u_h, coefficient=kappa, path=folder / "compare.png", show=False).close()
 plot_compare(u_coarse, u_fine, warp=True, path=folder / "compare_surfaces.png", show=False).close()
+# %% Lines.
 lines = {"coarse": u_coarse, "corrected": u_fine, "fine solve": u_h}
 plot_slices(lines, y=0.4, coefficient=kappa, path=folder / "slices.png")
 plot_zoom({"corrected": u_fine, "coarse": u_coarse}, kappa, coarse=(N, N), cell=(2, 3), path=folder / "zoom.png")
 plot_spectrum(lines, marks={"1/(2H)": N / 2, "1/(2ε)": 2 * N}, path=folder / "spectrum.png")
-# A coarse solve on a wide rectangle, and arrays instead of NGSolve's fields.
+
+# %% An array instead of NGSolve's fields, on a wide rectangle; an animation.
 wide = np.exp(np.cumsum(np.random.default_rng(1).normal(size=(12, 60)), axis=1) / 2)
 plot_field(wide, name="a", title="an array, 60 x 12 cells", path=folder / "wide.png", show=False).close()
 orbit(u_fine, folder / "orbit.gif", frames=12, size=(440, 320))
