@@ -270,3 +270,16 @@ def test_two_processes_take_the_step_of_one(tmp_path):
     assert moved > 0
     for k in a:
         torch.testing.assert_close(b[k], a[k], rtol=1e-4, atol=1e-6)
+
+
+def test_the_last_weights_are_exported_if_asked_for(tmp_path, monkeypatch):
+    from ngs_nhcsr.training import export
+
+    monkeypatch.setattr(export, "CARD_CASES", CASE)
+    run = tmp_path / "run"
+    train(TINY, run, tmp_path / "data", steps=3, cases=CASE)
+    card = export.export_run(run, tmp_path / "last.json", hardware="test", count=2, last=True)
+    assert card.training["weights"] == "running mean at the last step"
+    with_names = load_file(run / "last.safetensors")
+    for name, value in load_file(tmp_path / "last.safetensors").items():
+        torch.testing.assert_close(value, with_names[f"average/{name}"], rtol=0, atol=0)

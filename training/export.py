@@ -17,7 +17,7 @@ from ..networks.corrector import CorrectorNetwork
 from .config import TrainConfig, from_json
 from .problems import Recipe
 from .protocols import PROTOCOLS, TABLES
-from .state import read_config, read_progress
+from .state import read_average, read_config, read_progress
 from .validation import TEST_SEEDS, Case, network_errors
 
 #: What the card's validation table shows.
@@ -111,8 +111,22 @@ def revalidate(path: Path, count: int = 16) -> ModelCard:
     )
 
 
-def export_run(run: Path, to: Path, *, hardware: str, count: int = 16) -> ModelCard:
-    """Write the model card ``to`` and its weights from ``run``; see ``models.export_model``."""
+def export_run(run: Path, to: Path, *, hardware: str, count: int = 16, last: bool = False) -> ModelCard:
+    """Write the model card ``to`` and its weights from a run; see ``models.export_model``.
+
+    Parameters
+    ----------
+    run : folder of the run.
+    to : model card to write; its stem is the name of the model.
+    hardware : on what it was trained, in words.
+    count : problems per case of the card's table at most.
+    last : take the running mean of the weights at the last checkpoint, instead of those with the smallest validation
+        error. That error depends on where corrections stop: a better network may end with fewer of them.
+
+    Returns
+    -------
+    The card as written.
+    """
     stored = read_config(run / "last.safetensors")
     config, progress = from_json(stored), read_progress(run / "last.safetensors")
     minutes = round(progress["seconds"] / 60, 1)
@@ -124,6 +138,9 @@ def export_run(run: Path, to: Path, *, hardware: str, count: int = 16) -> ModelC
         "minutes": minutes,
         "hardware": hardware,
     }
+    if last:
+        training["weights"] = "running mean at the last step"
+        return _export(read_average(run / "last.safetensors"), to, config, training, count)
     return _export(load_file(run / "best.safetensors"), to, config, training, count)
 
 

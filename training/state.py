@@ -145,6 +145,12 @@ def read_progress(path: Path) -> dict[str, Any]:
         return json.loads((f.metadata() or {})["progress"])
 
 
+def read_average(path: Path) -> dict[str, Tensor]:
+    """Read the running mean of the weights of a checkpoint, by the names of the network's ``state_dict``."""
+    with safe_open(path, "pt") as f:
+        return {name.removeprefix("average/"): f.get_tensor(name) for name in f.keys() if name.startswith("average/")}
+
+
 def check_config(path: Path, config: TrainConfig, *, force: bool = False) -> None:
     """Compare the configuration of a checkpoint with another one.
 

@@ -186,12 +186,15 @@ def export(
     hardware: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = platform.processor()
     or "CPU",
     count: Annotated[int, typer.Option(help="Test problems per kind for the card's table.")] = 16,
+    last: Annotated[
+        bool, typer.Option(help="With --run: the last weights instead of those of the best validation.")
+    ] = False,
 ) -> None:
     """Write the weights of a run or cell as a model with a card: measures its errors on fresh test seeds."""
     from ..training.export import export_cell, export_run
 
     if run is not None and cell is None:
-        card = export_run(run, to, hardware=hardware, count=count)
+        card = export_run(run, to, hardware=hardware, count=count, last=last)
     elif cell is not None and run is None:
         card = export_cell(cell, to, hardware=hardware, count=count)
     else:
