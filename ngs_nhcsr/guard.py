@@ -15,7 +15,7 @@ from .solvers.transfer import prolongate, restrict
 class Status(Enum):
     """What became of a correction; the value says it in words, with the remedy."""
 
-    ACCEPTED = "checked: the energy is below the coarse solution's, or the PDE was solved with a bound."
+    ACCEPTED = "checked: the energy is below the coarse solution's, and no estimated error is above 5 %."
     INACCURATE = (
         "no worse than the coarse solution, but its relative energy error is estimated above 5 %, or the accuracy "
         "that was asked for was not reached."

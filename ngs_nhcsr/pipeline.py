@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .budget import Budget, budget_of
+from .budget import ACCEPTED_UP_TO, Budget, budget_of
 from .checks import check_memory, check_scale
 from .clock import Clock
 from .errors import InvalidProblem
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .ngsolve_io.read import Reader
     from .ngsolve_io.types import GridFunction
     from .problem import Problem
+    from .solvers.load import Load
     from .solvers.space import Space
 
 #: Called with the name of a stage when it is done.
@@ -222,14 +223,20 @@ def solve_target(target: Target, problem: Problem, fine: Space, lap: Lap) -> Out
     lap("nodes")
     status = Status.ACCEPTED if problem.consistent else Status.INCONSISTENT
     budget = budget_of(values, problem, None)
-    if target.accuracy is not None:
+    if target.accuracy is not None or not _constant(problem.known_load):
         bound = target.bound(solution)
         lap("bound")
-        if bound is not None and bound > target.accuracy and status is Status.ACCEPTED:
+        limit = ACCEPTED_UP_TO if target.accuracy is None else target.accuracy
+        if bound is not None and not bound <= limit and status is Status.ACCEPTED:
             status = Status.INACCURATE
     notes = (*problem.notes, *target.notes(solution, problem))
     status, notes = budget.judge(status, notes)
     return Outcome(values, status, notes, budget=budget, target=target.name, solution=solution)
+
+
+def _constant(load: Load) -> bool:
+    """Whether f is a constant: then the bound is small, and found when it is asked for."""
+    return bool(np.ptp(load.values) <= 1e-12 * np.abs(load.values).max())
 
 
 def without_cuts(problem: Problem, fine: Space, solve: Callable[[Space], Outcome]) -> Outcome:

@@ -97,21 +97,22 @@ class Correction:
         )
 
     def _error_line(self) -> str:
-        if self.target == "pde":
-            return f"relative energy error at most {self.error_estimate:.2g} against the PDE's solution u, guaranteed"
-        if self.estimate is None:
-            return "not estimated; see error_estimate"
         if self.budget is not None and not self.budget.consistent:
             return f"relative energy error {self.budget}"
+        if self.target == "pde":
+            my, mx = self._known().medium.cells
+            line = f"energy error at most {self.error_estimate:.2g}, guaranteed, against u for {mx} x {my} pixels"
+            read = self.budget is not None and self.budget.total > 1e-6
+            return f"relative {line}" + (f"; besides, from reading: {self.budget}" if read else "")
+        if self.estimate is None:
+            return "not estimated; see error_estimate"
         ny, nx = self._computed.shape
         mesh = "the fine mesh" if self.aligned is None else f"a mesh of {nx - 1} x {ny - 1} cells that cuts no pixel"
         return f"relative energy error about {self.budget} against u_h, the Q1 solution of {mesh}"
 
     def _solver_line(self) -> str:
-        done = self.refinement
-        how = (
-            "" if done is None else " and a factorisation" if done.factorised else f" and {done.steps} multigrid steps"
-        )
+        r = self.refinement
+        how = "" if r is None else " and a factorisation" if r.factorised else f" and {r.steps} multigrid steps"
         return f"{self.model or self.target}{how}, {self.cells[1]} x {self.cells[0]} fine cells"
 
     @property

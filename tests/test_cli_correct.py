@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 import ngs_nhcsr
+from ngs_nhcsr import InvalidProblem
 from ngs_nhcsr.cli.image_problem import image_problem, parse_sides
 from ngs_nhcsr.cli.image_solve import solve_exact
 from ngs_nhcsr.files import Solution, cell_velocity, write
@@ -279,3 +280,8 @@ def test_sizes_out_of_range_are_refused_by_name_before_the_work(run, command, op
     assert code == 2
     assert not said
     assert f"Invalid value for '{option}'" in err
+
+
+def test_the_remedy_for_a_jump_at_a_corner_keeps_what_was_meant():
+    with pytest.raises(InvalidProblem, match=r"--bc bottom=sealed,right=0,top=sealed,left=1\."):
+        parse_sides("left=1,right=0")

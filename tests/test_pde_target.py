@@ -24,7 +24,8 @@ from ngsolve import (
     y,
 )
 
-from ngs_nhcsr import Corrector, InvalidProblem, Status, correct
+from ngs_nhcsr import PDE, Corrector, InvalidProblem, Problem, Status, correct
+from ngs_nhcsr.pipeline import solve_target
 from ngs_nhcsr.solvers import relative_errors
 from ngs_nhcsr.solvers.norms import energy_norm, l2_norm
 from ngs_nhcsr.solvers.pde import natural_sides
@@ -196,3 +197,15 @@ def test_a_corrector_serves_both_targets(random_medium):
     apart = relative_errors(fine.values, pde.values, A)["L2"]
     assert 0.005 < apart < 0.2  # a fine solve of this medium is some per cent off in L2
     assert fine.field.nodes((64, 64)) == pytest.approx(pde.values)
+
+
+def test_a_bound_above_five_percent_is_not_accepted():
+    """A load that oscillates inside pixels is in the bound; the field for a constant one needs none to be judged."""
+    A = np.where(np.random.default_rng(0).random((16, 16)) < 0.5, 1.0, 10.0)
+    noise = np.random.default_rng(1).standard_normal((129, 129))
+    for f, status in ((noise, Status.INACCURATE), (1.0, Status.ACCEPTED)):
+        problem, laps = Problem.from_arrays(A, coarse=4, f=f), []
+        out = solve_target(PDE(), problem, problem.space.refined(8), laps.append)
+        assert out.status is status
+        assert ("bound" in laps) == (status is Status.INACCURATE)
+    assert not out.solution.relative_error_bound > 0.05

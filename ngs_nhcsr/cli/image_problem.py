@@ -110,9 +110,17 @@ def parse_sides(text: str | None) -> dict[str, float | None]:
         if v is not None and w is not None and v != w:
             raise InvalidProblem(
                 f"u jumps from {v:g} on {one} to {w:g} on {other} at their corner, and no field of finite energy does "
-                f"that; seal one of the sides, e.g. --bc {one}={v:g},{other}={SEALED}."
+                f"that; seal a side that is not meant, e.g. --bc {_sealed(sides, given)}."
             )
     return sides
+
+
+def _sealed(sides: dict[str, float | None], given: dict[str, float | None]) -> str:
+    """Example of --bc that keeps the values that were given and seals the other sides, or one of two neighbours."""
+    kept = {s: v for s, v in given.items() if v is not None}
+    if any(a in kept and b in kept for a, b in zip(SIDES, SIDES[1:] + SIDES[:1], strict=True)):
+        kept = dict(list(kept.items())[:1])
+    return ",".join(f"{s}={kept[s]:g}" if s in kept else f"{s}={SEALED}" for s in sides)
 
 
 def image_problem(
