@@ -97,13 +97,12 @@ class Correction:
         )
 
     def _error_line(self) -> str:
-        if self.budget is not None and not self.budget.consistent:
+        if self.budget and not self.budget.consistent:
             return f"relative energy error {self.budget}"
         if self.target == "pde":
             my, mx = self._known().medium.cells
             line = f"energy error at most {self.error_estimate:.2g}, guaranteed, against u for {mx} x {my} pixels"
-            read = self.budget is not None and self.budget.total > 1e-6
-            return f"relative {line}" + (f"; besides, from reading: {self.budget}" if read else "")
+            return f"relative {line}" + (f"; from reading: {self.budget}" if self.budget and self.budget.parts else "")
         if self.estimate is None:
             return "not estimated; see error_estimate"
         ny, nx = self._computed.shape
