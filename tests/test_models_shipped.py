@@ -167,5 +167,5 @@ def test_the_list_of_models_fits_a_terminal(capsys, monkeypatch):
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     for name in list_models():
-        assert sum(f" {name} " in line for line in lines) == 1
+        assert sum(line.startswith(f"│ {name} ") for line in lines) == 1
     assert len(lines) == len(list_models()) + 4  # none is broken
