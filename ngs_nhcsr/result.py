@@ -100,9 +100,9 @@ class Correction:
         if self.budget and not self.budget.consistent:
             return f"relative energy error {self.budget}"
         if self.target == "pde":
-            my, mx = self._known().medium.cells
-            line = f"energy error at most {self.error_estimate:.2g}, guaranteed, against u for {mx} x {my} pixels"
-            return f"relative {line}" + (f"; from reading: {self.budget}" if self.budget and self.budget.parts else "")
+            (my, mx), b = self._known().medium.cells, self.budget
+            line = f"relative energy error at most {self.error_estimate:.2g}, guaranteed, against the PDE's solution u"
+            return f"{line} for {mx} x {my} pixels" + (f"; from reading: {b}" if b and b.total > 1e-6 else "")
         if self.estimate is None:
             return "not estimated; see error_estimate"
         ny, nx = self._computed.shape
