@@ -213,7 +213,7 @@ def hybrid() -> TrainConfig:
     """Configure ``nhcsr-hybrid`` on one CPU core: a small one of the paper's networks in the recipe of ``small``.
 
     It reads the coefficient alone and learns second-order terms and an effective coefficient by the energy; the edges
-    it predicts are relaxed by local solves. Its decoder takes ten times as long as the basis: large domains are rare.
+    it predicts are relaxed by local solves. Its steps on large domains take long, so these are rare.
     """
     base = small()
     shares = (0.25, 0.02, 0.05, 0.38, 0.1, 0.2)
