@@ -109,8 +109,8 @@ def correct(
         values, and ``Correction.field`` the gradients, fluxes and guaranteed bounds. On rough media u_h is far from
         it (docs/pde.md). Or a ``solvers.target.Target`` of your own.
     accuracy : with ``target="pde"``: relative energy error that ``Correction.field`` is guaranteed to have.
-    g : with ``target="pde"``: the Dirichlet data, as number, CoefficientFunction or callable g(x, y). Default: those of
-        ``u_coarse``, linear between its nodes; the bounds are then for these.
+    g : the Dirichlet data, as number, CoefficientFunction or callable g(x, y). Default: those of ``u_coarse``, linear
+        between its nodes; bounds are then for these, and what curved ones may differ by is in ``Correction.budget``.
     full : return the :class:`Correction` (status, timings, notes) instead of the GridFunction.
     on_untrusted : what to do when the status is not ACCEPTED: "raise" ``UntrustedResult``, "warn" (``NhcsrWarning``)
         or "return" silently.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .guard import Status
+from .problem import MATCHED
+from .solvers.dirichlet import data_error
 from .solvers.medium import Medium
 from .solvers.norms import energy_squared
 
@@ -15,13 +17,17 @@ if TYPE_CHECKING:
     from .problem import Problem
 
 #: Estimated relative energy error up to which a result is accepted, and from which the user is told what causes it.
-ACCEPTED_UP_TO, NOTED_FROM = 0.05, 0.01
+ACCEPTED_UP_TO, NOTED_FROM = 0.05, 1e-3
 
 _REMEDIES = {
     "load": "the load as it was recovered from u_coarse; pass f=",
     "coefficient": "one value per raster cell for a coefficient that varies inside them; raise cells_per_coarse=, or "
     "pass the array of its pixels",
     "fine scales": "the fine scales; refine_to=1e-3 takes multigrid steps until they are right",
+    "Dirichlet values": "Dirichlet values, which are those of u_coarse, linear between its nodes; pass g= if they are "
+    "curved",
+    "u_coarse": "u_coarse, which is by so much not the solution for the f or form= given: quadrature of f in the "
+    "coarse solve (then the field is right), or a term that was not told, such as reaction=",
 }
 
 
@@ -37,8 +43,11 @@ class Budget:
     fine_scales : against the target for the load and the raster as they were read; ``None``: not estimated.
     coefficient : of the raster, against the coefficient itself.
     load : of a load that was recovered from the coarse solution.
-    consistent : whether u_coarse solves the problem as it was read; else the distance to the solution that was meant is
-        not known.
+    dirichlet : of Dirichlet data that are known at coarse nodes and linear between them, against curved ones.
+    mismatch : what the problem that was meant may differ from the one read: relative energy distance of u_coarse from
+        the latter's coarse solution, by the quadrature rule that makes it least; 0 where it is below ``MATCHED``.
+    consistent : whether u_coarse solves the problem as it was read, and
+    decided : whether its load is known; else the distance to the solution that was meant is not known.
 
     Examples
     --------
@@ -49,22 +58,33 @@ class Budget:
     fine_scales: float | None
     coefficient: float = 0.0
     load: float = 0.0
+    dirichlet: float = 0.0
+    mismatch: float = 0.0
     consistent: bool = True
+    decided: bool = True
 
     @property
     def parts(self) -> dict[str, float]:
         """Errors by cause, those that are zero or were not estimated left out, the largest first; nan stays nan."""
-        known = {"load": self.load, "coefficient": self.coefficient, "fine scales": self.fine_scales or 0.0}
+        known = {
+            "load": self.load,
+            "coefficient": self.coefficient,
+            "fine scales": self.fine_scales or 0.0,
+            "Dirichlet values": self.dirichlet,
+            "u_coarse": self.mismatch,
+        }
         return dict(sorted(((k, v) for k, v in known.items() if v != 0), key=lambda part: -part[1]))
 
     @property
     def total(self) -> float:
         """Their sum: by the triangle inequality no less than the error, if every part is right; nan: not known."""
-        return float(sum(self.parts.values())) if self.consistent else float("nan")
+        return float(sum(self.parts.values())) if self.consistent and self.decided else float("nan")
 
     def __str__(self) -> str:
         if not self.consistent:
             return "unknown: u_coarse solves another problem than the one that was read"
+        if not self.decided:
+            return "unknown: the load of u_coarse is not known"
         return f"{self.total:.2g} ({', '.join(f'{k} {v:.2g}' for k, v in self.parts.items()) or 'nothing found'})"
 
     @property
@@ -72,26 +92,29 @@ class Budget:
         """The largest part in words, with what makes it smaller; empty if there is none."""
         return next((_REMEDIES[name] for name in self.parts), "")
 
-    def judge(self, status: Status, notes: tuple[str, ...]) -> tuple[Status, tuple[str, ...]]:
+    def judge(
+        self, status: Status, notes: tuple[str, ...], noted_from: float = NOTED_FROM
+    ) -> tuple[Status, tuple[str, ...]]:
         """Tell the user about errors that are not small.
 
         Parameters
         ----------
         status : so far.
         notes : so far, in sentences.
+        noted_from : error from which a note tells it; what the user asked for need not be told.
 
         Returns
         -------
         The status, INACCURATE instead of an accepted one where the sum is above ``ACCEPTED_UP_TO``; and the notes, with
-        one on the largest part where the sum is above ``NOTED_FROM``.
+        one on the largest part where the sum is above ``noted_from``.
         """
         total = self.total
-        if not self.consistent:
+        if not (self.consistent and self.decided):
             return status, notes  # which say so
         if np.isnan(total):  # a cycle that is not positive definite, at extreme contrast
             notes += ("its error could not be estimated: the contrast is too large for multigrid.",)
-        elif total > NOTED_FROM:
-            notes += (f"its relative energy error is estimated at {total:.1%}, most of it from {self.remedy}.",)
+        elif total > noted_from:
+            notes += (f"its relative energy error is estimated at {100 * total:.2g} %, most of it from {self.remedy}.",)
         if not total <= ACCEPTED_UP_TO and status in (Status.ACCEPTED, Status.OUT_OF_CONTRACT):
             status = Status.INACCURATE
         return status, notes
@@ -111,7 +134,9 @@ def budget_of(values: np.ndarray, problem: Problem, fine_scales: float | None) -
     Budget
     """
     lost = coefficient_error(values, problem.medium, problem.variation, problem.space.size)
-    return Budget(fine_scales, lost, problem.load_error, problem.consistent)
+    mismatch = problem.mismatch if problem.mismatch > MATCHED else 0.0
+    bent = 0.0 if problem.dirichlet else data_error(problem.U, problem.space, values, problem.medium)
+    return Budget(fine_scales, lost, problem.load_error, bent, mismatch, problem.consistent, problem.decided)
 
 
 def coefficient_error(

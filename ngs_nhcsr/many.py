@@ -178,7 +178,7 @@ def _solver(
 
         return lambda problem: without_cuts(problem, problem.space.refined(scale), partial(on, problem))
 
-    other = request.other_target(None)
+    other = request.other_target
     return lambda problem: solve_target(other, problem, problem.space.refined(scale), lambda name: None)
 
 

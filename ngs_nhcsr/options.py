@@ -74,8 +74,6 @@ class Request:
             check_refinement(self.refine or 0, self.refine_to)
             if self.accuracy is not None:
                 raise InvalidProblem('accuracy= is for target="pde"; use refine_to= for the fine solution.')
-            if self.g is not None:
-                raise InvalidProblem('g= is for target="pde"; the fine solution has the Dirichlet values of u_coarse.')
         else:
             if self.refine or self.refine_to:
                 raise InvalidProblem('refine= and refine_to= are for target="fine"; use accuracy= for target="pde".')
@@ -89,8 +87,8 @@ class Request:
                 raise InvalidProblem(
                     'reaction= is for target="fine"; the trace space has the solutions of −div(a∇u) = f only.'
                 )
-            if self.target != "pde" and not (self.accuracy is None and self.g is None):
-                raise InvalidProblem('accuracy= and g= are for target="pde"; give them to the Target itself.')
+            if self.target != "pde" and self.accuracy is not None:
+                raise InvalidProblem('accuracy= is for target="pde"; give it to the Target itself.')
 
     @staticmethod
     def of(options: Options) -> Request:
@@ -130,17 +128,9 @@ class Request:
     @property
     def reading(self) -> dict[str, Any]:
         """The options that say how the coarse problem is read."""
-        return {"f": self.f, "form": self.form, "points": self.points, "flux": self.flux}
+        return {"f": self.f, "form": self.form, "points": self.points, "flux": self.flux, "g": self.g}
 
-    def other_target(self, data: dict | None) -> Target:
-        """The target that is not u_h.
-
-        Parameters
-        ----------
-        data : Dirichlet data by side, where ``g`` was given.
-
-        Returns
-        -------
-        Target
-        """
-        return self.target if isinstance(self.target, Target) else PDE(accuracy=self.accuracy, data=data)
+    @property
+    def other_target(self) -> Target:
+        """The target that is not u_h."""
+        return self.target if isinstance(self.target, Target) else PDE(accuracy=self.accuracy)

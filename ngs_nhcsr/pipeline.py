@@ -187,11 +187,7 @@ def run_with_target(u_coarse: GridFunction, reader: Reader, scale: float, reques
     """
 
     def solve(problem: Problem, fine: Space, lap: Lap) -> Outcome:
-        from .ngsolve_io.boundary_data import dirichlet_samples
-
-        data = None if request.g is None else dirichlet_samples(request.g, u_coarse.space.mesh, problem)
-        target = request.other_target(data)
-        return solve_target(target, problem, fine, lap)
+        return solve_target(request.other_target, problem, fine, lap)
 
     return run(u_coarse, reader, scale, request, solve, "")
 

@@ -69,6 +69,7 @@ class PreparedCorrector:
         points: Sequence[tuple[float, float, float]] = (),
         flux: Any = None,
         form: BilinearForm | None = None,
+        g: Any = None,
         fes: FESpace | None = None,
         on_untrusted: OnUntrusted = "warn",
     ) -> Correction:
@@ -81,6 +82,7 @@ class PreparedCorrector:
         points : point sources, as for :func:`correct`.
         flux : a∂u/∂n on natural sides, as for :func:`correct`.
         form : the assembled form that ``u_coarse`` was solved with.
+        g : Dirichlet data, as for :func:`correct`; default: those of ``u_coarse``, linear between its nodes.
         fes : space for the result, if not H1 of order 1 on the fine mesh.
         on_untrusted : "raise", "warn" or "return", when the status is not ACCEPTED.
 
@@ -92,7 +94,7 @@ class PreparedCorrector:
         ------
         InvalidProblem, GridMismatch, DeviceError, UntrustedResult
         """
-        request = Request(f=f, points=points, flux=flux, form=form, fes=fes, on_untrusted=on_untrusted)
+        request = Request(f=f, points=points, flux=flux, form=form, g=g, fes=fes, on_untrusted=on_untrusted)
         return run(u_coarse, self._reader, self.scale, request, self._solve, self._corrector.model.card.name)
 
     def _solve(self, problem: Problem, fine: Space, lap: Lap) -> Outcome:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Relative energy distance below which a coarse solution solves the problem as read.
 MATCHING = 0.05
+#: … and below which it does so up to quadrature and the tolerance of a solver.
+MATCHED = 1e-3
 #: How raster cells in which the coefficient varies get their value, where no model says how it was trained.
 MEAN: Mean = "geometric"
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .budget import budget_of
+from .budget import NOTED_FROM, budget_of
 from .guard import Status, guard
 from .pipeline import Lap, Outcome
 from .refine import AUTOMATIC, MAX_AUTOMATIC, MAX_STEPS, Refinement, Refiner
+from .solvers.dirichlet import with_data
 from .solvers.neumann import is_neumann, mean_value, with_mean
 from .solvers.norms import functional
 from .solvers.target import FineQ1
@@ -54,6 +55,7 @@ def verify(
     verdict = guard(raw, problem.U, problem.medium, b, fine.size)
     lap("guard")
     values, estimate, refinement, notes = verdict.field, None, None, problem.notes
+    values = with_data(values, problem.dirichlet, problem.space, fine)
     if b is None:
         if request.refine or request.refine_to:
             notes += ("not refined: the load is not known; pass f= or form=.",)
@@ -62,6 +64,7 @@ def verify(
         refinement, estimate = _refined(values, b, request, refiner, lap)
         if refinement is not None:
             values = refinement.field
+        if values is not verdict.field:
             verdict = replace(verdict, energy=functional(values, problem.medium, b, fine.size))
     if refinement is not None and not refinement.converged:
         reached, asked = f"{refinement.after:.1e} after {refinement.steps} steps", request.refine_to or AUTOMATIC
@@ -74,7 +77,7 @@ def verify(
     if is_neumann(fine, problem.medium):
         values = with_mean(values, mean_value(problem.U if problem.given is None else problem.given))
     budget = budget_of(values, problem, estimate)
-    status, notes = budget.judge(status, notes)
+    status, notes = budget.judge(status, notes, max(NOTED_FROM, request.refine_to or 0.0))
     return Outcome(values, status, notes, verdict, refinement, budget)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InvalidProblem
 from ..short_repr import ShortRepr
+from .dirichlet import Data
 from .load import Load
 from .medium import Medium
 from .space import Space
@@ -28,12 +29,15 @@ class BoundaryValueProblem(ShortRepr):
     medium : coefficient (my, mx), or (B, my, mx).
     load : the load, or (B, K, …); ``None`` where it is not known.
     U : (N+1, M+1) or (B, K, N+1, M+1) coarse Galerkin solution. Its values at fixed nodes are the Dirichlet data.
+    dirichlet : those that are not linear between coarse nodes: nodal values by side on any grids, of one problem in
+        numpy. Networks do not see them.
     """
 
     space: Space
     medium: Medium
     load: Load | None
     U: Any
+    dirichlet: Data | None = None
 
     @property
     def batch(self) -> tuple[int, int]:

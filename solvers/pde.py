@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4
 #: Boundary values that differ by less than this part of their size are constant.
 CONSTANT = 1e-12
-#: Dirichlet data that leave the line between their neighbours by more than this part of their range are curved.
-CURVED = 1e-3
-#: Dirichlet data that differ by less than this part of the solution are constant.
-ROUND_OFF = 1e-10
 
 
 @dataclass(frozen=True)
@@ -40,12 +36,10 @@ class PDE(Target):
     ----------
     modes : functions per edge; ``None``: by the medium.
     accuracy : relative energy error against u to be guaranteed; where it is not reached, the best field.
-    data : Dirichlet data by side, as nodal values on any grid; ``None``: those of the coarse solution.
     """
 
     modes: int | None = None
     accuracy: float | None = None
-    data: dict[str, np.ndarray] | None = None
     name: str = "pde"
 
     def solve(self, problem: BoundaryValueProblem, fine: Space | None = None) -> TraceField:
@@ -75,11 +69,11 @@ class PDE(Target):
         natural = natural_sides(space)
         if len(natural) == len(SIDES):
             raise InvalidProblem('the trace space needs a Dirichlet side; use target="fine" for Neumann problems.')
-        if self.data is None:
+        if problem.dirichlet is None:
             U = prolongate(problem.U, problem.medium.cells)
             traces = {"bottom": U[0], "right": U[:, -1], "top": U[-1], "left": U[:, 0]}
         else:
-            traces = self.data
+            traces = problem.dirichlet
         g = {side: _constant_or_all(v) for side, v in traces.items() if side not in natural}
         load = problem.known_load
         nested = tuple(m * -(-n // m) for n, m in zip(load.cells, problem.medium.cells, strict=True))
@@ -107,18 +101,10 @@ class PDE(Target):
         return solution.relative_error_bound
 
     def notes(self, solution: Any, problem: BoundaryValueProblem) -> tuple[str, ...]:
-        """Say so where Dirichlet data are only known at coarse nodes, and where the accuracy was not reached."""
-        notes: tuple[str, ...] = ()
-        if self.data is None and _curved(problem):
-            notes += (
-                "the Dirichlet values are those of u_coarse, linear between its nodes, and the bounds are for these; "
-                "pass g= for curved ones.",
-            )
-        if self.accuracy is not None and solution.relative_error_bound > self.accuracy:
-            notes += (
-                f"accuracy {self.accuracy:g} was not reached: {solution.relative_error_bound:.1e} is guaranteed.",
-            )
-        return notes
+        """Say so where the accuracy was not reached."""
+        if self.accuracy is None or not solution.relative_error_bound > self.accuracy:
+            return ()
+        return (f"accuracy {self.accuracy:g} was not reached: {solution.relative_error_bound:.1e} is guaranteed.",)
 
     def cell(self, medium: Medium, space: Space) -> Cell:
         """Build the reference cell of the trace space for a medium, a = 1."""
@@ -165,14 +151,3 @@ def natural_sides(space: Space) -> tuple[str, ...]:
 def _constant_or_all(values: np.ndarray) -> float | np.ndarray:
     """Dirichlet values of a side as one number where they are constant: bounds of its flux need to know."""
     return float(values.mean()) if np.ptp(values) <= CONSTANT * np.abs(values).max() else values
-
-
-def _curved(problem: BoundaryValueProblem) -> bool:
-    """Whether Dirichlet values on some side are not linear along it."""
-    U, fixed = problem.U, ~problem.space.free
-    sides = [U[side] for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]) if fixed[side].all()]
-    if not sides:
-        return False
-    bends = [float(np.abs(np.diff(v, 2)).max()) for v in sides if len(v) > 2]
-    spread = float(np.ptp(np.concatenate(sides)))
-    return spread > ROUND_OFF * float(np.abs(U).max()) and max(bends, default=0.0) > CURVED * spread

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import SolverFailure
+from .dirichlet import with_data
 from .hierarchy import hierarchy
 from .medium import Medium
 from .space import Space
@@ -129,6 +130,7 @@ class FineQ1(Target):
         """
         solver = hierarchy(problem.medium, fine)
         b, start = problem.known_load.vector(fine.cells), prolongate(problem.U, fine.cells)
+        start = with_data(start, problem.dirichlet, problem.space, fine)
         u, info = solver.solve(b, start, tolerance=self.tolerance, max_iterations=300)
         if not info.converged:
             raise SolverFailure(

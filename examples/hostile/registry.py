@@ -17,6 +17,8 @@ from .pde import Pde
 
 #: Relative energy error up to which an accepted field is right.
 RIGHT = 1e-3
+#: Words of the warning that an accepted field has an error larger than that.
+FLAG = "its relative energy error is estimated at"
 #: Longest message that is read.
 LINES, CHARACTERS = 10, 1000
 VERDICTS = ("right", "refused", "flagged", "vague", "SILENT", "CRASH", "not yet")
@@ -140,8 +142,9 @@ def judge(row: Row, message: str = "", *, judge_estimate: bool = False, denied: 
     if row.said == "ACCEPTED":
         if row.truth > RIGHT + 3 * (row.estimate or 0.0):
             return "SILENT"
-        good = row.truth <= RIGHT and (not judge_estimate or tight(row.estimate, row.truth))
-        return "right" if good else "vague"
+        if row.truth > RIGHT:
+            return "flagged" if FLAG in message and agree(row.estimate, row.truth) else "vague"
+        return "right" if not judge_estimate or tight(row.estimate, row.truth) else "vague"
     return "flagged" if agree(row.estimate, row.truth) or (row.estimate is None and message) else "vague"
 
 
@@ -155,8 +158,8 @@ def estimate_of(result: Correction) -> float | None:
     budget = getattr(result, "budget", None)
     if budget is None:
         return result.estimate
-    known = budget.consistent and (budget.parts or result.estimate is not None)  # a sum of unknowns is no zero
-    return budget.total if known else None
+    known = budget.parts or result.estimate is not None  # a sum of unknowns is no zero
+    return budget.total if known and not np.isnan(budget.total) else None
 
 
 def refusal(error: Exception, denied: tuple[str, ...] = ()) -> str:

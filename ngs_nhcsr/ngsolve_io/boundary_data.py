@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ngsolve as ngs
 import numpy as np
@@ -12,21 +12,19 @@ from ..errors import InvalidProblem
 from ..solvers.space import Space
 from .evaluate import evaluate
 
-if TYPE_CHECKING:
-    from ..problem import Problem
-
 #: Samples of given Dirichlet data to a raster cell.
 SAMPLES = 16
 
 
-def dirichlet_samples(g: Any, mesh: ngs.Mesh, problem: Problem) -> dict[str, np.ndarray]:
+def dirichlet_samples(g: Any, mesh: ngs.Mesh, space: Space, raster: tuple[int, int]) -> dict[str, np.ndarray]:
     """Sample Dirichlet data on the four sides, at ``SAMPLES`` points per raster cell and both ends.
 
     Parameters
     ----------
     g : number, CoefficientFunction or callable g(x, y) of arrays.
     mesh : of the coarse solution, on which a CoefficientFunction is evaluated.
-    problem : with the rectangle and the (my, mx) cells of the raster.
+    space : of the coarse solution, for the rectangle.
+    raster : (my, mx) cells.
 
     Returns
     -------
@@ -41,8 +39,8 @@ def dirichlet_samples(g: Any, mesh: ngs.Mesh, problem: Problem) -> dict[str, np.
     GridMismatch
         If the mesh does not cover a side.
     """
-    my, mx = problem.medium.cells
-    y, x = Space((SAMPLES * my, SAMPLES * mx), problem.space.lower, problem.space.size).nodes()
+    my, mx = raster
+    y, x = Space((SAMPLES * my, SAMPLES * mx), space.lower, space.size).nodes()
     sides = {"bottom": (y[:1], x), "right": (y, x[-1:]), "top": (y[-1:], x), "left": (y, x[:1])}
     out = {name: _values(g, mesh, *along) for name, along in sides.items()}
     for name, values in out.items():

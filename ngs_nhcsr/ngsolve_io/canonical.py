@@ -9,7 +9,7 @@ from typing import Any
 import ngsolve as ngs
 import numpy as np
 
-from ..problem import MATCHING
+from ..problem import MATCHED
 from ..reading import ROUGH, SAME, Reading, choose, read_given, read_load
 from ..solvers.load import Load
 from ..solvers.medium import Medium
@@ -69,7 +69,7 @@ def canonical(
         b = load_of(matrix, u.vec.FV().NumPy(), free_dofs(u))
         F = to_grid(u, found, b)
         reading = read_given(system, found.space, found.U, F, "given form")
-        return _with_other(reading, u, found, b), rules.mismatch(u, found, b), ()
+        return _with_other(reading, u, found, b), rules.mismatch(u, found, b)[0], ()
     if found.vertices is not None:
         return read_load(system, found.space, found.U, rules.candidates(u, found)), 0.0, ()
     return _recognised(u, found, rules), 0.0, ()
@@ -94,12 +94,13 @@ def _with_sources(
     if recovered:
         loads = list(loads)
         reading = _with_other(reading, u, found, loads[0])
-    mismatch = float("inf")
-    for b in loads:
-        mismatch = min(mismatch, rules.mismatch(u, found, b))
-        if mismatch <= MATCHING:
+    tried: list[tuple[float, int]] = []
+    for b in loads:  # the rule of a is that which suits the first two, of which one is exact
+        orders = quadrature.MATCH_ORDERS if len(tried) < 2 else (min(tried)[1],)
+        tried.append(rules.mismatch(u, found, b, orders))
+        if tried[-1][0] <= MATCHED:
             break
-    return reading, mismatch, notes
+    return reading, min(tried)[0], notes
 
 
 def _recognised(u: ngs.GridFunction, found: CoarseField, rules: quadrature.Rules) -> Reading:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Load vectors of users' spaces are integrated with so much more than NGSolve's default order.
 LOAD_BONUS = 6
+#: … and users integrate them with so much more, by default none.
+COARSE_BONUS = (0, 2, 4, 6, 8, 10, 12, 16, 20)
 #: Share of ∫|f| that was not integrated to the end from which the user is told.
 UNCERTAIN = 0.01
 
@@ -68,8 +70,8 @@ class Sources:
         load : Load
             On that grid; a number or nodal values alone are taken as they are.
         vectors : Iterator[np.ndarray]
-            Load vectors (n,) of u's space that the user may have solved with: exact ones, and those by NGSolve's
-            default rule.
+            Load vectors (n,) of u's space that the user may have solved with: exact ones, those by NGSolve's default
+            rule, and by better ones.
         notes : tuple[str, ...]
             What the user should know.
 
@@ -100,7 +102,8 @@ class Sources:
             if not direct:
                 yield (integrated(u.space, as_function(f, alone, space)) if dofs is None else dofs) + rest
             if dofs is None:
-                yield integrated(u.space, as_function(f, alone, space), 0) + rest
+                for bonus in COARSE_BONUS:
+                    yield integrated(u.space, as_function(f, alone, space), bonus) + rest
 
         return load, vectors(), notes
 

@@ -6,9 +6,12 @@ import numpy as np
 
 from ..problem import MATCHING
 from ..reading import FOLLOWS, MATTERS, ROUGH, Reading, follows_solution
+from ..solvers.dirichlet import Data, with_data
 from .coarse_field import CoarseField
 from .coefficient import Raster
 
+#: Part of their range from which given Dirichlet values differ from those of u_coarse, and of their size that is none.
+OTHER, ROUND_OFF = 0.05, 1e-12
 #: Part of the largest moment from which a load on a natural boundary counts as a flux.
 FLUX = 0.2
 
@@ -60,6 +63,32 @@ def mismatch_notes(mismatch: float, U: np.ndarray, from_form: bool) -> list[str]
         "another problem than u_coarse does. Check the orientation of arrays (row 0 at the lowest y), units, factors "
         "in a or f, and terms beside a∇u·∇v."
     ]
+
+
+def other_data_notes(data: Data, found: CoarseField) -> tuple[str, ...]:
+    """Say that Dirichlet data are not those of the user's solution.
+
+    Parameters
+    ----------
+    data : by side, as the user gave them.
+    found : the coarse solution.
+
+    Returns
+    -------
+    tuple[str, ...]
+        Notes for the user; empty if they agree at coarse nodes up to interpolation.
+    """
+    fixed = np.where(found.space.free, np.nan, found.U)
+    given = with_data(found.U, data, found.space, found.space)
+    spread = max(np.ptp(v[~found.space.free]) for v in (given, found.U))
+    size = max(spread, ROUND_OFF * float(np.abs(given).max()))
+    off = float(np.nanmax(np.abs(given - fixed))) / size if size > 0 else 0.0
+    if off <= OTHER:
+        return ()
+    return (
+        f"g= is not what u_coarse is on its Dirichlet sides (it differs by {off:.0%} of its range at coarse nodes); "
+        "the field has the values of g=.",
+    )
 
 
 def doubts_about_load(reading: Reading, found: CoarseField, recovered: bool) -> list[str]:

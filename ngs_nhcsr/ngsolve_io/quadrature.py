@@ -6,14 +6,14 @@ NGSolve's assembly.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ngsolve as ngs
 import numpy as np
 import scipy.sparse as sp
 
-from ..problem import MATCHING
+from ..problem import MATCHED
 from ..reading import choose, galerkin_distance, roughness_by_name
 from ..solvers.direct import DirichletSystem
 from ..solvers.medium import Medium, reaction_values
@@ -31,6 +31,8 @@ from .tensor_coefficient import tensor_function
 
 #: ``bonus_intorder`` of the candidates, the plain ``dx`` first; on quads Gauss rules of 2, 3, 4, 5, 6, 7, 12 points.
 BONUS_ORDERS = (0, 2, 4, 6, 8, 10, 20)
+#: Rules that may explain a coarse solution for a load: the plain dx, nearly exact integration, then every one up to it.
+MATCH_ORDERS = (0, *range(20, 0, -2))
 EXACT = "exact integration"
 #: Systems kept with their factors: of exact integration, and of the rules that solutions were compared with last.
 KEPT = 4
@@ -232,29 +234,35 @@ class Rules:
             self._systems[name] = key, DirichletSystem(matrix(), pinned(free) if self.reaction is None else free)
         return self._systems[name][1]
 
-    def mismatch(self, u: ngs.GridFunction, field: CoarseField, load: np.ndarray) -> float:
+    def mismatch(
+        self, u: ngs.GridFunction, field: CoarseField, load: np.ndarray, orders: Sequence[int] = MATCH_ORDERS
+    ) -> tuple[float, int]:
         """Compute the distance of u from the solution for the coefficient and a load, by the rule that makes it least.
 
-        Rules are tried until one explains u to ``problem.MATCHING``.
+        Rules are tried until one explains u to ``problem.MATCHED``.
 
         Parameters
         ----------
         u : coarse solution.
         field : the same, read.
         load : (n,) load vector over the degrees of freedom.
+        orders : ``bonus_intorder`` of the rules.
 
         Returns
         -------
-        float
-            Relative distance in the energy norm, see :func:`ngs_nhcsr.reading.galerkin_distance`.
+        distance : float
+            Relative, in the energy norm, see :func:`ngs_nhcsr.reading.galerkin_distance`.
+        order : int
+            ``bonus_intorder`` of that rule.
         """
-        found = float("inf")
-        # The plain dx, nearly exact integration, then every Gauss rule up to it, before a user is told to be wrong.
-        for bonus in (BONUS_ORDERS[0], *range(BONUS_ORDERS[-1], 0, -2)):
+        found, best = float("inf"), orders[0]
+        for bonus in orders:
             system = self._system(u, field, bonus)
             on_grid = system.free.ndim == 2
             F, U = (load[field.vertices], field.U) if on_grid else (load, u.vec.FV().NumPy())
-            found = min(found, galerkin_distance(system, F, U))
-            if found <= MATCHING:
+            distance = galerkin_distance(system, F, U)
+            if distance < found:
+                found, best = distance, bonus
+            if found <= MATCHED:
                 break
-        return found
+        return found, best

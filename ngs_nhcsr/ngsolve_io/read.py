@@ -14,12 +14,13 @@ from ..solvers.load_error import load_uncertainty
 from ..solvers.medium import Medium
 from ..solvers.neumann import balanced, is_neumann, with_mean
 from ..solvers.space import Space
+from .boundary_data import dirichlet_samples
 from .canonical import canonical
 from .checks import check_kinds, check_neumann
 from .coarse_field import CoarseField, read_coarse
 from .coefficient import Raster, rasterise
 from .load import Sources
-from .notes import doubts_about_load, mismatch_notes, raster_notes
+from .notes import doubts_about_load, mismatch_notes, other_data_notes, raster_notes
 from .quadrature import Rules, as_coefficient_function
 from .reaction import Reaction
 from .tensor_coefficient import is_tensor
@@ -120,6 +121,7 @@ class Reader:
         form: ngs.BilinearForm | None = None,
         points: Sequence[tuple[float, float, float]] = (),
         flux: Any = None,
+        g: Any = None,
         scale: float | None = None,
     ) -> Problem:
         """Read a coarse solution, its coefficient and its load.
@@ -132,6 +134,7 @@ class Reader:
         form : the assembled form that ``u`` was solved with.
         points : (x, y, weight) of point sources.
         flux : a∂u/∂n on natural sides, as for :class:`ngs_nhcsr.ngsolve_io.load.Sources`.
+        g : Dirichlet data, as for :func:`ngs_nhcsr.ngsolve_io.boundary_data.dirichlet_samples`; default: u's own.
         scale : fine cells per coarse cell of the mesh on which moments of the load are to be exact; default: of a
             refined raster.
 
@@ -166,6 +169,10 @@ class Reader:
             *said,
             *doubts,
         )
+        data = None
+        if g is not None:
+            data = dirichlet_samples(g, u.space.mesh, found.space, coefficient.medium.cells)
+            notes += other_data_notes(data, found)
         return Problem(
             space=found.space,
             medium=coefficient.medium,
@@ -178,6 +185,7 @@ class Reader:
             mismatch=mismatch,
             reading=reading,
             load_error=load_error,
+            dirichlet=data,
         )
 
     def _found(self, u: ngs.GridFunction) -> tuple[CoarseField, _Coefficient]:

@@ -1,0 +1,116 @@
+"""Dirichlet data that are not linear between coarse nodes: given, they are met; not given, what they cost is estimated."""
+
+import numpy as np
+import pytest
+from conftest import quads, voxel
+from ngsolve import H1, BilinearForm, CoefficientFunction, GridFunction, LinearForm, cos, dx, grad, sin, x, y
+
+from ngs_nhcsr import Corrector, NhcsrWarning, Problem, correct
+from ngs_nhcsr.solvers.dirichlet import data_error, with_data
+from ngs_nhcsr.solvers.norms import energy_norm
+from ngs_nhcsr.solvers.space import Space
+from ngs_nhcsr.solvers.target import FineQ1
+
+CURVED = {
+    "parabola": lambda x, y: x**2 + 0 * y,
+    "waves": lambda x, y: np.sin(6 * x) * np.cos(4 * y),
+    "all sides": lambda x, y: x + y**2,
+}
+
+
+def by_side(g, n):
+    """Nodal values of g on the sides of the unit square."""
+    s, zero = np.linspace(0, 1, n + 1), np.zeros(n + 1)
+    return {"bottom": g(s, zero), "top": g(s, zero + 1), "left": g(zero, s), "right": g(zero + 1, s)}
+
+
+def solved(A, g, data, scale=16):
+    """u_h for Dirichlet data that are linear between coarse nodes, and for others."""
+    problem = Problem.from_arrays(A, coarse=16, f=1.0, g=g)
+    fine = problem.space.refined(scale)
+    linear = FineQ1(scale).solve(problem, fine)
+    object.__setattr__(problem, "dirichlet", data)
+    return problem, fine, linear, FineQ1(scale).solve(problem, fine)
+
+
+@pytest.mark.parametrize("name", CURVED)
+@pytest.mark.parametrize("contrast", [1.0, 10.0, 1000.0])
+def test_what_curved_data_cost_is_estimated(random_medium, name, contrast):
+    A = random_medium((64, 64), seed=41, contrast=contrast)
+    problem, fine, linear, curved = solved(A, CURVED[name], by_side(CURVED[name], 256))
+    error = energy_norm(linear - curved, problem.medium, fine.size) / energy_norm(curved, problem.medium, fine.size)
+    index = data_error(problem.U, problem.space, linear, problem.medium) / error
+    assert 0.7 < index < 1.5
+
+
+def test_a_jump_costs_more_than_any_bend(random_medium):
+    """One hot wall: the energy grows like the logarithm of the mesh size."""
+    wall = lambda x, y: (x == 0) + 0.0 * y  # noqa: E731
+    problem, fine, linear, sharp = solved(random_medium((64, 64), seed=42), wall, by_side(wall, 256))
+    error = energy_norm(linear - sharp, problem.medium, fine.size) / energy_norm(sharp, problem.medium, fine.size)
+    assert 0.7 < data_error(problem.U, problem.space, linear, problem.medium) / error < 1.6
+
+
+def test_linear_data_cost_nothing(random_medium):
+    problem = Problem.from_arrays(random_medium((32, 32), seed=43), coarse=8, g=lambda x, y: 2 + x - 3 * y)
+    assert data_error(problem.U, problem.space, problem.U, problem.medium) == 0
+    natural = Problem.from_arrays(np.ones((32, 32)), coarse=8, f=0.0, natural=("bottom", "right", "top", "left"))
+    assert data_error(natural.U, natural.space, natural.U, natural.medium) == 0
+
+
+def test_data_are_met_and_change_nothing_far_from_the_boundary():
+    coarse, fine = Space.with_sides((4, 4), natural=("top",)), Space.with_sides((16, 16), natural=("top",))
+    values = np.random.default_rng(0).random(fine.shape)
+    data = by_side(CURVED["waves"], 16)
+    out = with_data(values, data, coarse, fine)
+    for side, edge in {"bottom": out[0], "left": out[:, 0], "right": out[:, -1]}.items():
+        np.testing.assert_allclose(edge, data[side], atol=1e-15)
+    assert (out[5:, 5:-5] == values[5:, 5:-5]).all()
+    assert (with_data(values, None, coarse, fine) == values).all()
+    np.testing.assert_allclose(with_data(out, data, coarse, fine), out, atol=1e-15)
+
+
+@pytest.fixture(scope="module")
+def curved():
+    """A coarse solution with curved data, its coefficient, and the data."""
+    g, mesh = sin(6 * x) * cos(4 * y), quads(16)
+    fes = H1(mesh, order=1, dirichlet=".*")
+    u, v = fes.TnT()
+    a = np.where(np.random.default_rng(44).random((64, 64)) < 0.5, 1.0, 10.0)
+    form, load = BilinearForm(fes), LinearForm(v * dx).Assemble()
+    form += voxel(a) * grad(u) * grad(v) * dx
+    form.Assemble()
+    solution = GridFunction(fes)
+    solution.Set(g, definedon=mesh.Boundaries(".*"))
+    rest = (load.vec - form.mat * solution.vec).Evaluate()
+    solution.vec.data += form.mat.Inverse(fes.FreeDofs(), "sparsecholesky") * rest
+    return solution, a, g
+
+
+def test_the_fine_solution_has_the_data_given(curved):
+    u, a, g = curved
+    with pytest.warns(NhcsrWarning, match="Dirichlet values, which are those of u_coarse"):
+        linear = correct(u, a, 16, f=1, full=True)
+    given = correct(u, a, 16, f=1, g=g, full=True)
+    prepared = Corrector().prepare(a, u.space, 16)(u, f=1, g=g)
+    truth = FineQ1(16).solve(given.problem, given.problem.space.refined(16))
+    nodes = np.linspace(0, 1, 257)
+    np.testing.assert_allclose(truth[0], np.sin(6 * nodes), atol=1e-12)
+
+    def error(values):
+        return energy_norm(values - truth, given.problem.medium, (1, 1)) / energy_norm(
+            truth, given.problem.medium, (1, 1)
+        )
+
+    assert error(given.values) < 5e-4
+    assert error(prepared.values) < 5e-4
+    assert linear.budget.total / 2 < error(linear.values) < 2 * linear.budget.total
+    assert given.budget.dirichlet == 0
+
+
+def test_data_that_are_not_those_of_the_coarse_solution_are_told(curved):
+    u, a, _ = curved
+    with pytest.warns(NhcsrWarning, match="g= is not what u_coarse is on its Dirichlet sides"):
+        result = correct(u, a, 8, f=1, g=CoefficientFunction(x), full=True)
+    np.testing.assert_allclose(result.values[:, -1], 1.0)
+    assert result.budget.fine_scales < 1e-3
