@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Estimated relative energy error up to which a result is accepted, and from which the user is told what causes it.
 ACCEPTED_UP_TO, NOTED_FROM = 0.05, 1e-3
+#: … where the user asked for a number of multigrid steps, also for none.
+NOTED_FROM_IF_ASKED = 0.01
 
 _REMEDIES = {
     "load": "the load as it was recovered from u_coarse; pass f=",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .budget import NOTED_FROM, budget_of
+from .budget import NOTED_FROM, NOTED_FROM_IF_ASKED, budget_of
 from .guard import Status, guard
 from .pipeline import Lap, Outcome
 from .refine import AUTOMATIC, MAX_AUTOMATIC, MAX_STEPS, Refinement, Refiner
@@ -77,7 +77,8 @@ def verify(
     if is_neumann(fine, problem.medium):
         values = with_mean(values, mean_value(problem.U if problem.given is None else problem.given))
     budget = budget_of(values, problem, estimate)
-    status, notes = budget.judge(status, notes, max(NOTED_FROM, request.refine_to or 0.0))
+    noted_from = NOTED_FROM if request.refine is None else NOTED_FROM_IF_ASKED
+    status, notes = budget.judge(status, notes, max(noted_from, request.refine_to or 0.0))
     return Outcome(values, status, notes, verdict, refinement, budget)
 
 

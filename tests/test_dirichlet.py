@@ -1,4 +1,4 @@
-"""Dirichlet data that are not linear between coarse nodes: given, they are met; not given, what they cost is estimated."""
+"""Dirichlet data that are not linear between coarse nodes: met where given, else what they cost is estimated."""
 
 import numpy as np
 import pytest
