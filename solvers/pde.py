@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InvalidProblem
-from .medium import refuse_reaction
+from .medium import refuse_reaction, repeated
 from .space import SIDES
 from .target import Target
 from .tensor_medium import refuse_tensor
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4
 #: Boundary values that differ by less than this part of their size are constant.
 CONSTANT = 1e-12
+#: Pixels are divided until they are at most so many times longer than wide: a layer may be found as 1000 x 1 pixels.
+SLENDER = 4.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ class PDE(Target):
 
         refuse_tensor(problem.medium, "the trace space", 'use target="fine"')
         refuse_reaction(problem.medium, "the trace space", 'use target="fine" with a larger scale')
-        A, space = problem.medium.values, problem.space
+        space = problem.space
+        A = _divided(np.asarray(problem.medium.values), space.size)
         natural = natural_sides(space)
         if len(natural) == len(SIDES):
             raise InvalidProblem('the trace space needs a Dirichlet side; use target="fine" for Neumann problems.')
@@ -76,9 +80,9 @@ class PDE(Target):
             traces = problem.dirichlet
         g = {side: _constant_or_all(v) for side, v in traces.items() if side not in natural}
         load = problem.known_load
-        nested = tuple(m * -(-n // m) for n, m in zip(load.cells, problem.medium.cells, strict=True))
+        nested = tuple(m * -(-n // m) for n, m in zip(load.cells, A.shape, strict=True))
         return solve_with(
-            A,  # type: ignore[arg-type]
+            A,
             load.at((nested[0], nested[1])),
             g=g,
             natural=natural,
@@ -145,7 +149,15 @@ def natural_sides(space: Space) -> tuple[str, ...]:
             f'the {mixed[0]} side is Dirichlet in part only, which target="pde" cannot solve: make it Dirichlet or '
             'natural as a whole, or use target="fine".'
         )
-    return tuple(side for side in SIDES if inner[side].all())
+    return tuple(side for side, fixed in zip(SIDES, space.sides, strict=True) if not fixed)
+
+
+def _divided(A: np.ndarray, size: tuple[float, float]) -> np.ndarray:
+    """Divide pixels (my, mx) that are longer than ``SLENDER`` times their width."""
+    my, mx = A.shape
+    aspect = size[0] / my / (size[1] / mx)
+    parts = (math.ceil(aspect / SLENDER), math.ceil(1 / aspect / SLENDER))
+    return repeated(A, (my * parts[0], mx * parts[1]))
 
 
 def _constant_or_all(values: np.ndarray) -> float | np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
 from netgen.geom2d import SplineGeometry
-from ngsolve import BND, H1, L2, CoefficientFunction, GridFunction, Integrate, Mesh, cos, sin, x, y
+from ngsolve import BND, H1, L2, CoefficientFunction, GridFunction, IfPos, Integrate, Mesh, cos, sin, x, y
 
 from ngs_nhcsr import GridMismatch
 from ngs_nhcsr.ngsolve_io.coarse_field import read_coarse
@@ -185,3 +185,27 @@ def test_a_refined_mesh_makes_the_prepared_raster_void():
     space.Update()
     u = GridFunction(space)
     assert reader.read(u, f=0).medium.cells == (32, 32) != medium.cells
+
+
+@pytest.mark.parametrize("ends", [(0.507, 0.510), (0.5065, 0.5085)])
+def test_layers_between_the_samples_are_found(ends):
+    """Much thinner than a raster cell: random points see them, finer samples their edges, which lie on a grid."""
+    low, high = ends
+    u, _ = solve_on(quads(8), 1.0)
+    problem = read_problem(u, IfPos(x - low, IfPos(high - x, 100.0, 1.0), 1.0), f=1)
+    values, pixels = problem.A[0], round(1 / (high - low))
+    assert problem.A.shape[0] == 1
+    assert values.mean() == pytest.approx(1 + 99 * (high - low), rel=1e-12)
+    assert len(values) >= pixels
+
+
+def test_a_thin_ring_is_told():
+    """No grid has its edges: its cells vary, and the budget has what that costs."""
+    r2 = (x - 0.5) ** 2 + (y - 0.5) ** 2
+    a = IfPos(r2 - 0.1**2, 1.0, IfPos(r2 - 0.098**2, 100.0, 1.0))
+    u, _ = solve_on(quads(8), 1.0)
+    problem = read_problem(u, a, f=1)
+    assert problem.variation is not None
+    radius = np.hypot(*((np.indices((32, 32)) + 0.5) / 32 - 0.5))
+    assert (np.abs(radius[problem.variation > 0] - 0.1) < 0.03).all()
+    assert (problem.variation > 0.5).sum() >= 16

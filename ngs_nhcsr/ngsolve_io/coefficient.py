@@ -24,8 +24,11 @@ from .voxel_cache import is_voxels, kept_for
 
 #: Raster cells per coarse cell and axis for a coefficient that does not bring its own raster.
 PER_COARSE = 4
-#: Sample points per raster cell and axis, at the cell's sixths: the centre and the cell's outer parts.
-SAMPLES = 3
+#: Sample points per raster cell and axis, at the cell's sixths: the centre and the cell's outer parts; more of them
+#: where random points find values that these do not show, up to ``MOST_SAMPLES`` in all.
+SAMPLES, MOST_SAMPLES = 3, 2**23
+#: Random points that look for layers and inclusions between the samples.
+PROBES = 10_000
 #: A cell "varies" if its samples differ by more than this fraction of their mean.
 VARIATION = 0.05
 
@@ -107,20 +110,25 @@ def rasterise(
     cells = (grid.cells[0] * per, grid.cells[1] * per)
     mine = quads if home is field_mesh else None
 
-    def sampled(part: ngs.CoefficientFunction) -> np.ndarray:
+    def sampled(part: ngs.CoefficientFunction, count: int = SAMPLES) -> np.ndarray:
         if mine is None:
-            return _located_samples(part, home, grid, per)
-        return mine.values(part, (np.arange(per * SAMPLES) + 0.5) / (per * SAMPLES))
+            return _located_samples(part, home, grid, per * count)
+        return mine.values(part, (np.arange(per * count) + 0.5) / (per * count))
 
     def make() -> Raster:
         if tensor:
             return _tensor(a, sampled, lambda part: _values(part, home, grid, mine), cells, mean, cells_per_coarse)
-        samples = sampled(a)
-        raster = _averaged(samples, cells, mean)
-        if cells_per_coarse is not None:
-            return raster
-        pixels = find_pixels(_values(a, home, grid, mine), samples, cells if raster.variation is None else None)
-        return raster if pixels is None else Raster(check_coefficient_values(pixels))
+        values, count, probes = _values(a, home, grid, mine), SAMPLES, None
+        while True:
+            samples = sampled(a, count)
+            raster, pixels = _averaged(samples, cells, mean), None
+            if cells_per_coarse is None:
+                pixels = find_pixels(values, samples, cells if raster.variation is None else None)
+            if pixels is not None:
+                return Raster(check_coefficient_values(pixels))
+            probes, count = probes or _Probes.of(values), 3 * count
+            if cells[0] * cells[1] * count**2 > MOST_SAMPLES or probes.shown(samples, cells):
+                return raster
 
     if mine is None or tensor:
         return make()
@@ -134,6 +142,29 @@ def _divided(values: np.ndarray, coarse: tuple[int, int]) -> np.ndarray:
     cells = [PER_COARSE * n if n > m and n % m == 0 else m for m, n in zip(values.shape[-2:], coarse, strict=True)]
     whole = all(k % n == 0 for k, n in zip(cells, coarse, strict=True))
     return np.ascontiguousarray(repeated(values, (cells[0], cells[1]))) if whole else values
+
+
+@dataclass(frozen=True)
+class _Probes:
+    """A coefficient at random points (n,) of the unit square."""
+
+    y: np.ndarray
+    x: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, values: Values) -> _Probes:
+        """Take them, the same ones for every coefficient."""
+        y, x = np.random.default_rng(0).random((2, PROBES))
+        return cls(y, x, values(y, x))
+
+    def shown(self, samples: np.ndarray, cells: tuple[int, int]) -> bool:
+        """Whether cells whose samples (sy, sx) agree have no other value; of the rest it is known that they vary."""
+        count = samples.shape[0] // cells[0]
+        blocks = samples.reshape(cells[0], count, cells[1], count)
+        cell = (cells[0] * self.y).astype(int), (cells[1] * self.x).astype(int)
+        low, high = blocks.min((1, 3))[cell], blocks.max((1, 3))[cell]
+        return bool(((low != high) | (np.abs(self.values - low) <= VARIATION * np.abs(low))).all())
 
 
 def _tensor(
@@ -168,8 +199,8 @@ def _values(a: ngs.CoefficientFunction, home: ngs.Mesh, grid: Space, quads: Quad
 
 
 def _located_samples(a: ngs.CoefficientFunction, home: ngs.Mesh, grid: Space, per: int) -> np.ndarray:
-    """Values of a coefficient at ``SAMPLES`` points per raster cell and axis, as an array of cell values."""
-    fine = Space((grid.cells[0] * per * SAMPLES, grid.cells[1] * per * SAMPLES), grid.lower, grid.size)
+    """Values of a coefficient at ``per`` points per coarse cell and axis, as an array of cell values."""
+    fine = Space((grid.cells[0] * per, grid.cells[1] * per), grid.lower, grid.size)
 
     def locate() -> np.ndarray:
         (y, x), (hy, hx) = fine.nodes(), fine.spacing
@@ -181,12 +212,13 @@ def _located_samples(a: ngs.CoefficientFunction, home: ngs.Mesh, grid: Space, pe
 
 def _averaged(samples: np.ndarray, cells: tuple[int, int], mean: str) -> Raster:
     """One checked value per raster cell from its samples."""
-    blocks = samples.reshape(cells[0], SAMPLES, cells[1], SAMPLES)
+    count = samples.shape[0] // cells[0]
+    blocks = samples.reshape(cells[0], count, cells[1], count)
     first = np.ascontiguousarray(blocks[:, 0, :, 0])
-    constant = all((blocks[:, i, :, j] == first).all() for i in range(SAMPLES) for j in range(SAMPLES))
+    constant = all((blocks[:, i, :, j] == first).all() for i in range(count) for j in range(count))
     if constant and first.min() > 0 and first.max() < np.inf:  # else the check of all samples says what is wrong
         return Raster(check_coefficient_values(first))
-    medium = Medium(check_coefficient_values(samples, sampled=SAMPLES))
+    medium = Medium(check_coefficient_values(samples, sampled=count))
     spread = blocks.max((1, 3)) - blocks.min((1, 3))
     arithmetic = np.asarray(medium.mean("arithmetic", cells))
     values = np.asarray(medium.mean(mean, cells))  # type: ignore[arg-type] - checked there
