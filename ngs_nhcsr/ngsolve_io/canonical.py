@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,10 @@ from .load import Sources, load_grid
 from .meshes import free_dofs
 
 log = logging.getLogger(__name__)
+
+#: How far the entries of a load by a rule that was not tried may lie outside of those by rules that were, in parts of
+#: their range.
+WIDER = 1.0
 
 
 def canonical(
@@ -94,13 +99,30 @@ def _with_sources(
     if recovered:
         loads = list(loads)
         reading = _with_other(reading, u, found, loads[0])
+    return reading, _mismatch(u, found, rules, loads), notes
+
+
+def _mismatch(u: ngs.GridFunction, found: CoarseField, rules: quadrature.Rules, loads: Iterable[np.ndarray]) -> float:
+    """Relative energy distance of u from the solution for a load, by the quadrature rules that make it least.
+
+    Where no rule for the load suits, any vector counts that lies between those by several, entry by entry: a load that
+    jumps may have been integrated in many ways, but they differ only where it does.
+    """
     tried: list[tuple[float, int]] = []
+    vectors: list[np.ndarray] = []
     for b in loads:  # the rule of a is that which suits the first two, of which one is exact
         orders = quadrature.MATCH_ORDERS if len(tried) < 2 else (min(tried)[1],)
         tried.append(rules.mismatch(u, found, b, orders))
+        vectors.append(b)
         if tried[-1][0] <= MATCHED:
-            break
-    return reading, min(tried)[0], notes
+            return tried[-1][0]
+    least, rule = min(tried)
+    if len(vectors) < 2:
+        return least
+    low, high = np.min(vectors, 0), np.max(vectors, 0)
+    slack = WIDER * (high - low)
+    (own,) = rules.loads(u, (rule,)).values()
+    return min(least, rules.mismatch(u, found, np.clip(own, low - slack, high + slack), (rule,))[0])
 
 
 def _recognised(u: ngs.GridFunction, found: CoarseField, rules: quadrature.Rules) -> Reading:
