@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from test_zoo import CHANNELS, NAMES, SMALL, decoder, features, grid_points, randomised, same
+from torch.utils.flop_counter import FlopCounterMode
 
 from ngs_nhcsr.networks import local
 from ngs_nhcsr.networks.decoders import decoders, srno
@@ -38,6 +39,39 @@ def test_convolution_per_cell_equals_perceptron_on_unfolded_neighbourhoods():
         for layer in net.mlp.hidden:
             h = F.relu(layer(torch.cat([h, inputs], -1) if name == "ipe-liif" else h))
         same(net.value(net.maps(z)[:, cell], offset, 2.0), net.mlp.last(h))
+
+
+@torch.inference_mode()
+def test_modulated_render_equals_its_formula():
+    """Code, offset and cell size through layers that are scaled and shifted, as published: nothing folded."""
+    net, z = decoder("lmf"), features()
+    cell = torch.tensor([0, 7, 20, 47])
+    offset = torch.rand(4, 2, dtype=torch.float64) - 0.5
+    size = torch.ones(2, 4, 2, dtype=torch.float64)  # of a fine cell in half cells, at ratio 2
+    inputs = torch.cat([F.unfold(z, 3, padding=1).transpose(1, 2)[:, cell], size], -1)
+    code, scales, shifts = net.latent.last(F.relu(net.latent.first(inputs))).split([4, 12, 12], -1)
+    h = torch.cat([code, offset.expand(2, -1, -1), size], -1)
+    for k, layer in enumerate((net.first, *net.hidden)):
+        h = F.relu((1 + scales[..., 4 * k : 4 * k + 4]) * layer(h) + shifts[..., 4 * k : 4 * k + 4])
+    same(net.value(net.modulations(net.maps(z), 2.0)[:, cell], offset, 2.0), net.last(h))
+
+
+@torch.inference_mode()
+def test_the_latent_perceptron_is_evaluated_once_per_cell():
+    """At every ratio, and for several queries together; the multiply-adds hardly grow with the ratio, LIIF's do."""
+    rows, counts = [], {}
+    for name in ("lmf", "liif"):
+        net, z = decoders[name](64, 1), torch.rand(1, 64, 8, 8)
+        if name == "lmf":
+            net.latent.register_forward_hook(lambda *args: rows.append(args[2].shape[1]))
+        for n in (4, 32):
+            with FlopCounterMode(display=False) as counter:
+                net(z, Nodes((n, n)), n / 8)
+            counts[name, n] = counter.get_total_flops()
+    assert rows == [64, 64]
+    net.evaluate_many(net.prepare(z), [Nodes((4, 4)), Points(torch.rand(9, 2))], 2.0)
+    assert counts["lmf", 32] < 1.6 * counts["lmf", 4]
+    assert counts["liif", 32] > 25 * counts["liif", 4]
 
 
 @torch.inference_mode()

@@ -132,6 +132,7 @@ def test_unfinished_runs_say_so_and_rows_can_be_chosen(runs, tmp_path):
     rows = trained_rows(more, tmp_path, ("NH-CSR", "bicubic"))
     assert list(rows) == ["bicubic interpolation of U", "NH-CSR after 1 steps"]
     assert style("NH-CSR after 1 steps") == style("NH-CSR")
+    assert len({tuple(style(row).values()) for row in TABLES["table1"]}) == len(TABLES["table1"])
     with pytest.raises(ValueError, match="reproduce table1"):
         draw_figures(TINY, runs / "mini", tmp_path, only=("SRNO",))
 

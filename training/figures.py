@@ -55,7 +55,7 @@ STYLES: dict[str, tuple[str, str, float]] = {
     "basis-hybrid's recipe, no local solves": ("#1f77b4", "-", 2.2),
     "bicubic interpolation of U": ("#7f7f7f", ":", 1.8),
 }
-COLOURS = ("#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#bcbd22", "#17becf")
+COLOURS = ("#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#bcbd22", "#17becf", "#ff7f0e")
 
 
 def style(row: str) -> dict[str, Any]:

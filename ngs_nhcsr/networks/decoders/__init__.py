@@ -11,6 +11,7 @@ from . import idm as _idm  # noqa: F401
 from . import ipe_liif as _ipe_liif  # noqa: F401
 from . import liif as _liif  # noqa: F401
 from . import lit as _lit  # noqa: F401
+from . import lmf as _lmf  # noqa: F401
 from . import lte as _lte  # noqa: F401
 from . import metasr as _metasr  # noqa: F401
 from . import nhcsr as _nhcsr  # noqa: F401
