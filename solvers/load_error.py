@@ -57,13 +57,13 @@ def load_uncertainty(
 
     Returns
     -------
-    Relative energy error; 0 where the load has no moments, or the solution is zero.
+    Relative energy error; 0 where the load has no moments. Where the solution is zero, 1 if moments were dropped, else 0.
     """
     if load.moments is None:
         return 0.0
     size, other = energy_norm(U, medium, space.size), Load.from_moments(load.moments, space, degree=1)
     if not size > 0:
-        return 0.0
+        return float(dropped is not None and dropped.any())
     grid = _grid(medium, space)
 
     def energy(b: np.ndarray) -> float:
