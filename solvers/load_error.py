@@ -57,7 +57,7 @@ def load_uncertainty(
 
     Returns
     -------
-    Relative energy error; 0 where the load has no moments. Where the solution is zero, 1 if moments were dropped, else 0.
+    Relative energy error; 0 where the load has no moments. Where the solution is zero, 1 if moments were dropped.
     """
     if load.moments is None:
         return 0.0

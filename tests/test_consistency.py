@@ -10,6 +10,7 @@ from ngsolve import (
     BilinearForm,
     CoefficientFunction,
     GridFunction,
+    IfPos,
     LinearForm,
     VoxelCoefficient,
     ds,
@@ -283,3 +284,28 @@ def test_representations_are_short():
     for thing in objects:
         assert len(repr(thing)) < 1000, type(thing)
     assert "array (32, 32)" in repr(problem)
+
+
+@pytest.mark.parametrize("f", [1.0, IfPos(x - 0.3, 1.0, 0.0) * IfPos(0.6 - x, 1.0, 0.0)])
+def test_a_small_term_that_was_not_told_counts(kappa, f):
+    """A reaction that moves u_coarse by 1 to 3 %: below INCONSISTENT, but no silence."""
+    u, _ = assembled(kappa, reaction=2.0, f=f)
+    result = correct(u, voxel(kappa), SCALE, f=f, full=True, on_untrusted="return")
+    told = correct(u, voxel(kappa), SCALE, f=f, reaction=2.0, full=True)
+    error = relative_errors(result.values, told.values, kappa)["energy"]
+    assert result.status is Status.ACCEPTED
+    assert error / 3 < result.budget.mismatch < 2 * error
+    assert "a term that was not told" in " ".join(result.notes)
+
+
+@pytest.mark.parametrize("bonus", [1, 3, 7])
+def test_quadrature_of_a_jump_is_no_term(kappa, bonus):
+    """The coarse load may be wrong by per cents; the field is that of f, and nobody needs to be warned."""
+    f = IfPos(x - 0.3, 1.0, 0.0) * IfPos(0.6 - x, 1.0, 0.0)
+    space = H1(quads(N), order=1, dirichlet=".*")
+    u, v = space.TnT()
+    form, load = BilinearForm(voxel(kappa) * grad(u) * grad(v) * dx), LinearForm(f * v * dx(bonus_intorder=bonus))
+    solution = GridFunction(space)
+    solution.vec.data = form.Assemble().mat.Inverse(space.FreeDofs()) * load.Assemble().vec
+    for given in (f, lambda x, y: 1.0 * ((x > 0.3) & (x < 0.6))):
+        assert not correct(solution, voxel(kappa), SCALE, f=given, full=True).notes

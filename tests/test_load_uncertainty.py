@@ -83,6 +83,17 @@ def test_moments_taken_for_a_residual_are_counted(at):
     assert 0.3 * true < estimate < 3 * true
 
 
+def test_a_zero_field_for_a_weak_load_is_all_wrong():
+    """Without boundary data nothing is left where the moments are dropped."""
+    space, medium = Space((8, 8)), random_medium(3, (32, 32), 1e4)
+    exact = DirichletSystem(stiffness(medium, space.cells, space.size), space.free)
+    weak, noise = np.where(space.free, 1.0, 0.0), 1e5 * np.random.default_rng(0).standard_normal(space.shape)
+    weak *= np.random.default_rng(1).choice([-1.0, 1.0], space.shape)
+    reading = read_load(exact, space, exact.solve(weak, np.zeros(space.shape)), {"exact": weak, "dx": noise})
+    assert not reading.U.any()
+    assert load_uncertainty(reading.load, medium, space, reading.U, reading.other, reading.dropped) == 1
+
+
 def test_points_are_found_where_they_are():
     """Hats reproduce x, y and, in one cell, x y: the centre of the moments of a point is the point."""
     rng, space = np.random.default_rng(0), Space((12, 20), (-1.0, 2.0), (0.7, 1.3))
