@@ -139,8 +139,8 @@ def _against_pde(cards: Sequence[ModelCard]) -> list[str]:
         own = [c.validation[case]["energy"] if case in c.validation else float("nan") for c in cards]
         rows.append((case, f"{d:.2g}", *(f"{math.sqrt(d**2 + (1 - d**2) * e**2):.2g}" for e in own)))
     note = _filled(
-        "Of the same fields v: |||u − v|||² = |||u − u_h|||² + |||u_h − v|||², as u_h is the best approximation on the fine "
-        "mesh, with the errors of u_h from [pde.md](pde.md). No network that aims at u_h can be better than it; "
+        "Of the same fields v: |||u − v|||² = |||u − u_h|||² + |||u_h − v|||², as u_h is the best approximation on the "
+        "fine mesh, with the errors of u_h from [pde.md](pde.md). No field on that mesh can be better than it; "
         '`correct(..., target="pde")` is, to 0.0005 to 0.002, without one.'
     )
     names = ("case", "u_h", *(c.name for c in cards))
