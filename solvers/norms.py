@@ -266,6 +266,11 @@ def _reaction_product(v: Any, w: Any, c: Any, size: Size) -> Any:
         from .stencil import mass_elements as batched
 
         return _product_by_elements(v, w, batched(c, (ny, nx), size).to(v))
+    if isinstance(v, np.ndarray) and v.ndim == 2 and compiled():
+        from .kernels.energy import reaction_product
+
+        fields = (np.ascontiguousarray(u, dtype=float) for u in (v, w, c))
+        return reaction_product(*fields) * (size[0] / ny * size[1] / nx)
 
     def lines(a: Any, b: Any) -> Any:
         """Integrals along x of products of a row of v and one of w, times 6 / h."""

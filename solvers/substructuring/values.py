@@ -85,12 +85,12 @@ class Values:
         -------
         Nodal values (B, K, ny+1, nx+1).
         """
-        corners, upright = self.corners, self.upright
-        lines = torch.cat([corners[..., :-1, None], self.level], -1).flatten(-2)
-        lines = torch.cat([lines, corners[..., -1:]], -1)  # (…, my+1, nx+1)
-        blocks = inside.unflatten(-1, (upright.shape[-1], self.level.shape[-1])).transpose(-2, -3)
-        sides = upright.transpose(-1, -2)  # (…, my, ry-1, mx+1)
-        between = torch.cat([sides[..., :-1, None], blocks], -1).flatten(-2)
-        between = torch.cat([between, sides[..., -1:]], -1)  # (…, my, ry-1, nx+1)
-        rows = torch.cat([lines[..., :-1, None, :], between], -2).flatten(-3, -2)
-        return torch.cat([rows, lines[..., -1:, :]], -2)
+        my, mx = self.upright.shape[-3], self.level.shape[-2]
+        ry, rx = self.upright.shape[-1] + 1, self.level.shape[-1] + 1
+        out = inside.new_empty((*inside.shape[:-3], my * ry + 1, mx * rx + 1))
+        out[..., ::ry, ::rx] = self.corners
+        out[..., ::ry, :-1].unflatten(-1, (mx, rx))[..., 1:] = self.level
+        out[..., :-1, ::rx].unflatten(-2, (my, ry))[..., 1:, :] = self.upright.transpose(-1, -2)
+        blocks = out[..., :-1, :-1].unflatten(-1, (mx, rx)).unflatten(-3, (my, ry))[..., 1:, :, 1:]
+        blocks[...] = inside.unflatten(-1, (ry - 1, rx - 1)).transpose(-2, -3)
+        return out
