@@ -12,7 +12,7 @@ from .moments import point_moments
 from .neumann import is_neumann, pinned
 from .norms import energy_norm
 from .q1 import stiffness
-from .space import Space
+from .space import PLACES, Space
 
 #: Cells per coarse cell of the grid on which the difference is measured, at least.
 CELLS = 4
@@ -39,8 +39,8 @@ def load_uncertainty(
 ) -> float:
     """Estimate the relative energy error from a load that was recovered from coarse moments.
 
-    The error has two orthogonal parts. The coarse solution sees one: that for the moments at natural sides, which the
-    recovered load need not have. The other part no coarse moment tells: the linear spline with the same moments is as
+    One part is known: moments at natural sides which the recovered load need not have are those of a flux. The other
+    part no coarse moment tells: the linear spline with the same moments is as
     good a load as the cubic one. Its estimate is ``FACTOR`` times the energy norm of the difference of their solutions
     on the raster, relative to that of the solution itself; or ``OTHER`` times that to another load, where there is one
     and that is more: sources that sit in points, or ``recovered``. Moments that were dropped count with the energy of a
@@ -81,9 +81,10 @@ def load_uncertainty(
         found = max(found, OTHER * energy(Load.from_moments(inside, space).vector(grid.cells) - there))
     if dropped is not None:
         inside, there = _at_points(dropped, space, grid)
-        lost = Load.from_moments(dropped - inside, space).vector(grid.cells) + there
-        found = float(np.hypot(found, energy(lost)))
-    return float(np.hypot(found, _unmatched(load, medium, space) / size))
+        lost = Load.from_moments(dropped - inside, space)
+        at_sides = _unmatched(lost, medium, space, grid) / size  # a flux, which is no load
+        found = float(np.linalg.norm([found, energy(lost.vector(grid.cells) + there), at_sides]))
+    return float(np.hypot(found, _unmatched(load, medium, space, grid) / size))
 
 
 def _at_points(F: np.ndarray, space: Space, grid: Space) -> tuple[np.ndarray, np.ndarray]:
@@ -134,15 +135,24 @@ def point_sources(F: np.ndarray, space: Space) -> tuple[np.ndarray, list[tuple[f
     return inside, points
 
 
-def _unmatched(load: Load[np.ndarray], medium: Medium, space: Space) -> float:
-    """Energy norm of the coarse solution for the known moments that a recovered load has not."""
+def _unmatched(load: Load[np.ndarray], medium: Medium, space: Space, grid: Space) -> float:
+    """Energy norm of the solution for the known moments that a recovered load has not, as a flux through the sides."""
     rest = np.where(space.free, load.moments - load.vector(space.cells), 0.0)
     edge = space.free & np.pad(np.zeros((space.cells[0] - 1, space.cells[1] - 1), bool), 1, constant_values=True)
     if not rest[edge].any():
         return 0.0
-    free = pinned(space.free) if is_neumann(space, medium) else space.free
-    system = DirichletSystem(stiffness(medium, space.cells, space.size), free)
-    return energy_norm(system.solve(rest), medium, space.size)
+    if is_neumann(space, medium):  # the flux need not be balanced, so one node is held, on the coarse grid
+        system = DirichletSystem(stiffness(medium, space.cells, space.size), pinned(space.free))
+        return energy_norm(system.solve(rest), medium, space.size)
+    rest[0, [0, -1]] /= 2  # corners belong to two sides
+    rest[-1, [0, -1]] /= 2
+    b = np.zeros(grid.shape)
+    for axis, end in PLACES:
+        moments, out = (np.moveaxis(v, axis, 0)[-end] for v in (rest, b))
+        place = np.linspace(0, len(moments) - 1, len(out))
+        hats = np.maximum(1 - np.abs(place[:, None] - np.arange(len(moments))), 0)
+        out += hats @ (moments / hats.sum(0))
+    return _energy(b, medium, grid)
 
 
 def _grid(medium: Medium, space: Space) -> Space:
