@@ -272,7 +272,8 @@ class Multigrid:
 
         Returns
         -------
-        (B,) estimates of the energy norm of A^-1 b - x over that of A^-1 b.
+        (B,) estimates of the energy norm of A^-1 b - x over that of A^-1 b; nan where the cycle is not positive
+        definite.
         """
         with quiet_blas():
             A, free = operator or self.levels[0].stencil, self.levels[0].free
@@ -285,7 +286,9 @@ class Multigrid:
             step = torch.where(zAz > 0, rz / zAz.clamp_min(1e-300), torch.zeros_like(rz))
             drop = (step * rz).clamp_min(0)
             energy = dot(x, Ax) + 2 * step * dot(z, Ax) + drop
+            definite = (rz > 0) & (zAz > 0) & (energy > 0) | (rz == 0)
             relative = torch.where(drop > 0, (drop / energy.clamp_min(1e-300)).sqrt(), drop)
+            relative = torch.where(definite, relative, torch.full_like(relative, torch.nan))
         return relative.flatten()
 
     def solve(
