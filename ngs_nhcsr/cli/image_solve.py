@@ -89,7 +89,10 @@ def solve_exact(problem: ImageProblem, per_pixel: int = 4, accuracy: float | Non
         _flow_of(problem, field),
     )
     notes = tuple(str(w.message) for w in caught if issubclass(w.category, NhcsrWarning))
-    return Solved(fields, summary, notes, accuracy is None or bound <= accuracy, seconds)
+    reached = accuracy is None or bound <= accuracy
+    if not reached:
+        notes = (_out_of_reach(accuracy, field),)  # for one's own image, without what cannot be the reason there
+    return Solved(fields, summary, notes, reached, seconds)
 
 
 def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = None, device: str = "auto") -> Solved:
@@ -141,6 +144,17 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
     if not result.status.trusted:
         notes += (result.status.value, "--target pde needs no network and guarantees its error bound.")
     return Solved(fields, tuple(summary), notes, result.status.trusted, seconds)
+
+
+def _out_of_reach(accuracy: float | None, field: TraceField) -> str:
+    """Say what accuracy is reachable, and how to ask for it."""
+    from ..solvers.trace.solve import reachable
+
+    bound = field.relative_error_bound
+    return (
+        f"--accuracy {accuracy:g} is out of reach for this image: {field.info.modes} functions per edge guarantee "
+        f"{bound:.1e}; give --accuracy {reachable(bound):.0e} or more."
+    )
 
 
 def _flow_of(problem: ImageProblem, field: TraceField) -> str:
