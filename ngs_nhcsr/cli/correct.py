@@ -63,7 +63,7 @@ def correct(
         image_problem,
         parse_sides,
     )
-    from .progress import progress
+    from .progress import progress, seconds_in_words
 
     # What is wrong with an option is told before anything large is imported or read.
     _check_target(target, accuracy, model, device)
@@ -96,7 +96,7 @@ def correct(
         for path in out or ():
             write(path, solved.fields)
     if out:
-        _say(f"written in {time.perf_counter() - start:.2g} s: {', '.join(map(str, out))}")
+        _say(f"written in {seconds_in_words(time.perf_counter() - start)} s: {', '.join(map(str, out))}")
     if not solved.trusted:
         raise typer.Exit(UNTRUSTED)
 
@@ -119,7 +119,7 @@ def effective(
     import numpy as np
 
     from .image_problem import check_boundary, check_pixels, image_problem, parse_sides
-    from .progress import progress
+    from .progress import progress, seconds_in_words
 
     check_boundary(boundary)
     medium = _medium(image, values, threshold)
@@ -137,7 +137,9 @@ def effective(
         typer.echo(json.dumps({**tensors, "boundary": boundary, "size": size, "phases": medium.phases}, indent=1))
         return
     _describe(image, medium)
-    _say(f"effective conductivity, {boundary} boundary, {found.modes} functions per edge, {seconds:.2g} s")
+    _say(
+        f"effective conductivity, {boundary} boundary, {found.modes} functions per edge, {seconds_in_words(seconds)} s"
+    )
     typer.echo(f"{'':8}{'xx':>15}{'xy':>15}{'yy':>15}")
     for name in ("tensor", "lower", "upper"):
         (xx, xy), (_, yy) = getattr(found, name)

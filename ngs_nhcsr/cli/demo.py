@@ -33,7 +33,7 @@ def demo(
     from ..media.families import families
     from ..models.catalogue import check_model_name
     from ..models.devices import check_device_name
-    from .progress import progress
+    from .progress import progress, seconds_in_words
 
     check_paths([picture], force, PICTURES)
     _ = families[family]  # an unknown one is told before anything large is imported
@@ -68,7 +68,7 @@ def demo(
             if row.l2 is None or row.energy is None
             else (f"{row.l2:.2g}", f"{row.energy:.2g}", f"{row.beyond:.2g}")
         )
-        table.add_row(row.name, *own, f"{row.seconds:.2g}")
+        table.add_row(row.name, *own, seconds_in_words(row.seconds))
     console = get_console()
     console.print(table)
     bound = result.exact.relative_error_bound

@@ -27,6 +27,17 @@ class _Told(logging.Handler):
             self._line.update(self._line.task_ids[0], description=record.getMessage())
 
 
+def seconds_in_words(seconds: float) -> str:
+    """Write seconds with two digits, and no exponent where there are more.
+
+    Examples
+    --------
+    >>> seconds_in_words(0.0123), seconds_in_words(192.4)
+    ('0.012', '192')
+    """
+    return f"{seconds:.0f}" if seconds >= 100 else f"{seconds:.2g}"
+
+
 @contextmanager
 def progress(first: str) -> Iterator[None]:
     """Show what is being done, and for how long, until the work ends; in a pipe, and with ``--verbose``, show nothing.

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelFileError, NhcsrWarning
+from ..errors import ModelFileError
 from .card import Contract, ModelCard, read_bytes, read_card
 from .catalogue import check_model_name, shipped_cards
 from .devices import resolve_device
@@ -35,7 +35,7 @@ def load_model(name_or_path: str | Path, device: Any = "auto") -> Model:
     Parameters
     ----------
     name_or_path : name (``str``) of a shipped model, or ``Path`` to the ``.json`` of any. A former name is taken with a
-        warning.
+        ``DeprecationWarning``.
     device : see :func:`ngs_nhcsr.models.devices.resolve_device`.
 
     Returns
@@ -72,7 +72,7 @@ def _path_of(name: str) -> Path:
     if now != name:
         warnings.warn(
             f"the model {name!r} is called {now!r} now: a U-Net and a basis decoder, not the NH-CSR network.",
-            NhcsrWarning,
+            DeprecationWarning,
             stacklevel=4,
         )
     return shipped_cards()[now]
