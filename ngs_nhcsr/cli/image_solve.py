@@ -85,7 +85,8 @@ def solve_exact(problem: ImageProblem, per_pixel: int = 4, accuracy: float | Non
     )
     seconds = time.perf_counter() - start
     summary = (
-        f"solved the PDE: {field.info.modes} functions per edge, {field.info.steps} steps, {seconds_in_words(seconds)} s with bounds",
+        f"solved the PDE: {field.info.modes} functions per edge, {field.info.steps} steps, "
+        f"{seconds_in_words(seconds)} s with bounds",
         f"relative energy error against the PDE's solution: at most {bound:.2g}, guaranteed",
         _flow_of(problem, field),
     )
@@ -133,7 +134,8 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
     estimate = result.error_estimate
     fields = solution_of(result)
     summary = [
-        f"corrected {u_coarse.space.mesh.ne} coarse cells by {result.model} in {seconds_in_words(seconds)} s: {result.status.name}",
+        f"corrected {u_coarse.space.mesh.ne} coarse cells by {result.model} in "
+        f"{seconds_in_words(seconds)} s: {result.status.name}",
         f"relative energy error against the fine Q1 solution: about {estimate:.2g}, estimated",
         f"that solution's own error against the PDE's: about {result.discretisation_error:.2g} (see --target pde)",
     ]
