@@ -151,7 +151,7 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
 
 def _out_of_reach(accuracy: float | None, field: TraceField) -> str:
     """Say what accuracy is reachable, and how to ask for it."""
-    from ..solvers.trace.solve import reachable
+    from ..solvers.trace.bounds import reachable
 
     bound = field.relative_error_bound
     return (

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from ...errors import InvalidProblem, NotCoercive
 
-#: Largest ratio of two values of a medium that is solved.
+#: Largest contrast that is solved; above it the reference cell loses its digits.
 LARGEST_CONTRAST = 1e7
 _TWO_VALUES_MODES = 6
 _ANY_VALUES_MODES = 8

@@ -7,7 +7,6 @@ of the tolerance.
 from __future__ import annotations
 
 import logging
-import math
 import time
 import warnings
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ import numpy as np
 
 from ...errors import InvalidProblem, NhcsrWarning, NotCoercive
 from .boundary import Data, boundary_data
+from .bounds import reachable
 from .candidates import LARGEST_CONTRAST, default_modes, exponents_for
 from .cell import TraceCell, trace_cell
 from .field import TraceField, TraceInfo
@@ -27,7 +27,6 @@ from .start import trace_of
 Array = np.ndarray
 log = logging.getLogger(__name__)
 
-#: Above this contrast the reference cell loses its digits.
 #: Numbers of functions per edge that an accuracy may ask for.
 MODES = (6, 8, 10, 12)
 
@@ -157,12 +156,6 @@ def solve_with(
     if best is None:
         raise InvalidProblem("no number of functions per edge was tried.")
     return best
-
-
-def reachable(bound: float) -> float:
-    """Round a bound up to one digit, as an accuracy to ask for."""
-    digit = 10.0 ** math.floor(math.log10(bound))
-    return math.ceil(bound / digit) * digit
 
 
 def solve_load(
