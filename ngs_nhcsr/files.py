@@ -191,7 +191,7 @@ def check_outputs(paths: Iterable[str | Path], force: bool = False, suffixes: Se
     ----------
     paths : of the files.
     force : whether existing files may be replaced.
-    suffixes : that can be written; default: those of :func:`write`.
+    suffixes : that can be written; default: those of :func:`write`, whose packages are imported then.
 
     Raises
     ------
@@ -200,14 +200,26 @@ def check_outputs(paths: Iterable[str | Path], force: bool = False, suffixes: Se
     DependencyMissing
         If a package for a format is missing.
     """
+    paths = list(paths)
+    check_paths(paths, force, suffixes)
+    if not suffixes:
+        import_writers(paths)
+
+
+def check_paths(paths: Iterable[str | Path], force: bool = False, suffixes: Sequence[str] = ()) -> None:
+    """Check like :func:`check_outputs`, but import nothing: what is wrong with a path is told at once."""
     for path in paths:
-        suffix = check_path(path, tuple(suffixes or WRITERS), force=force).suffix.lower()
+        check_path(path, tuple(suffixes or WRITERS), force=force)
+
+
+def import_writers(paths: Iterable[str | Path]) -> None:
+    """Import what :func:`write` needs for the suffixes of files; raises ``DependencyMissing`` where it is missing."""
+    for suffix in {Path(path).suffix.lower() for path in paths}:
         if suffix == ".vtu":
             _import_pyvista()
-        elif suffix in (".png", ".html") and not suffixes:
-            from .visual.backend import check_picture, import_pyvista
+        elif suffix == ".png":
+            from .visual.backend import import_pyvista
 
-            check_picture(path)
             import_pyvista()  # raises where nothing can be drawn
 
 

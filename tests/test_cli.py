@@ -1,10 +1,19 @@
 """The command line as a whole: help, exit codes, files that are there already, and how it looks on a terminal."""
 
+import logging
+import os
 import re
+import subprocess
+import sys
+import time
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from ngs_nhcsr.cli import app as cli
+from ngs_nhcsr.cli.progress import progress
+from ngs_nhcsr.errors import DependencyMissing, InvalidProblem, SolverFailure, UntrustedResult
 
 
 def test_help_lists_commands_by_use(run):
@@ -69,7 +78,7 @@ def test_ten_methods_unless_all_are_asked_for(run, monkeypatch):
 def test_mistakes_are_found_before_the_work_and_told_in_one_line(run, tmp_path, arguments, message):
     (tmp_path / "demo.png").write_text("mine")
     code, said, err = run(*arguments)
-    assert (code, said) == (1, "")
+    assert (code, said) == (2, "")
     assert message in err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
@@ -87,3 +96,80 @@ def test_failures_of_the_system_are_no_traceback(monkeypatch, capsys):
         cli.main()
     assert stop.value.code == 1
     assert capsys.readouterr().err == "error: the disk is full\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("correct", "none.png", "--values", "1,10"),
+        ("correct", "two.png", "--values", "1,10", "--bc", "up=0"),
+        ("correct", "two.png", "--values", "one,two"),
+        ("correct", "two.png", "--values", "1,10", "--out", "two.vtu"),
+        ("correct", "two.png", "--values", "1,10", "--target", "fine", "--model", "magic"),
+        ("correct", "two.png", "--values", "1,10", "--target", "fine", "--device", "abacus"),
+        ("effective", "two.png", "--values", "1,1e9"),
+        ("effective", "two.png", "--boundary", "open"),
+        ("demo", "--family", "sand"),
+        ("demo", "--model", "magic"),
+        ("compare", "--family", "sand"),
+        ("bench", "--effort", "none"),
+        *((command, "--help") for command in ("correct", "effective", "demo", "compare", "bench", "train")),
+    ],
+)
+def test_mistakes_and_help_need_nothing_that_takes_long_to_import(tmp_path, arguments):
+    Image.fromarray(np.uint8([[0, 255]])).save(tmp_path / "two.png")
+    (tmp_path / "two.vtu").write_text("mine")
+    code = (
+        "import sys\nfrom ngs_nhcsr.cli import main\n"
+        "try:\n    main()\nfinally:\n"
+        "    heavy = {'torch', 'scipy', 'numba', 'ngsolve', 'pyvista', 'matplotlib'} & set(sys.modules)\n"
+        "    print('heavy:', *heavy)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == (0 if "--help" in arguments else 2), done.stderr
+    assert done.stdout.splitlines()[-1] == "heavy:"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InvalidProblem("no"), 2),
+        (FileNotFoundError(2, "No such file", "u"), 2),
+        (SolverFailure("no"), 1),
+        (DependencyMissing("no"), 1),
+        (OSError(28, "No space left on device", "u"), 1),
+        (MemoryError(), 1),
+        (UntrustedResult("no"), 3),
+    ],
+)
+def test_exit_codes_tell_whose_fault_it_was(monkeypatch, capsys, error, code):
+    def fail():
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == code
+    assert re.fullmatch(r"error: [^\n]+\n", capsys.readouterr().err)
+
+
+def test_a_terminal_that_lacks_a_symbol_is_no_failure():
+    code = "from ngs_nhcsr.cli import app\napp.app = lambda: app.typer.echo('grey 0 → 1')\napp.main()"
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == b"grey 0 ? 1"
+
+
+def test_progress_is_told_on_a_terminal_only(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    log = logging.getLogger("ngs_nhcsr.solvers")
+    with progress("loading"):
+        log.info("cell problem [1] of 4")
+        time.sleep(0.3)
+    assert "cell problem [1] of 4" in capsys.readouterr().err
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    with progress("loading"):
+        log.info("cell problem [1] of 4")
+    assert capsys.readouterr().err == ""

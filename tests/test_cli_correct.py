@@ -2,6 +2,7 @@
 
 import json
 import re
+import typing
 
 import numpy as np
 import pytest
@@ -9,12 +10,13 @@ from PIL import Image
 
 import ngs_nhcsr
 from ngs_nhcsr import InvalidProblem
-from ngs_nhcsr.cli.image_problem import image_problem, parse_sides
+from ngs_nhcsr.cli.image_problem import BOUNDARIES, image_problem, parse_sides
 from ngs_nhcsr.cli.image_solve import solve_exact
 from ngs_nhcsr.files import Solution, cell_velocity, write
 from ngs_nhcsr.media.images import read_medium
 from ngs_nhcsr.solvers.space import SIDES
 from ngs_nhcsr.solvers.trace import solve_pde
+from ngs_nhcsr.solvers.trace.effective import Condition
 
 SEALED = "left=0,right=1,top=sealed,bottom=sealed"
 
@@ -68,6 +70,22 @@ def test_threshold_by_otsu_and_by_hand(run):
     np.testing.assert_array_equal(np.load("otsu.npz")["a"], np.where(levels > threshold_otsu(levels), 5, 1))
     run("correct", "m.png", "--values", "1,5", "--threshold", "60", "--out", "hand.npz")
     np.testing.assert_array_equal(np.load("hand.npz")["a"], np.where(levels > 60, 5, 1))
+
+
+@pytest.mark.parametrize(
+    ("levels", "options", "told"),
+    [
+        ([[0, 255], [255, 255]], "1,10", "a: grey 0 → 1 on 25.0%, grey 255 → 10 on 75.0%"),
+        ([[0, 90], [91, 255]], "1,10 --threshold 90", "a: grey 0 … 90 → 1 on 50.0%, grey 91 … 255 → 10 on 50.0%"),
+        ([[7, 90], [200, 200]], "5,1,5", "a: grey 7, 200 → 5 on 75.0%, grey 90 → 1 on 25.0%"),
+        ([[1, 2, 3], [4, 5, 6]], "1,2,3,4,5,6", "a: 6 values from 1 to 6"),
+    ],
+)
+def test_which_grey_level_got_which_value_is_told(run, levels, options, told):
+    save_image("m.png", levels)
+    code, said, _ = run("effective", "m.png", "--values", *options.split())
+    assert code == 0
+    assert told in unwrapped(said)
 
 
 def test_one_value_per_level_in_the_order_of_the_levels(tmp_path):
@@ -161,10 +179,10 @@ def test_checkerboard_conducts_like_the_geometric_mean(run):
 def test_the_fine_target_reports_against_the_fine_solution(run, pixels):
     save_image("m.png", 255 * np.kron(pixels, np.ones((3, 3))))  # 42 x 33
     code, _, err = run("correct", "m.png", "--values", "1,10", "--target", "fine")
-    assert code == 1
+    assert code == 2
     assert "42 x 33 pixels are no multiples of 4, as the coarse mesh needs; add --crop" in err
     code, said, _ = run("correct", "m.png", "--values", "1,10", "--target", "fine", "--crop", "--out", "u.vtu")
-    assert code in (0, 2)
+    assert code in (0, 3)
     assert "m.png: 40 x 32 pixels" in said
     assert "cropped at the top and right, from 42 x 33" in unwrapped(said)
     assert "error against the fine Q1 solution" in said
@@ -187,8 +205,13 @@ def test_the_summary_is_short_and_fits_the_terminal(run, pixels):
 def test_an_accuracy_out_of_reach_is_told_and_written_all_the_same(run, pixels, tmp_path):
     np.save("m.npy", np.where(pixels, 10.0, 1.0))
     code, said, _ = run("correct", "m.npy", "--accuracy", "1e-11", "--out", "u.npz")
-    assert code == 2
-    assert "not guaranteed" in said
+    assert code == 3
+    assert re.search(
+        r"--accuracy 1e-11 is out of reach for this image: 12 functions per edge guarantee \S+; give "
+        r"--accuracy \de-\d\d or more\.",
+        unwrapped(said),
+    )
+    assert "modes" not in said
     assert (tmp_path / "u.npz").exists()
 
 
@@ -196,7 +219,7 @@ def test_nothing_is_overwritten_unasked(run, pixels, tmp_path):
     np.save("m.npy", np.where(pixels, 10.0, 1.0))
     (tmp_path / "u.npz").write_text("mine")
     code, said, err = run("correct", "m.npy", "--out", "u.npz")
-    assert code == 1
+    assert code == 2
     assert "u.npz exists already" in err
     assert not said  # refused before the work
     assert (tmp_path / "u.npz").read_text() == "mine"
@@ -256,16 +279,20 @@ def test_a_mistake_is_one_line(run, tmp_path, message):
     page.save(tmp_path / "pages.tif", save_all=True, append_images=[page])
     Image.fromarray(np.full((2, 2, 4), 100, np.uint8)).save(tmp_path / "clear.png")
     code, _, err = run("correct", *MISTAKES[message])
-    assert code == 1
+    assert code == 2
     assert message in err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
 
 
+def test_the_boundaries_of_the_command_are_those_of_the_solver():
+    assert typing.get_args(Condition) == BOUNDARIES
+
+
 def test_effective_refuses_an_unknown_boundary(run):
     np.save("m.npy", np.ones((2, 2)))
     code, _, err = run("effective", "m.npy", "--boundary", "open")
-    assert code == 1
+    assert code == 2
     assert 'boundary must be "periodic", "linear" or "sealed"' in err
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 import ngs_nhcsr
 import ngs_nhcsr.solvers
 import ngs_nhcsr.training
-from ngs_nhcsr import ModelFileError, NhcsrWarning, list_models, load_model
+from ngs_nhcsr import ModelFileError, list_models, load_model
 from ngs_nhcsr.models import Contract, export_model, read_card
 from ngs_nhcsr.networks.architecture import Architecture
 from ngs_nhcsr.networks.corrector import CorrectorNetwork
@@ -224,7 +224,7 @@ def test_golden_output_of_the_shipped_model():
 
 
 def test_a_former_name_is_taken_with_a_warning():
-    with pytest.warns(NhcsrWarning, match="called 'basis-hybrid' now"):
+    with pytest.warns(DeprecationWarning, match="called 'basis-hybrid' now"):
         model = load_model("nhcsr-light", "cpu")
     assert model is load_model("basis-hybrid", "cpu")
     assert "nhcsr-light" not in list_models()

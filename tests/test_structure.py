@@ -226,6 +226,10 @@ def test_demo_command(tmp_path):
     result = cli("demo", "--n", "16", "--scale", "8", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "corrected by basis-hybrid" in result.stdout
+    bounds = re.findall(r"≤ (\S+) │", result.stdout)  # of target "pde", both calls
+    assert len(bounds) == 2
+    assert 0 < float(bounds[0]) < 0.01
+    assert f"relative energy error at most {bounds[0]}, guaranteed" in " ".join(result.stdout.split())
     assert (tmp_path / "demo.png").stat().st_size > 10_000
 
 
@@ -239,6 +243,6 @@ def test_models_and_doctor_commands():
 def test_wrong_arguments_are_one_line_not_a_traceback():
     for arguments in (("demo", "--family", "sand"), ("demo", "--model", "x"), ("train", "--config", "huge")):
         result = cli(*arguments)
-        assert result.returncode == 1
+        assert result.returncode == 2
         assert "Traceback" not in result.stderr
         assert "error:" in result.stderr

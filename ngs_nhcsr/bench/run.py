@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from . import corrections, fine
 from .derived import break_evens, growth
 from .report import Report
 from .timing import Timing, machine
@@ -84,6 +83,7 @@ def bench(
 
 def _timings(effort: Effort, sections: list[str], device: str) -> Iterator[Timing]:
     from ..corrector import Corrector
+    from . import corrections, fine  # here, so that the efforts are known at once
 
     if "fine" in sections:
         yield from fine.measure(effort.solves, effort.contrasts, effort.repeats, others=True)

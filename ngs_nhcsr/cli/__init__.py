@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def main() -> None:
-    """Run the command line: errors of this package become one line and exit code 1."""
+    """Run the command line: errors become one line and an exit code."""
     from .app import main
 
     main()

@@ -1,10 +1,11 @@
 """Command line ``ngs-nhcsr``: common options, and the commands of the modules beside this one.
 
-Exit codes: 0 done, 1 wrong input, 2 a result that cannot be trusted.
+Exit codes: 0 done, 2 wrong options or files, 3 a result that cannot be trusted, 1 any other failure (``codes``).
 """
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from typing import Annotated, NoReturn
@@ -15,8 +16,9 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from .._version import __version__
-from ..errors import NhcsrError
+from ..errors import DependencyMissing, NhcsrError, SolverFailure, UntrustedResult
 from . import bench, compare, correct, demo, evaluate, models, train
+from .codes import FAILED, UNTRUSTED, WRONG_INPUT
 
 #: By panel, in the order of ``ngs-nhcsr --help``; what a command needs is imported when it runs.
 COMMANDS = {
@@ -34,6 +36,9 @@ COMMANDS = {
     ),
 }
 VERBOSE = ("--verbose", "-v")
+#: What no other input would have spared, and errors of the system that another path would have.
+FAILURES = (SolverFailure, DependencyMissing)
+PATHS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 class _Commands(TyperGroup):
@@ -76,15 +81,23 @@ for _panel, _commands in COMMANDS.items():
 
 
 def main() -> None:
-    """Run the command line: errors of this package become one line and exit code 1."""
+    """Run the command line: errors become one line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a symbol shows a question mark
     try:
         app()
+    except UntrustedResult as error:
+        _fail(str(error), UNTRUSTED)
     except (NhcsrError, ValueError) as error:
-        _fail(str(error))
+        _fail(str(error), FAILED if isinstance(error, FAILURES) else WRONG_INPUT)
     except OSError as error:
-        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        _fail(said, WRONG_INPUT if isinstance(error, PATHS) else FAILED)
+    except MemoryError as error:
+        _fail(f"there is not enough memory: {error or 'take fewer pixels or a smaller scale'}", FAILED)
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, code: int) -> NoReturn:
     Console(stderr=True).print(f"[red]error:[/red] {escape(message)}", soft_wrap=True)
-    sys.exit(1)
+    sys.exit(code)

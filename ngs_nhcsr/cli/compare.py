@@ -35,20 +35,31 @@ def compare(
     """Run network, LOD, MsFEM, multigrid and fine solves on one random problem; show errors, times and memory."""
     import numpy as np
 
-    from ..comparison import compare as run
-    from ..demo import coarse_problem
     from ..errors import InvalidProblem
-    from ..files import check_outputs
+    from ..files import check_paths
     from ..media.families import families
+    from ..models.catalogue import check_model_name
+    from ..models.devices import check_device_name
     from .progress import progress
 
     if all_ and methods is not None:
         raise InvalidProblem("--all and --methods exclude each other; give one of them.")
-    check_outputs([] if picture is None else [picture], force, PICTURES)
-    check_outputs([] if json_ is None else [json_], force, (".json",))
-    kappa = families[family]((4 * n, 4 * n), np.random.default_rng(seed), contrast)
-    u, a = coarse_problem(kappa, n)
+    check_paths([] if picture is None else [picture], force, PICTURES)
+    check_paths([] if json_ is None else [json_], force, (".json",))
+    draw_medium = families[family]
+    check_device_name(device)
+    if model is not None:
+        check_model_name(model)
     names = list(DEFAULT) if methods is None else [name.strip() for name in methods.split(",")]
+    with progress("loading"):
+        from ..comparison import compare as run
+        from ..comparison import methods as known
+
+        for name in names if not all_ else ():
+            _ = known[name]  # an unknown one is told before NGSolve is imported
+        from ..demo import coarse_problem
+    kappa = draw_medium((4 * n, 4 * n), np.random.default_rng(seed), contrast)
+    u, a = coarse_problem(kappa, n)
     with progress("comparing"):
         result = run(u, a, scale, f=1.0, methods=None if all_ else names, model=model, device=device)
     get_console().print(result.table())

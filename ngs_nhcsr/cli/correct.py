@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InvalidProblem
+from .codes import UNTRUSTED
 
 if TYPE_CHECKING:
     from ..media.images import Medium
@@ -20,6 +21,8 @@ Source = Annotated[
 ]
 Values = Annotated[str | None, typer.Option(help="Coefficients of the grey levels, the darkest first, e.g. 1,10.")]
 Threshold = Annotated[float | None, typer.Option(help="Levels above it get the second of two values; default: Otsu's.")]
+#: So many values are told one by one.
+MOST_PHASES = 4
 Pixel = Annotated[float | None, typer.Option(help="Side of a pixel; default: the longer side of the image is 1.")]
 
 
@@ -38,7 +41,10 @@ def correct(
     target: Annotated[
         str, typer.Option(help="pde: the equation's own solution; fine: the fine mesh's, by network.")
     ] = "pde",
-    accuracy: Annotated[float | None, typer.Option(help="With pde: relative energy error to guarantee.")] = None,
+    accuracy: Annotated[
+        float | None,
+        typer.Option(help="With pde: relative energy error to guarantee, e.g. 1e-3; 1e-5 is near the least."),
+    ] = None,
     scale: Annotated[float, typer.Option(help="Fine cells per coarse cell of 4 pixels and axis.")] = 16,
     crop: Annotated[bool, typer.Option("--crop", help="Cut the image down to multiples of 4 pixels.")] = False,
     model: Annotated[str | None, typer.Option(help="With fine: model name; default: the best for the device.")] = None,
@@ -48,7 +54,7 @@ def correct(
 ) -> None:
     """Solve for an image's pixels and write the field: -div(a grad u) = f with bounds of its error."""
     from ..checks import check_memory
-    from ..files import check_outputs, write
+    from ..files import check_paths, import_writers, write
     from .image_problem import (
         PIXELS_PER_COARSE,
         check_multiples,
@@ -57,16 +63,11 @@ def correct(
         image_problem,
         parse_sides,
     )
-    from .image_solve import solve_exact, solve_fine
-    from .progress import progress
+    from .progress import progress, seconds_in_words
 
-    if target not in ("fine", "pde"):
-        raise InvalidProblem(f'target must be "fine" or "pde", not {target!r}.')
-    if target == "fine" and accuracy is not None:
-        raise InvalidProblem("--accuracy is for --target pde; fields of the network have an estimate only.")
-    if target == "pde" and (model is not None or device != "auto"):
-        raise InvalidProblem("--model and --device are for --target fine; the PDE is solved without a network.")
-    check_outputs(out or (), force)
+    # What is wrong with an option is told before anything large is imported or read.
+    _check_target(target, accuracy, model, device)
+    check_paths(out or (), force)
     sides, per_pixel = parse_sides(bc), fine_per_pixel(scale)
     medium = _medium(image, values, threshold)
     if crop:
@@ -76,6 +77,9 @@ def correct(
     problem = image_problem(medium.a, sides, load, pixel)
     check_pixels(problem.a)
     check_memory((problem.a.shape[0] * per_pixel, problem.a.shape[1] * per_pixel))
+    with progress("loading"):
+        import_writers(out or ())
+        from .image_solve import solve_exact, solve_fine
     _describe(image, medium)
     _say(problem.described)
     with progress("solving"):
@@ -88,12 +92,13 @@ def correct(
     for note in solved.notes:
         _say(f"Note: {note}")
     start = time.perf_counter()
-    for path in out or ():
-        write(path, solved.fields)
+    with progress("writing"):
+        for path in out or ():
+            write(path, solved.fields)
     if out:
-        _say(f"written in {time.perf_counter() - start:.2g} s: {', '.join(map(str, out))}")
+        _say(f"written in {seconds_in_words(time.perf_counter() - start)} s: {', '.join(map(str, out))}")
     if not solved.trusted:
-        raise typer.Exit(2)
+        raise typer.Exit(UNTRUSTED)
 
 
 def effective(
@@ -106,27 +111,35 @@ def effective(
     ] = "periodic",
     json_: Annotated[bool, typer.Option("--json", help="Print the tensors as JSON.")] = False,
 ) -> None:
-    """Print the effective conductivity of an image's pixels, a 2 x 2 tensor with guaranteed bounds."""
+    """Print the effective conductivity of an image's pixels, a 2 x 2 tensor with guaranteed bounds.
+
+    Fields with mean gradients along x and y bound it from above, fluxes from below: periodic solves four cell
+    problems, linear and sealed solve two problems with values on the sides.
+    """
     import numpy as np
 
-    from ..solvers.threads import suited_threads
-    from ..solvers.trace import effective_conductivity
-    from .image_problem import check_pixels, image_problem, parse_sides
-    from .progress import progress
+    from .image_problem import check_boundary, check_pixels, image_problem, parse_sides
+    from .progress import progress, seconds_in_words
 
+    check_boundary(boundary)
     medium = _medium(image, values, threshold)
     check_pixels(medium.a)
     size = image_problem(medium.a, parse_sides(None), pixel=pixel).size
+    with progress("loading"):
+        from ..solvers.threads import suited_threads
+        from ..solvers.trace import effective_conductivity
     start = time.perf_counter()
     with suited_threads(), progress("solving the cell problems"):
-        found = effective_conductivity(medium.a, size, boundary)  # type: ignore[arg-type] - checked there
+        found = effective_conductivity(medium.a, size, boundary)  # type: ignore[arg-type] - checked above
     seconds = time.perf_counter() - start
     if json_:
         tensors = {name: getattr(found, name).tolist() for name in ("tensor", "lower", "upper")}
         typer.echo(json.dumps({**tensors, "boundary": boundary, "size": size, "phases": medium.phases}, indent=1))
         return
     _describe(image, medium)
-    _say(f"effective conductivity, {boundary} boundary, {found.modes} functions per edge, {seconds:.2g} s")
+    _say(
+        f"effective conductivity, {boundary} boundary, {found.modes} functions per edge, {seconds_in_words(seconds)} s"
+    )
     typer.echo(f"{'':8}{'xx':>15}{'xy':>15}{'yy':>15}")
     for name in ("tensor", "lower", "upper"):
         (xx, xy), (_, yy) = getattr(found, name)
@@ -149,15 +162,40 @@ def _medium(image: Path, values: str | None, threshold: float | None) -> Medium:
     return medium
 
 
+def _check_target(target: str, accuracy: float | None, model: str | None, device: str) -> None:
+    """Check the target and that it takes the other options."""
+    from ..models.catalogue import check_model_name
+    from ..models.devices import check_device_name
+
+    if target not in ("fine", "pde"):
+        raise InvalidProblem(f'target must be "fine" or "pde", not {target!r}.')
+    if target == "fine" and accuracy is not None:
+        raise InvalidProblem("--accuracy is for --target pde; fields of the network have an estimate only.")
+    if target == "pde" and (model is not None or device != "auto"):
+        raise InvalidProblem("--model and --device are for --target fine; the PDE is solved without a network.")
+    if accuracy is not None and not 0 < accuracy < 1:
+        raise InvalidProblem(f"--accuracy is a relative error between 0 and 1, e.g. 1e-3, not {accuracy:g}.")
+    check_device_name(device)
+    if model is not None:
+        check_model_name(model)
+
+
 def _describe(image: Path, medium: Medium) -> None:
-    """Tell size, orientation, values and fractions."""
+    """Tell size, orientation, and the value of every grey level with its fraction of the area."""
     my, mx = medium.a.shape
     _say("; ".join([f"{image.name}: {mx} x {my} pixels", *medium.notes]))
-    phases = medium.phases
-    if len(phases) > 4:
-        _say(f"a: {len(phases)} values from {phases[0][0]:g} to {phases[-1][0]:g}")
+    fractions = dict(medium.phases)
+    if len(fractions) > MOST_PHASES or len(medium.greys) > MOST_PHASES:
+        low, high = min(fractions), max(fractions)
+        _say(f"a: {len(fractions)} values from {low:g} to {high:g}")
+    elif not medium.greys:
+        _say("a: " + ", ".join(f"{value:g} on {fraction:.1%}" for value, fraction in fractions.items()))
     else:
-        _say("a: " + ", ".join(f"{value:g} on {fraction:.1%}" for value, fraction in phases))
+        greys: dict[float, list[str]] = {}
+        for low, high, value in medium.greys:
+            greys.setdefault(value, []).append(f"{low:g}" if low == high else f"{low:g} … {high:g}")
+        of_value = ((", ".join(levels), value, fractions.get(value, 0.0)) for value, levels in greys.items())
+        _say("a: " + ", ".join(f"grey {levels} → {value:g} on {fraction:.1%}" for levels, value, fraction in of_value))
 
 
 def _say(line: str) -> None:

@@ -10,12 +10,15 @@ import numpy as np
 from ..checks import available_memory
 from ..errors import GridMismatch, InvalidProblem, NotCoercive
 from ..solvers.space import SIDES
+from ..solvers.trace.candidates import LARGEST_CONTRAST
 
 #: Pixels per coarse cell and axis that the networks were trained for.
 PIXELS_PER_COARSE = 4
 #: Memory in bytes per pixel that the solver of the PDE takes on media with two values and with any values.
 TWO_VALUED, ANY_VALUES = 7_000, 27_000
 SEALED = "sealed"
+#: Of an effective conductivity.
+BOUNDARIES = ("periodic", "linear", "sealed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,6 +226,12 @@ def check_pixels(a: np.ndarray) -> None:
         )
 
 
+def check_boundary(boundary: str) -> None:
+    """Check the boundary condition of an effective conductivity; raises ``InvalidProblem``."""
+    if boundary not in BOUNDARIES:
+        raise InvalidProblem(f'--boundary must be "periodic", "linear" or "sealed", not {boundary!r}.')
+
+
 def check_contrast(a: np.ndarray) -> None:
     """Check before the work that the solvers take the contrast of a coefficient.
 
@@ -235,8 +244,6 @@ def check_contrast(a: np.ndarray) -> None:
     NotCoercive
         If they do not.
     """
-    from ..solvers.trace.solve import LARGEST_CONTRAST
-
     contrast = float(a.max() / a.min())
     if contrast > LARGEST_CONTRAST:
         raise NotCoercive(

@@ -12,6 +12,7 @@ from .._version import __version__
 from ..errors import NhcsrWarning
 from ..files import Solution, cell_velocity, solution_of
 from .image_problem import PIXELS_PER_COARSE, ImageProblem, check_multiples
+from .progress import seconds_in_words
 
 if TYPE_CHECKING:
     from ..solvers.trace import TraceField
@@ -84,12 +85,16 @@ def solve_exact(problem: ImageProblem, per_pixel: int = 4, accuracy: float | Non
     )
     seconds = time.perf_counter() - start
     summary = (
-        f"solved the PDE: {field.info.modes} functions per edge, {field.info.steps} steps, {seconds:.2g} s with bounds",
+        f"solved the PDE: {field.info.modes} functions per edge, {field.info.steps} steps, "
+        f"{seconds_in_words(seconds)} s with bounds",
         f"relative energy error against the PDE's solution: at most {bound:.2g}, guaranteed",
         _flow_of(problem, field),
     )
     notes = tuple(str(w.message) for w in caught if issubclass(w.category, NhcsrWarning))
-    return Solved(fields, summary, notes, accuracy is None or bound <= accuracy, seconds)
+    reached = accuracy is None or bound <= accuracy
+    if not reached:
+        notes = (_out_of_reach(accuracy, field),)  # for one's own image, without what cannot be the reason there
+    return Solved(fields, summary, notes, reached, seconds)
 
 
 def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = None, device: str = "auto") -> Solved:
@@ -129,7 +134,8 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
     estimate = result.error_estimate
     fields = solution_of(result)
     summary = [
-        f"corrected {u_coarse.space.mesh.ne} coarse cells by {result.model} in {seconds:.2g} s: {result.status.name}",
+        f"corrected {u_coarse.space.mesh.ne} coarse cells by {result.model} in "
+        f"{seconds_in_words(seconds)} s: {result.status.name}",
         f"relative energy error against the fine Q1 solution: about {estimate:.2g}, estimated",
         f"that solution's own error against the PDE's: about {result.discretisation_error:.2g} (see --target pde)",
     ]
@@ -141,6 +147,17 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
     if not result.status.trusted:
         notes += (result.status.value, "--target pde needs no network and guarantees its error bound.")
     return Solved(fields, tuple(summary), notes, result.status.trusted, seconds)
+
+
+def _out_of_reach(accuracy: float | None, field: TraceField) -> str:
+    """Say what accuracy is reachable, and how to ask for it."""
+    from ..solvers.trace.bounds import reachable
+
+    bound = field.relative_error_bound
+    return (
+        f"--accuracy {accuracy:g} is out of reach for this image: {field.info.modes} functions per edge guarantee "
+        f"{bound:.1e}; give --accuracy {reachable(bound):.0e} or more."
+    )
 
 
 def _flow_of(problem: ImageProblem, field: TraceField) -> str:

@@ -1,4 +1,4 @@
-"""What a command is at, while it takes its time: one line on a terminal, nothing in a pipe."""
+"""What a command is at and since when, while it takes its time: one line on a terminal, nothing in a pipe."""
 
 from __future__ import annotations
 
@@ -9,27 +9,38 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.status import Status
+    from rich.progress import Progress
 
 
 class _Told(logging.Handler):
     """Puts the package's log messages into the line."""
 
-    def __init__(self, status: Status):
+    def __init__(self, line: Progress):
         super().__init__(logging.INFO)
-        self._status = status
+        self._line = line
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a message; warnings stay when the line is gone."""
         if record.levelno >= logging.WARNING:
-            self._status.console.print(record.getMessage())
+            self._line.console.print(record.getMessage(), markup=False, highlight=False)
         else:
-            self._status.update(record.getMessage())
+            self._line.update(self._line.task_ids[0], description=record.getMessage())
+
+
+def seconds_in_words(seconds: float) -> str:
+    """Write seconds with two digits, and no exponent where there are more.
+
+    Examples
+    --------
+    >>> seconds_in_words(0.0123), seconds_in_words(192.4)
+    ('0.012', '192')
+    """
+    return f"{seconds:.0f}" if seconds >= 100 else f"{seconds:.2g}"
 
 
 @contextmanager
 def progress(first: str) -> Iterator[None]:
-    """Show what is being done until the work ends; in a pipe, and with ``--verbose``, show nothing.
+    """Show what is being done, and for how long, until the work ends; in a pipe, and with ``--verbose``, show nothing.
 
     Parameters
     ----------
@@ -44,9 +55,12 @@ def progress(first: str) -> Iterator[None]:
         yield
         return
     from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    with Console(stderr=True).status(first) as status:
-        handler, level = _Told(status), log.level
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as line:
+        line.add_task(first, total=None)
+        handler, level = _Told(line), log.level
         log.addHandler(handler)
         log.setLevel(logging.INFO)
         log.propagate, spread = False, log.propagate

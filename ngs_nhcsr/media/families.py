@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from ..registry import Registry
 
@@ -29,6 +28,13 @@ families: Registry[Family] = Registry("coefficient family")
 def test_only(name: str) -> bool:
     """Tell whether a family is a regular pattern that no configuration may train on, as the maps of the paper are."""
     return name in ("checkerboard", "wave", "stripes", "mixture") or name.startswith("map ")
+
+
+def _smoothed(noise: np.ndarray, length: float) -> np.ndarray:
+    """Noise after a Gaussian filter of standard deviation ``length`` in cells, reflected at the boundary."""
+    from scipy.ndimage import gaussian_filter  # here, so that the names of the families are there at once
+
+    return gaussian_filter(noise, length, mode="reflect")
 
 
 def two_valued(mask: np.ndarray, contrast: float) -> np.ndarray:
@@ -84,7 +90,7 @@ def blocks(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np
 @families.register("lognormal")
 def lognormal(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
     """Draw a log-normal field with a correlation length of 1 to 8 cells, rescaled to the given contrast."""
-    g = gaussian_filter(rng.standard_normal(shape), rng.uniform(1.0, 8.0), mode="reflect")
+    g = _smoothed(rng.standard_normal(shape), rng.uniform(1.0, 8.0))
     g = (g - g.min()) / (g.max() - g.min())
     return contrast**g
 
@@ -93,7 +99,7 @@ def lognormal(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) ->
 def soil(shape: Shape, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
     """Draw a thresholded Gaussian field: correlated two-valued grains, like a segmented micro-CT image of soil."""
     length = rng.uniform(1.0, 4.0)
-    g = gaussian_filter(rng.standard_normal(shape), length, mode="reflect")
+    g = _smoothed(rng.standard_normal(shape), length)
     return two_valued(g > np.quantile(g, rng.uniform(0.3, 0.7)), contrast)
 
 

@@ -28,10 +28,13 @@ class Medium:
     ----------
     a : (my, mx) positive cell values, row 0 at the lowest y.
     notes : what was done to the file's content, in half sentences.
+    greys : (lowest, highest grey level, coefficient) of every class of levels, the darkest first; empty where the file
+        held the coefficient itself.
     """
 
     a: Array
     notes: tuple[str, ...] = ()
+    greys: tuple[tuple[float, float, float], ...] = ()
 
     @property
     def phases(self) -> tuple[tuple[float, float], ...]:
@@ -109,7 +112,16 @@ def read_medium(path: Path, values: Sequence[float] | None = None, threshold: fl
     if not np.isfinite(levels).all():
         raise InvalidProblem(f"{path.name} has values that are not finite; replace them.")
     a, said = assign_values(levels, values, threshold)
-    return Medium(a, (*notes, *said))
+    return Medium(a, (*notes, *said), _greys(levels, a))
+
+
+def _greys(levels: Array, a: Array) -> tuple[tuple[float, float, float], ...]:
+    """Ranges of levels with the same coefficient; neighbours among the levels that occur make one range."""
+    distinct, first = np.unique(levels, return_index=True)
+    of_level = a.ravel()[first]
+    begin = np.flatnonzero(np.append(True, np.diff(of_level) != 0))
+    end = np.append(begin[1:], len(distinct)) - 1
+    return tuple((float(distinct[i]), float(distinct[j]), float(of_level[i])) for i, j in zip(begin, end, strict=True))
 
 
 def assign_values(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from pathlib import Path
+
+from ..errors import ModelFileError
 
 #: On every device: the paper's networks, trained here, are tens of percent off in energy (docs/models.md), it is not.
 DEFAULT_MODEL = "basis-hybrid"
@@ -31,3 +34,35 @@ def list_models() -> list[str]:
     True
     """
     return sorted(shipped_cards())
+
+
+def check_model_name(name: str) -> str:
+    """Check that a shipped model has this name; reads no weights.
+
+    Parameters
+    ----------
+    name : of a model, also a former one.
+
+    Returns
+    -------
+    str
+        The name of today.
+
+    Raises
+    ------
+    ModelFileError
+        If there is none.
+
+    Examples
+    --------
+    >>> check_model_name("basis-hybrid")
+    'basis-hybrid'
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or ".." in name:
+        raise ModelFileError(
+            f"{name!r} is not a model name; there are: {', '.join(list_models())}. For a file pass a pathlib.Path."
+        )
+    now = ALIASES.get(name, name)
+    if now not in shipped_cards():
+        raise ModelFileError(f"no model {name!r}; there are: {', '.join(list_models()) or 'none'}.")
+    return now

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DeviceError
 
 if TYPE_CHECKING:
     import torch
+
+
+def check_device_name(device: str) -> None:
+    """Check that a device has a name that can be one, without asking the machine for it.
+
+    Parameters
+    ----------
+    device : as for :func:`resolve_device`, a name.
+
+    Raises
+    ------
+    DeviceError
+        If no machine has a device of this name.
+
+    Examples
+    --------
+    >>> check_device_name("cuda:1")
+    """
+    if not re.fullmatch(r"auto|cpu(:0)?|cuda(:\d+)?", device):
+        raise DeviceError(f"no device {device!r}; give auto, cpu, cuda, or cuda:1 for the second of several.")
 
 
 def resolve_device(device: Any) -> torch.device:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelFileError, NhcsrWarning
+from ..errors import ModelFileError
 from .card import Contract, ModelCard, read_bytes, read_card
-from .catalogue import ALIASES, list_models, shipped_cards
+from .catalogue import check_model_name, shipped_cards
 from .devices import resolve_device
 from .model import Model
 
@@ -36,7 +35,7 @@ def load_model(name_or_path: str | Path, device: Any = "auto") -> Model:
     Parameters
     ----------
     name_or_path : name (``str``) of a shipped model, or ``Path`` to the ``.json`` of any. A former name is taken with a
-        warning.
+        ``DeprecationWarning``.
     device : see :func:`ngs_nhcsr.models.devices.resolve_device`.
 
     Returns
@@ -69,22 +68,14 @@ def load_model(name_or_path: str | Path, device: Any = "auto") -> Model:
 
 def _path_of(name: str) -> Path:
     """Card of a shipped model."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or ".." in name:
-        raise ModelFileError(
-            f"{name!r} is not a model name; there are: {', '.join(list_models())}. For a file pass a pathlib.Path."
-        )
-    shipped = shipped_cards()
-    if name in ALIASES:
-        now = ALIASES[name]
+    now = check_model_name(name)
+    if now != name:
         warnings.warn(
             f"the model {name!r} is called {now!r} now: a U-Net and a basis decoder, not the NH-CSR network.",
-            NhcsrWarning,
+            DeprecationWarning,
             stacklevel=4,
         )
-        name = now
-    if name not in shipped:
-        raise ModelFileError(f"no model {name!r}; there are: {', '.join(shipped) or 'none'}.")
-    return shipped[name]
+    return shipped_cards()[now]
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -150,3 +150,15 @@ def energy_bounds(field: TraceField, gap: float, extra: float) -> tuple[float, f
 def without_load(field: TraceField) -> bool:
     """Return whether neither a load nor a flux acts."""
     return not (field.source.coefficients.any() or field.source.remainder.any() or field.problem.data.flux)
+
+
+def reachable(bound: float) -> float:
+    """Round a bound up to one digit, as an accuracy to ask for.
+
+    Examples
+    --------
+    >>> reachable(9.5e-7), reachable(2.31e-4)
+    (1e-06, 0.0003)
+    """
+    digit = math.floor(math.log10(bound))
+    return float(f"{math.ceil(bound / 10.0**digit)}e{digit}")

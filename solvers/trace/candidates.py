@@ -16,10 +16,12 @@ from numpy.typing import ArrayLike
 
 from ...errors import InvalidProblem, NotCoercive
 
+#: Largest contrast that is solved; above it the reference cell loses its digits.
+LARGEST_CONTRAST = 1e7
 _TWO_VALUES_MODES = 6
 _ANY_VALUES_MODES = 8
 _RICH_SET = 10
-"""From this number of modes on, more exponents and bubbles pay (below it they are worse)."""
+"""From this number of functions per edge on, more exponents and bubbles pay (below it they are worse)."""
 _STEPS_PER_DECADE = 4
 """Contrasts of media with many values are rounded up to a quarter of a decade, so that media share a cell."""
 

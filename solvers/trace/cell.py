@@ -254,7 +254,7 @@ def _build(exponents: tuple[float, ...], modes: int, aspect: float, count: int) 
         if all(C.shape[1] == modes for C in edges):
             break
     else:
-        raise InvalidProblem(f"no {modes} independent trace functions per edge; ask for at most {_MOST_BUBBLES} modes")
+        raise InvalidProblem(f"no {modes} independent functions per edge; ask for at most modes={_MOST_BUBBLES}")
     basis = np.stack([edges[0], edges[-1]])
     asymmetry = float(abs(S - S.T).max() / abs(S).max())
     R = reduction_matrix(basis)
@@ -305,7 +305,7 @@ def trace_cell(exponents: tuple[float, ...], modes: int, aspect: float = 1.0, bu
     if any(not 0 < g <= _LARGEST for g in exponents):
         raise InvalidProblem(f"exponents must lie in (0, {_LARGEST:g}], got {exponents}")
     if not 1 <= modes <= _MOST_BUBBLES:
-        raise InvalidProblem(f"modes must lie between 1 and {_MOST_BUBBLES}, got {modes}")
+        raise InvalidProblem(f"modes, the functions per edge, must lie between 1 and {_MOST_BUBBLES}, got {modes}")
     if not 1 / 16 <= aspect <= 16:
         raise InvalidProblem(f"the aspect of a cell must lie between 1/16 and 16, got {aspect}")
     kept = {round(float(g), _DIGITS) for g in exponents}

@@ -13,6 +13,7 @@ J. B. Keller, J. Math. Phys. 5 (1964) 548-549.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -31,6 +32,8 @@ from .schwarz import TraceSolver
 from .solve import checked_medium, checked_size, reference_cell, solve_pde
 
 Array = np.ndarray
+log = logging.getLogger(__name__)
+
 Condition = Literal["periodic", "linear", "sealed"]
 
 #: Rotation by a right angle.
@@ -80,7 +83,7 @@ def effective_conductivity(
     size: tuple[float, float] = (1.0, 1.0),
     boundary: Condition = "periodic",
     modes: int | None = None,
-    tolerance: float = 1e-8,
+    tolerance: float = 1e-6,
 ) -> Conductivity:
     """Return the effective conductivity of a medium.
 
@@ -91,7 +94,7 @@ def effective_conductivity(
     boundary : "periodic": mean flux for periodic fields with a mean gradient; "linear": for the boundary values x and
         y; "sealed": pressure drop between two opposite sides, the other two without flux.
     modes : functions per edge; None: 6 for media with two values, else 8.
-    tolerance : relative algebraic error in the energy norm. The bounds hold whatever it is.
+    tolerance : relative algebraic error in the energy norm. The bounds hold whatever it is, and feel its square.
 
     Returns
     -------
@@ -119,8 +122,9 @@ def effective_conductivity(
     if boundary == "periodic":
         cell = reference_cell(exponents_for(a, count), count, a.shape, size)
         area = size[0] * size[1]
-        upper = _periodic(a, cell, size, tolerance) / area
-        inverse = _periodic(1 / a, cell, size, tolerance) / area  # of the fluxes' stream functions
+        upper = _periodic(a, cell, size, tolerance, "upper bound") / area
+        # of the fluxes' stream functions
+        inverse = _periodic(1 / a, cell, size, tolerance, "lower bound") / area
         return Conductivity.between(TURN.T @ np.linalg.inv(inverse) @ TURN, upper, boundary, count)
     if boundary == "linear":
         return Conductivity.between(*_linear(a, size, count, tolerance), boundary, count)
@@ -129,11 +133,13 @@ def effective_conductivity(
     raise InvalidProblem(f'boundary must be "periodic", "linear" or "sealed", not {boundary!r}.')
 
 
-def _periodic(a: Array, cell: TraceCell, size: tuple[float, float], tolerance: float) -> Array:
+def _periodic(a: Array, cell: TraceCell, size: tuple[float, float], tolerance: float, purpose: str) -> Array:
     """Return the energies (2, 2) of the fields with mean gradients along x and y."""
+    log.info("%s: preparing the periodic cell problems", purpose)
     solver = TraceSolver(a, cell.stiffness, cell.modes, periodic=True)
     fields = []
-    for linear in _coordinates(a.shape, cell.modes, size):
+    for axis, linear in zip("xy", _coordinates(a.shape, cell.modes, size), strict=True):
+        log.info("%s: periodic cell problem, mean gradient along %s", purpose, axis)
         force = solver.boundary.fold(apply_cells(-a, solver.stiffness, linear))
         force = balanced(force, solver.boundary, float(a.max() * linear.corners.max()))
         periodic, _ = solver.solve(force, tolerance=tolerance)
@@ -143,9 +149,11 @@ def _periodic(a: Array, cell: TraceCell, size: tuple[float, float], tolerance: f
 
 def _linear(a: Array, size: tuple[float, float], modes: int, tolerance: float) -> tuple[Array, Array]:
     """Return (lower, upper) for the boundary values x and y."""
-    fields = [
-        solve_pde(a, 0.0, g=g, size=size, modes=modes, tolerance=tolerance) for g in (lambda x, y: x, lambda x, y: y)
-    ]
+    fields = []
+    for axis, g in (("x", lambda x, y: x), ("y", lambda x, y: y)):
+        log.info("upper bound: boundary values %s", axis)
+        fields.append(solve_pde(a, 0.0, g=g, size=size, modes=modes, tolerance=tolerance))
+    log.info("lower bound: fluxes of both fields")
     area = size[0] * size[1]
     upper = _energies(a, fields[0].cell.stiffness, [u.vector for u in fields]) / area
     # the identity int |q - a grad u|^2/a = upper - lower, and polarisation for the mixed entry
@@ -159,6 +167,7 @@ def _sealed(a: Array, size: tuple[float, float], modes: int, tolerance: float) -
     """Return (lower, upper), diagonal, for pressure drops along x and y."""
     bounds = []
     for start, end, walls in (("left", "right", ("bottom", "top")), ("bottom", "top", ("left", "right"))):
+        log.info("pressure drop from %s to %s, with both bounds", end, start)
         u = solve_pde(a, 0.0, g={start: 0.0, end: 1.0}, natural=walls, size=size, modes=modes, tolerance=tolerance)
         length, width = (size[1], size[0]) if start == "left" else size
         bounds.append([e * length / width for e in u.energy_bounds])

@@ -15,7 +15,8 @@ import numpy as np
 
 from ...errors import InvalidProblem, NhcsrWarning, NotCoercive
 from .boundary import Data, boundary_data
-from .candidates import default_modes, exponents_for
+from .bounds import reachable
+from .candidates import LARGEST_CONTRAST, default_modes, exponents_for
 from .cell import TraceCell, trace_cell
 from .field import TraceField, TraceInfo
 from .layout import TraceVector
@@ -26,8 +27,6 @@ from .start import trace_of
 Array = np.ndarray
 log = logging.getLogger(__name__)
 
-#: Above this contrast the reference cell loses its digits.
-LARGEST_CONTRAST = 1e7
 #: Numbers of functions per edge that an accuracy may ask for.
 MODES = (6, 8, 10, 12)
 
@@ -62,8 +61,8 @@ def solve_pde(
     size : (Ly, Lx) side lengths.
     tolerance : relative algebraic error in the energy norm, in (0, 1); None: 1e-3 with up to seven functions per edge,
         else 3e-4, so that it stays below the error of the space.
-    accuracy : total relative energy error wanted, guaranteed: modes are added until the bound of the dual problem is
-        below it. ``modes`` must be None then.
+    accuracy : total relative energy error wanted, guaranteed: functions per edge are added until the bound of the dual
+        problem is below it. ``modes`` must be None then.
     modes : functions per edge; None: 6 for media with two values, else 8 (relative errors about 0.2 % and less).
     flux : natural side -> a du/dn, a number; 0 where not given.
     start : nodal values of an approximate solution on a grid that refines the raster; saves steps (docs/pde.md says
@@ -85,7 +84,7 @@ def solve_pde(
     Warns
     -----
     NhcsrWarning
-        If ``accuracy`` is not reached with twelve modes; the most accurate field is returned.
+        If ``accuracy`` is not reached with twelve functions per edge; the most accurate field is returned.
 
     Examples
     --------
@@ -108,9 +107,10 @@ def solve_pde(
     )
     if accuracy is not None and field.relative_error_bound > accuracy:
         warnings.warn(
-            f"relative energy error {accuracy:.1e} is not guaranteed by {MODES[-1]} modes; the bound of the field "
-            f"returned is {field.relative_error_bound:.1e}. The load's oscillation or Dirichlet data inside the pixels "
-            "may dominate.",
+            f"a relative energy error of {accuracy:.1e} is out of reach: the largest trace space that is tried, with "
+            f"{MODES[-1]} functions per edge, has a field with {field.relative_error_bound:.1e} guaranteed, which is "
+            f"returned; ask for {reachable(field.relative_error_bound):.0e} or more, or give a load that is linear in "
+            "the pixels and smooth Dirichlet data, where these dominate.",
             NhcsrWarning,
             stacklevel=2,
         )
@@ -137,7 +137,7 @@ def solve_with(
         problem = trace_problem(a, size, default_modes(a) if modes is None else modes, g, natural, flux)
         return solve_load(problem, load, tolerance, start)
     if modes is not None:
-        raise InvalidProblem("accuracy chooses the modes: give accuracy or modes, not both.")
+        raise InvalidProblem("accuracy chooses the functions per edge: give accuracy or modes, not both.")
     if not accuracy > 0:
         raise InvalidProblem(f"accuracy must be positive, not {accuracy}.")
     best: TraceField | None = None
@@ -146,13 +146,15 @@ def solve_with(
         field = solve_load(
             problem, load, min(default_tolerance(count) if tolerance is None else tolerance, accuracy / 5), start
         )
-        log.info("%d modes: guaranteed relative energy error %.2e", count, field.relative_error_bound)
+        log.info(
+            "%d functions per edge: relative energy error at most %.2e, guaranteed", count, field.relative_error_bound
+        )
         if best is None or field.relative_error_bound < best.relative_error_bound:
             best = field
         if best.relative_error_bound <= accuracy:
             return best
     if best is None:
-        raise InvalidProblem("no number of modes was tried.")
+        raise InvalidProblem("no number of functions per edge was tried.")
     return best
 
 
@@ -252,7 +254,7 @@ def trace_problem(
         If ``modes`` is no whole number from 1 on or boundary data are wrong.
     """
     if not isinstance(modes, (int, np.integer)) or modes < 1:
-        raise InvalidProblem(f"modes must be a whole number ≥ 1, not {modes!r}.")
+        raise InvalidProblem(f"modes, the functions per edge, must be a whole number ≥ 1, not {modes!r}.")
     exponents = exponents_for(a, int(modes))
     cell = reference_cell(exponents, int(modes), a.shape, size)
     return TraceProblem(a, size, exponents, cell, boundary_data(g, natural, flux, cell, a, size))
@@ -277,7 +279,7 @@ def reference_cell(
     Raises
     ------
     InvalidProblem
-        If the aspect or the number of modes is out of range.
+        If the aspect or the number of functions per edge is out of range.
     """
     aspect = round((size[0] / shape[0]) / (size[1] / shape[1]), 12)
     return trace_cell(exponents, modes, aspect)
