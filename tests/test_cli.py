@@ -139,7 +139,7 @@ def test_mistakes_and_help_need_nothing_that_takes_long_to_import(tmp_path, argu
         (DependencyMissing("no"), 1),
         (OSError(28, "No space left on device", "u"), 1),
         (MemoryError(), 1),
-        (UntrustedResult("no"), 3),
+        (UntrustedResult("no"), 1),
     ],
 )
 def test_exit_codes_tell_whose_fault_it_was(monkeypatch, capsys, error, code):

@@ -1,6 +1,6 @@
 """Command line ``ngs-nhcsr``: common options, and the commands of the modules beside this one.
 
-Exit codes: 0 done, 2 wrong options or files, 3 a result that cannot be trusted, 1 any other failure (``codes``).
+Exit codes: 0 done, 2 wrong options or files, 1 no result to rely on (``codes``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from .._version import __version__
 from ..errors import DependencyMissing, NhcsrError, SolverFailure, UntrustedResult
 from . import bench, compare, correct, demo, evaluate, models, train
-from .codes import FAILED, UNTRUSTED, WRONG_INPUT
+from .codes import NO_RESULT, WRONG_INPUT
 
 #: By panel, in the order of ``ngs-nhcsr --help``; what a command needs is imported when it runs.
 COMMANDS = {
@@ -37,7 +37,7 @@ COMMANDS = {
 }
 VERBOSE = ("--verbose", "-v")
 #: What no other input would have spared, and errors of the system that another path would have.
-FAILURES = (SolverFailure, DependencyMissing)
+FAILURES = (SolverFailure, DependencyMissing, UntrustedResult)
 PATHS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
@@ -87,15 +87,13 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that lacks a symbol shows a question mark
     try:
         app()
-    except UntrustedResult as error:
-        _fail(str(error), UNTRUSTED)
     except (NhcsrError, ValueError) as error:
-        _fail(str(error), FAILED if isinstance(error, FAILURES) else WRONG_INPUT)
+        _fail(str(error), NO_RESULT if isinstance(error, FAILURES) else WRONG_INPUT)
     except OSError as error:
         said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        _fail(said, WRONG_INPUT if isinstance(error, PATHS) else FAILED)
+        _fail(said, WRONG_INPUT if isinstance(error, PATHS) else NO_RESULT)
     except MemoryError as error:
-        _fail(f"there is not enough memory: {error or 'take fewer pixels or a smaller scale'}", FAILED)
+        _fail(f"there is not enough memory: {error or 'take fewer pixels or a smaller scale'}", NO_RESULT)
 
 
 def _fail(message: str, code: int) -> NoReturn:

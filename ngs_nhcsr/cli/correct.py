@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InvalidProblem
-from .codes import UNTRUSTED
+from .codes import NO_RESULT
 
 if TYPE_CHECKING:
     from ..media.images import Medium
@@ -98,7 +98,7 @@ def correct(
     if out:
         _say(f"written in {seconds_in_words(time.perf_counter() - start)} s: {', '.join(map(str, out))}")
     if not solved.trusted:
-        raise typer.Exit(UNTRUSTED)
+        raise typer.Exit(NO_RESULT)
 
 
 def effective(

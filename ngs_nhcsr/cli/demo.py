@@ -10,7 +10,7 @@ from rich import get_console
 from rich.table import Table
 
 from ..errors import InvalidProblem
-from .codes import UNTRUSTED
+from .codes import NO_RESULT
 
 #: Suffixes of the picture, and pixels per coarse cell and axis as in ``ngs_nhcsr.demo``.
 PICTURES, PIXELS = (".png", ".html"), 4
@@ -93,4 +93,4 @@ def demo(
     ).close()
     console.print(f"Picture: {picture}")
     if not (result.correction.status.trusted and result.exact.status.trusted):
-        raise typer.Exit(UNTRUSTED)
+        raise typer.Exit(NO_RESULT)
