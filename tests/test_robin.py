@@ -8,10 +8,6 @@ from netgen.geom2d import unit_square
 from ngsolve import H1, BilinearForm, GridFunction, LinearForm, Mesh, ds, dx, grad, y
 
 from ngs_nhcsr import Corrector, InvalidProblem, NotCoercive, Problem, correct
-from ngs_nhcsr.comparison import methods
-from ngs_nhcsr.comparison.context import Context
-from ngs_nhcsr.comparison.measure import measure
-from ngs_nhcsr.comparison.reference import energy_error, with_reference
 from ngs_nhcsr.guard import Status
 from ngs_nhcsr.solvers.direct import DirichletSystem
 from ngs_nhcsr.solvers.hierarchy import TorchHierarchy, hierarchy
@@ -180,6 +176,17 @@ def test_fluxes_reactions_points_and_many_loads_go_with_it():
         assert relative(r.values, nodes(fine, FINE), r.problem.medium) < 1e-3
 
 
+def test_no_dirichlet_side_is_needed():
+    """α > 0 on one side decides the constant: no balance of the data is asked for, and no mean is taken off."""
+    kappa, robin = two_values((32, 32)), {"left": 0.01}
+    u, _, load = solved(quads(N), voxel(kappa), robin, flux={"top": 1.0}, dirichlet="")
+    r = correct(u, voxel(kappa), SCALE, f=load, robin=robin, full=True, on_untrusted="return")
+    reference = nodes(solved(quads(FINE), voxel(kappa), robin, flux={"top": 1.0}, dirichlet="")[0], FINE)
+    assert r.status is Status.ACCEPTED, r.notes
+    assert relative(r.values, reference, r.problem.medium) < 1e-3
+    assert r.values.mean() > 100  # all of the load, 1 + 1, leaves through that side
+
+
 @pytest.mark.parametrize("order", [1, 2])
 def test_triangles(order):
     """… and boundary names of the user: the fine mesh has them, and NGSolve's solution on it is reached."""
@@ -264,14 +271,3 @@ def test_what_knows_no_robin_sides_says_so():
         _ = result.flux
     with pytest.raises(InvalidProblem, match="no Robin sides"):
         Corrector().model.solve(problem, 8)
-
-
-def test_comparisons_have_robin_sides_or_refuse():
-    problem = Problem.from_arrays(two_values((16, 16)), coarse=4, natural=NATURAL, robin={"top": 3.0, "right": 20.0})
-    context, _ = with_reference("fine", Context.of(problem, 16))
-    for name in ("direct", "multigrid"):
-        measured = measure(methods[name], context)
-        assert measured.field is not None, measured.message
-        assert energy_error(measured.field, context) < 1e-6
-    for name in ("lod1", "msfem-linear", "trace6", "cells+2", "nhcsr"):
-        assert "no Robin sides" in measure(methods[name], context).message

@@ -194,7 +194,7 @@ class Context(ShortRepr):
         -------
         DirichletSystem, whose ``solve`` takes a load vector (ny+1, nx+1).
         """
-        medium = self.medium if A is None else Medium(A, self.medium.reaction, self.medium.robin)
+        medium = self.medium if A is None else Medium(A, self.medium.reaction)
         K = stiffness(medium, cells, self.size)
         return DirichletSystem(K, Space(cells, size=self.size).free).factorise()
 
