@@ -58,6 +58,7 @@ def correct(
     points: Sequence[tuple[float, float, float]] = (),
     flux: Any = None,
     reaction: Any = None,
+    robin: Any = None,
     form: BilinearForm | None = None,
     mesh: Mesh | None = None,
     cells_per_coarse: int | None = None,
@@ -91,6 +92,8 @@ def correct(
         name; with ``target="fine"``.
     reaction : c ≥ 0, as number, CoefficientFunction (taken as its mean on the raster's cells), or array ``[iy, ix]`` of
         cell values whose raster divides that of ``a``; with ``target="fine"``. Default: none.
+    robin : α ≥ 0 in a∂u/∂n + α u = q on natural sides, as number for all of them, or a dict of numbers by boundary name;
+        q is ``flux``. With ``target="fine"``; multigrid takes the network's place. Default: none.
     form : the assembled BilinearForm that ``u_coarse`` was solved with; makes recognising its quadrature unnecessary.
     mesh : mesh of a region-wise coefficient (``MaterialCF``) that lives on another mesh than ``u_coarse``.
     cells_per_coarse : raster cells per coarse cell for CoefficientFunctions.
@@ -140,7 +143,7 @@ def correct(
     16641
     """  # noqa: E501
     options: Options = {
-        "f": f, "points": points, "flux": flux, "reaction": reaction, "form": form,
+        "f": f, "points": points, "flux": flux, "reaction": reaction, "robin": robin, "form": form,
         "mesh": mesh, "cells_per_coarse": cells_per_coarse, "fes": fes,
         "refine": refine, "refine_to": refine_to, "target": target, "accuracy": accuracy, "g": g,
         "on_untrusted": on_untrusted,

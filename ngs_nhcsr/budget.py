@@ -29,7 +29,7 @@ _REMEDIES = {
     "Dirichlet values": "Dirichlet values, which are those of u_coarse, linear between its nodes; pass g= if they are "
     "curved",
     "u_coarse": "u_coarse, which is by so much not the solution for the f or form= given: quadrature of f in the "
-    "coarse solve (then the field is right), or a term that was not told, such as reaction=",
+    "coarse solve (then the field is right), or a term that was not told, such as reaction= or robin=",
 }
 
 

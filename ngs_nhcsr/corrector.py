@@ -74,8 +74,9 @@ class Corrector:
         u_coarse : coarse solution, as for :func:`correct`.
         a : coefficient, as for :func:`correct`.
         scale : fine cells per coarse cell and axis.
-        **options : ``f``, ``points``, ``flux``, ``reaction``, ``form``, ``mesh``, ``cells_per_coarse``, ``fes``,
-            ``refine``, ``refine_to``, ``target``, ``accuracy``, ``g``, ``on_untrusted`` as for :func:`correct`.
+        **options : ``f``, ``points``, ``flux``, ``reaction``, ``robin``, ``form``, ``mesh``, ``cells_per_coarse``,
+            ``fes``, ``refine``, ``refine_to``, ``target``, ``accuracy``, ``g``, ``on_untrusted`` as for
+            :func:`correct`.
 
         Returns
         -------
@@ -100,6 +101,7 @@ class Corrector:
         scale: float = 16,
         *,
         reaction: Any = None,
+        robin: Any = None,
         mesh: Mesh | None = None,
         cells_per_coarse: int | None = None,
     ) -> PreparedCorrector:
@@ -111,6 +113,7 @@ class Corrector:
         coarse_space : the H1 space of the coarse solutions.
         scale : fine cells per coarse cell and axis.
         reaction : c ≥ 0, as for :func:`correct`; with implicit Euler steps ρ / τ.
+        robin : α ≥ 0 of natural sides, as for :func:`correct`.
         mesh : mesh of a region-wise coefficient, if another than that of the space.
         cells_per_coarse : raster cells per coarse cell for CoefficientFunctions; default 4.
 
@@ -124,7 +127,8 @@ class Corrector:
         """
         from .prepared import PreparedCorrector
 
-        reader = self._reader(a, Request(reaction=reaction, mesh=mesh, cells_per_coarse=cells_per_coarse))
+        request = Request(reaction=reaction, robin=robin, mesh=mesh, cells_per_coarse=cells_per_coarse)
+        reader = self._reader(a, request)
         return PreparedCorrector(self, reader, coarse_space, check_scale(scale))
 
     def correct_problem(
@@ -172,8 +176,8 @@ class Corrector:
         u_coarse : coarse solution, as for :func:`correct`.
         a : coefficient, as for :func:`correct`.
         scale : fine cells per coarse cell and axis.
-        **options : ``f``, ``points``, ``flux``, ``reaction``, ``form``, ``mesh``, ``cells_per_coarse`` as for
-            :func:`correct`.
+        **options : ``f``, ``points``, ``flux``, ``reaction``, ``robin``, ``form``, ``mesh``, ``cells_per_coarse``
+            as for :func:`correct`.
 
         Returns
         -------
@@ -217,8 +221,8 @@ class Corrector:
     ) -> Outcome:
         """Solve one problem as a request asks: field, guard, refinement or estimate, status.
 
-        Where fine cells cut cells of the raster, on the nearest mesh whose cells do not; where coarse cells do, and for
-        tensors, without the network.
+        Where fine cells cut cells of the raster, on the nearest mesh whose cells do not; where coarse cells do, for
+        tensors and with Robin sides, without the network.
 
         Parameters
         ----------

@@ -26,6 +26,7 @@ class Options(TypedDict, total=False):
     points: Sequence[tuple[float, float, float]]
     flux: Any
     reaction: Any
+    robin: Any
     form: BilinearForm | None
     mesh: Mesh | None
     cells_per_coarse: int | None
@@ -52,6 +53,7 @@ class Request:
     points: Any = ()
     flux: Any = None
     reaction: Any = None
+    robin: Any = None
     form: Any = None
     mesh: Any = None
     cells_per_coarse: int | None = None
@@ -86,6 +88,10 @@ class Request:
             if self.reaction is not None and self.target == "pde":
                 raise InvalidProblem(
                     'reaction= is for target="fine"; the trace space has the solutions of −div(a∇u) = f only.'
+                )
+            if self.robin is not None and self.target == "pde":
+                raise InvalidProblem(
+                    'robin= is for target="fine"; the trace space has Dirichlet and natural sides only.'
                 )
             if self.target != "pde" and self.accuracy is not None:
                 raise InvalidProblem('accuracy= is for target="pde"; give it to the Target itself.')

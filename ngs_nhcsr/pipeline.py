@@ -160,11 +160,17 @@ def _as_given(out: Outcome, u_coarse: GridFunction, fine: Space) -> Outcome:
 
 
 def make_reader(a: Any, request: Request, mean: str) -> Reader:
-    """Make the reader of a and c; ``mean`` is how raster cells get their value in which a varies."""
+    """Make the reader of a, c and α; ``mean`` is how raster cells get their value in which a varies."""
     from .ngsolve_io.read import Reader
 
-    per = request.cells_per_coarse
-    return Reader(a, reaction=request.reaction, mesh=request.mesh, cells_per_coarse=per, mean=mean)
+    return Reader(
+        a,
+        reaction=request.reaction,
+        robin=request.robin,
+        mesh=request.mesh,
+        cells_per_coarse=request.cells_per_coarse,
+        mean=mean,
+    )
 
 
 def run_with_target(u_coarse: GridFunction, reader: Reader, scale: float, request: Request) -> Correction:

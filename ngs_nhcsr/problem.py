@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from .solvers.bvp import BoundaryValueProblem
 from .solvers.load import Function, Load, boundary_values, load_cells
 from .solvers.medium import Mean
 from .solvers.neumann import balanced, is_neumann
+from .solvers.robin import robin_sides
 from .solvers.space import Space
 from .solvers.tensor_medium import medium_of
 
@@ -65,6 +67,7 @@ class Problem(BoundaryValueProblem):
         size: tuple[float, float] = (1.0, 1.0),
         natural: tuple[str, ...] = (),
         reaction: np.ndarray | float | None = None,
+        robin: float | Mapping[str, float] | None = None,
     ) -> Problem:
         """Make a problem from arrays, without NGSolve; ``Corrector.correct_problem`` takes it.
 
@@ -77,8 +80,10 @@ class Problem(BoundaryValueProblem):
         g : Dirichlet data: a number, a callable g(x, y), or coarse nodal values of which those on the boundary count.
         size : (Ly, Lx).
         natural : sides with homogeneous natural conditions, among "bottom", "right", "top", "left". If these are all
-            and there is no reaction, f must integrate to zero; the solution has the mean zero.
+            and there is neither reaction nor Robin side, f must integrate to zero; the solution has the mean zero.
         reaction : c ≥ 0 of −div(a∇u) + c u = f: a number, or cell values (py, px) whose raster divides that of ``A``.
+        robin : α ≥ 0 of a∂u/∂n + α u = 0 on natural sides: a number for all of them, or a dict by side. No network
+            takes part then.
 
         Returns
         -------
@@ -87,8 +92,8 @@ class Problem(BoundaryValueProblem):
         Raises
         ------
         InvalidProblem, NotCoercive, GridMismatch
-            If the coefficient is not positive and finite, or seems to be transposed; likewise the reaction; or if f is
-            to integrate to zero and does not.
+            If the coefficient is not positive and finite, or seems to be transposed; likewise the reaction and α; or
+            if f is to integrate to zero and does not.
 
         Examples
         --------
@@ -102,6 +107,7 @@ class Problem(BoundaryValueProblem):
         medium = medium_of(A, check_reaction_values(reaction))
         medium.reaction_on_raster()  # says what is wrong with its raster
         space = Space.with_sides(cells, size, natural)
+        medium = medium.with_robin(robin_sides(robin, space))
         if isinstance(f, np.ndarray) and f.ndim == 2:
             load = Load(np.asarray(f, dtype=float), size)
         else:

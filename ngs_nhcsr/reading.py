@@ -178,7 +178,7 @@ def galerkin_solve(A: np.ndarray | Medium, space: Space, F: np.ndarray, U: np.nd
 
     Parameters
     ----------
-    A : (my, mx) cell values, or the medium with its reaction.
+    A : (my, mx) cell values, or the medium with its reaction and Robin sides.
     space : the coarse space.
     F : (N+1, M+1) load vector; counts at free nodes.
     U : (N+1, M+1) nodal values of which those at fixed nodes are the Dirichlet data.

@@ -83,7 +83,7 @@ def verify(
 
 
 def takes_network(medium: Medium, coarse: Space, mesh: Space) -> bool:
-    """Tell whether a network can be asked: for scalar coefficients, where coarse cells, pixels and mesh are nested.
+    """Tell whether a network can be asked: for scalars, without Robin sides, where cells, pixels and mesh are nested.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def takes_network(medium: Medium, coarse: Space, mesh: Space) -> bool:
     -------
     bool
     """
-    return medium.isotropic and FineQ1.nested(medium, coarse, mesh)
+    return medium.isotropic and medium.robin is None and FineQ1.nested(medium, coarse, mesh)
 
 
 def without_network(
@@ -133,6 +133,8 @@ def without_network(
     why = f"{mx} x {my} pixels do not fit {Nx} x {Ny} coarse cells and this scale"
     if not problem.medium.isotropic:
         why = "the network was trained for scalar coefficients, and this one is a tensor"
+    elif problem.medium.robin is not None:
+        why = "the network was trained without Robin sides"
     note = f"{why}: {made}, not the network."
     return replace(out, notes=(note, *out.notes), start="coarse solution")
 

@@ -19,6 +19,7 @@ import numpy as np
 from .hierarchy import Solved
 from .medium import Medium
 from .q1 import reference_matrices
+from .robin import edge_weights
 from .smoothing import smoothing_bound
 from .space import Space
 
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 #: Meshes with fewer cells are solved on one thread.
 SMALL = 300 * 300
 MAX_THREADS = 4
+#: Largest eigenvalue of D⁻¹M for the mass matrix M of an edge, which Robin sides add, and its diagonal D.
+EDGE_BOUND = 1.5
 #: Residuals below this, in the coefficient's unit, are zero to the cycle: squares of their reciprocals overflow.
 TINY = 1e-150
 
@@ -41,8 +44,8 @@ class CompiledMultigrid:
     Parameters
     ----------
     cycle : the V-cycle.
-    space : its mesh with the boundary conditions. If all nodes are free and c = 0 (the Neumann problem), loads must sum
-        to zero; solutions are determined up to a constant.
+    space : its mesh with the boundary conditions. If all nodes are free and the medium only diffuses (the Neumann
+        problem), loads must sum to zero; solutions are determined up to a constant.
     unit : the operator is ``unit`` times that of the cycle.
 
     Examples
@@ -69,7 +72,7 @@ class CompiledMultigrid:
 
         Parameters
         ----------
-        medium : the coefficient, numpy, with a reaction or without.
+        medium : the coefficient, numpy, with a reaction and Robin sides or without.
         space : the mesh with its boundary conditions.
         threads : at most; default: by the size and the cores of the machine.
 
@@ -87,7 +90,11 @@ class CompiledMultigrid:
         Kxx, Kyy, _ = reference_matrices(*space.spacing)
         plain = medium.isotropic and reaction is None and elements.shape[1:] == medium.cells
         bound, contrast = smoothing_bound(Kxx + Kyy) if plain else None, highest / lowest
-        cycle = VCycle(elements, refinement, space.free, bound, contrast, _workers(space, threads), reaction)
+        robin, sides = medium.scaled(1 / unit).robin, None
+        if robin is not None:
+            sides = edge_weights(robin, space.cells, space.size)
+            bound = None if bound is None else max(bound, EDGE_BOUND)
+        cycle = VCycle(elements, refinement, space.free, bound, contrast, _workers(space, threads), reaction, sides)
         return cls(cycle, space, unit)
 
     @classmethod

@@ -22,6 +22,7 @@ from .block_solver import DirectSolver
 from .kernels import blackbox, passes, rows
 from .kernels.buffers import Buffers
 from .kernels.workers import Workers
+from .robin import Sides, add_full_sides
 from .row_operator import RowOperator, full_elements
 from .smoothing import chebyshev_factors, kept_nodes
 
@@ -94,13 +95,15 @@ class VCycle:
     ----------
     elements : (10, my, mx) matrices of a mesh cell inside each cell of the raster.
     refinement : (ky, kx) mesh cells per cell of the raster.
-    free : (ny+1, nx+1) boolean mask of the free nodes. If all are free and there is no reaction, right-hand sides must
-        sum to zero, and results have the mean zero.
+    free : (ny+1, nx+1) boolean mask of the free nodes. If all are free and there is neither reaction nor Robin
+        side, right-hand sides must sum to zero, and results have the mean zero.
     bound : of the spectrum of D⁻¹A on grids that divide the raster; default: Gershgorin's.
     contrast : of the coefficient.
     workers : threads.
     reaction : (10, my, mx) the part of ``elements`` that grows with the area of a mesh cell. Interpolation is made for
         the rest: where reaction dominates, smoothing does all the work.
+    sides : weights of Robin sides on the mesh, as of ``robin.edge_weights``, which are no part of ``elements``;
+        ``None``: there are none. Interpolation is made without them, likewise.
     serial : run cycles on the calling thread; only the set-up uses ``workers``.
 
     Attributes
@@ -118,26 +121,32 @@ class VCycle:
         contrast: float,
         workers: Workers,
         reaction: np.ndarray | None = None,
+        sides: Sides | None = None,
         *,
         serial: bool = False,
     ):
-        self.workers, self.singular = workers, bool(free.all()) and reaction is None
+        self.workers, self.singular = workers, bool(free.all()) and reaction is None and sides is None
         self.levels: list[Level] = []
         ky, kx = refinement
         self.buffers = Buffers()
-        operator = self.finest = RowOperator.of_raster(elements, (ky, kx), free, buffers=self.buffers)
+        operator = self.finest = RowOperator.of_raster(elements, (ky, kx), free, buffers=self.buffers, sides=sides)
         while ky % 2 == kx % 2 == 0:
             self.levels.append(Level.of(operator, bound, None, self.buffers))
             ky, kx, free = ky // 2, kx // 2, free[::2, ::2]
             if reaction is not None:
                 elements, reaction = elements + 3 * reaction, 4 * reaction
-            operator = RowOperator.of_raster(elements, (ky, kx), free, np.float32, self.buffers)
+            if sides is not None:  # edges are twice as long
+                sides = (2 * sides[0], 2 * sides[1], 2 * sides[2], 2 * sides[3])
+            operator = RowOperator.of_raster(elements, (ky, kx), free, np.float32, self.buffers, sides)
         K = full_elements(elements)
         diffusion = K if reaction is None else full_elements(elements - reaction)
         if (ky, kx) != (1, 1):
             same = diffusion is K
             K = K.repeat(ky, 0).repeat(kx, 1)
             diffusion = K if same else diffusion.repeat(ky, 0).repeat(kx, 1)
+        if sides is not None:
+            K = K.copy()
+            add_full_sides(K, sides)
         block = MAX_BLOCK_HIGH if contrast > HIGH_CONTRAST else MAX_BLOCK
         self.masks: list[np.ndarray] = []
         whole = blackbox.stencil(K)

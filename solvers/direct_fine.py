@@ -52,7 +52,7 @@ class DirectFine:
     Parameters
     ----------
     medium : the coefficient, numpy.
-    space : the mesh. If all nodes are free and there is no reaction, solutions have the mean zero.
+    space : the mesh. If all nodes are free and the medium only diffuses, solutions have the mean zero.
 
     Examples
     --------

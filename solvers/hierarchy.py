@@ -97,9 +97,10 @@ def hierarchy(medium: Medium | np.ndarray, space: Space, device: Any = "cpu") ->
 
     Parameters
     ----------
-    medium : the coefficient, numpy: a medium, scalar or tensor, with a reaction or without, or cell values (my, mx).
-    space : the mesh with its boundary conditions. If all nodes are free and there is no reaction (the Neumann problem),
-        loads must sum to zero; solutions are determined up to a constant.
+    medium : the coefficient, numpy: a medium, scalar or tensor, with a reaction and Robin sides or without, or cell
+        values (my, mx).
+    space : the mesh with its boundary conditions. If all nodes are free and the medium only diffuses (the Neumann
+        problem), loads must sum to zero; solutions are determined up to a constant.
     device : where it works; kernels are for CPUs.
 
     Returns

@@ -1,4 +1,7 @@
-"""The coefficients of −div(a∇u) + c u = f as values on the cells of rasters, numpy or torch; or a batch of them."""
+"""The coefficients of −div(a∇u) + c u = f as values on the cells of rasters, numpy or torch; or a batch of them.
+
+With them goes α of Robin sides: every operator is made of a medium on a space.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 
 from ..errors import GridMismatch, InvalidProblem
 from ..short_repr import ShortRepr
+from .robin import Sides
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,12 +24,13 @@ MEANS: tuple[Mean, ...] = ("arithmetic", "harmonic", "geometric")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Medium(ShortRepr):
-    """Positive cell values of a scalar coefficient, and those of a reaction where there is one.
+    """Positive cell values of a scalar coefficient, and those of a reaction and α of Robin sides where there are any.
 
     Attributes
     ----------
     values : (..., my, mx) a on the raster's cells, numpy or torch; leading dimensions are a batch of media.
     reaction : (..., py, px) c ≥ 0 on the cells of a raster of its own, which may be the same; ``None``: c = 0.
+    robin : α ≥ 0 of bottom, right, top, left in a∂u/∂n + α u = q, the same for a whole batch; ``None``: α = 0.
 
     Examples
     --------
@@ -36,6 +41,7 @@ class Medium(ShortRepr):
 
     values: np.ndarray | Tensor
     reaction: np.ndarray | Tensor | None = None
+    robin: Sides | None = None
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -58,9 +64,14 @@ class Medium(ShortRepr):
         lowest, highest = self.range
         return highest / lowest
 
+    @property
+    def only_diffuses(self) -> bool:
+        """Whether the form is ∫ a ∇u·∇v alone, without reaction and Robin sides: it vanishes for constants."""
+        return self.reaction is None and self.robin is None
+
     def diffusion(self, weights: Any = 1.0) -> Medium:
-        """Leave the reaction out, and multiply the coefficient by cell weights (my, mx) or a number."""
-        return replace(self, reaction=None).map(lambda v: v * weights)
+        """Leave reaction and Robin sides out, and multiply the coefficient by cell weights (my, mx) or a number."""
+        return replace(self, reaction=None, robin=None).map(lambda v: v * weights)
 
     def map(self, change: Callable[[Any], Any]) -> Medium:
         """Apply a function to the arrays that hold cell values, such as a conversion or a repetition of the batch."""
@@ -68,8 +79,12 @@ class Medium(ShortRepr):
         return replace(self, values=change(self.values), reaction=reaction)
 
     def scaled(self, factor: float) -> Medium:
-        """Multiply the operator −div(a∇·) + c by a number."""
-        return self.map(lambda v: v * factor)
+        """Multiply the operator −div(a∇·) + c, and α with it, by a number."""
+        return self.map(lambda v: v * factor).with_robin(_scaled(self.robin, factor))
+
+    def with_robin(self, robin: Sides | None) -> Medium:
+        """Replace α of the Robin sides; ``None``: there are none."""
+        return replace(self, robin=robin)
 
     def tensors(self, device: Any = "cpu") -> Medium:
         """Convert from numpy to a batch of one medium in torch, float64."""
@@ -195,6 +210,13 @@ def repeated(values: Any, cells: tuple[int, int]) -> Any:
     return values.repeat_interleave(ry, -2).repeat_interleave(rx, -1)
 
 
+def _scaled(robin: Sides | None, factor: float) -> Sides | None:
+    if robin is None:
+        return None
+    bottom, right, top, left = robin
+    return bottom * factor, right * factor, top * factor, left * factor
+
+
 def as_medium(a: Any) -> Medium:
     """Return a medium as it is, and an array of cell values (..., my, mx) as a medium."""
     return a if isinstance(a, Medium) else Medium(a)
@@ -211,7 +233,7 @@ def reaction_values(a: Any) -> Any:
 
 
 def refuse_reaction(a: Any, what: str, instead: str) -> None:
-    """Raise for a medium with a reaction where only −div(a∇u) is treated.
+    """Raise for a medium with a reaction or Robin sides where only −div(a∇u) is treated.
 
     Parameters
     ----------
@@ -222,7 +244,26 @@ def refuse_reaction(a: Any, what: str, instead: str) -> None:
     Raises
     ------
     InvalidProblem
-        If there is a reaction.
+        If there is one of them.
     """
     if reaction_values(a) is not None:
         raise InvalidProblem(f"{what} has no reaction term, only −div(a∇u) = f; {instead}.")
+    refuse_robin(a, what, instead)
+
+
+def refuse_robin(a: Any, what: str, instead: str) -> None:
+    """Raise for a medium with Robin sides where there are none; parameters as for :func:`refuse_reaction`.
+
+    Parameters
+    ----------
+    a : medium, or an array of cell values.
+    what : the method, as the subject of the message.
+    instead : what to do.
+
+    Raises
+    ------
+    InvalidProblem
+        If there is one.
+    """
+    if as_medium(a).robin is not None:
+        raise InvalidProblem(f"{what} has no Robin sides, only Dirichlet and natural ones; {instead}.")

@@ -27,7 +27,7 @@ from .linalg import quiet_blas
 from .medium import Medium, as_medium
 from .q1 import ENTRIES, SYMMETRIC_PAIRS
 from .smoothing import kept_nodes
-from .stencil import Stencil, aligned_stencil, galerkin_elements, mass_elements
+from .stencil import Stencil, aligned_stencil, galerkin_elements, mass_part
 from .tensor_medium import entries_of
 from .transfer import prolongate_by_two, restrict_by_two
 
@@ -109,11 +109,12 @@ class Multigrid:
 
     Parameters
     ----------
-    A : (B, my, mx) coefficient cell values, positive, or the media, with reactions or without; float64 recommended.
+    A : (B, my, mx) coefficient cell values, positive, or the media, with reactions and Robin sides or without; float64
+        recommended.
     cells : (ny, nx) cells of the finest mesh.
     size : (Ly, Lx) side lengths.
-    free : (ny+1, nx+1) boolean mask of the free nodes; default: all but the boundary. If all are free and c = 0 (the
-        Neumann problem), loads must sum to zero; solutions are determined up to a constant.
+    free : (ny+1, nx+1) boolean mask of the free nodes; default: all but the boundary. If all are free and the
+        medium only diffuses (the Neumann problem), loads must sum to zero; solutions are determined up to a constant.
     cycle_dtype : precision of the V-cycle.
     smoothing : degree of the Chebyshev smoother before and after the coarse-grid correction, at least 1.
 
@@ -151,9 +152,7 @@ class Multigrid:
             level.prepare(cycle_dtype, monotone=monotone)
             self.levels.append(level)
             ny, nx, free = ny // 2, nx // 2, free[::2, ::2]
-        c = medium.reaction
-        reaction = None if c is None else mass_elements(c, (ny, nx), size)  # type: ignore[arg-type]
-        self._coarsen(galerkin_elements(medium, (ny, nx), size), free, reaction)
+        self._coarsen(galerkin_elements(medium, (ny, nx), size), free, mass_part(medium, (ny, nx), size))
 
     @classmethod
     def of_elements(
@@ -162,7 +161,7 @@ class Multigrid:
         free: Tensor,
         cycle_dtype: torch.dtype = torch.float32,
         smoothing: int = 2,
-        reaction: Tensor | None = None,
+        mass: Tensor | None = None,
     ) -> Multigrid:
         """Build the hierarchy of an operator given by its element matrices.
 
@@ -172,7 +171,7 @@ class Multigrid:
         free : (ny+1, nx+1) boolean mask of the free nodes.
         cycle_dtype : precision of the V-cycle.
         smoothing : degree of the Chebyshev smoother.
-        reaction : (B, 10, ny, nx) the reaction's part of K; ``None``: there is none.
+        mass : (B, 10, ny, nx) the part of K of reactions and Robin sides; ``None``: there is none.
 
         Returns
         -------
@@ -180,23 +179,23 @@ class Multigrid:
         """
         mg = cls.__new__(cls)
         mg.cycle_dtype, mg.smoothing, mg.levels = cycle_dtype, smoothing, []
-        mg._coarsen(K, free, reaction)
+        mg._coarsen(K, free, mass)
         return mg
 
-    def _coarsen(self, K: Tensor, free: Tensor, reaction: Tensor | None) -> None:
+    def _coarsen(self, K: Tensor, free: Tensor, mass: Tensor | None) -> None:
         """Add the level of these element matrices and all coarser ones, by black-box interpolation.
 
-        It is made for the diffusion alone: where reaction dominates, smoothing does all the work.
+        It is made for the diffusion alone: where the mass dominates, smoothing does all the work.
         """
-        coarsened, self.singular = False, bool(free.all()) and reaction is None
+        coarsened, self.singular = False, bool(free.all()) and mass is None
         while not coarsened or min(K.shape[-2:]) > COARSEST:
             stencil = Stencil.from_elements(K)
-            interpolation = Interpolation(stencil if reaction is None else Stencil.from_elements(K - reaction))
+            interpolation = Interpolation(stencil if mass is None else Stencil.from_elements(K - mass))
             level = Level(stencil, free, interpolation.to(self.cycle_dtype))
             level.prepare(self.cycle_dtype)
             self.levels.append(level)
             K = _coarse_elements(interpolation, K)
-            reaction = None if reaction is None else _coarse_elements(interpolation, reaction)
+            mass = None if mass is None else _coarse_elements(interpolation, mass)
             free, coarsened = free[kept_nodes(free.shape[0])][:, kept_nodes(free.shape[1])], True
         last = Level(Stencil.from_elements(K), free)
         self.levels.append(last)

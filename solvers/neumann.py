@@ -1,4 +1,4 @@
-"""Problems that leave a constant open: natural conditions all around and no reaction (the Neumann problem).
+"""Problems that leave a constant open: natural conditions all around, no reaction, no Robin side (the Neumann problem).
 
 Owns what makes them solvable: data that are in balance, one node fixed for direct solvers, the mean that is wanted.
 """
@@ -21,7 +21,7 @@ def is_neumann(space: Space, medium: Medium) -> bool:
     Parameters
     ----------
     space : with its boundary conditions.
-    medium : with a reaction or without.
+    medium : with a reaction or Robin sides, or without.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def is_neumann(space: Space, medium: Medium) -> bool:
     >>> is_neumann(space, Medium(np.ones((4, 4)))), is_neumann(space, Medium(np.ones((4, 4)), np.ones((4, 4))))
     (True, False)
     """
-    return bool(space.free.all()) and medium.reaction is None
+    return bool(space.free.all()) and medium.only_diffuses
 
 
 def pinned(free: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Energy and L2 norms of Q1 functions, the only ones of the project: of single arrays (numpy) and of batches (torch).
 
 Both norms are exact for the Q1 function, whatever the raster of the coefficient: the energy integrates a, and c of a
-medium with reaction, on their own cells, the L2 norm is that of the mass matrix. Which of the two implementations runs
-is decided by the type of ``v``.
+medium with reaction, on their own cells, and α along Robin sides; the L2 norm is that of the mass matrix.
+Which of the two implementations runs is decided by the type of ``v``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from .backend import compiled
-from .medium import Medium, as_medium, cell_values, reaction_values
+from .medium import Medium, as_medium, cell_values
 from .q1 import SYMMETRIC_PAIRS, element_matrices, mass_apply, mass_elements
+from .robin import EDGES, edge_weights
 from .tensor_energy import tensor_product
 from .tensor_medium import TensorMedium, entries_of
 
@@ -34,16 +35,15 @@ def energy_product(v: Array, w: Array, A: Array | Medium, size: Size = (1.0, 1.0
     ----------
     v : (ny+1, nx+1) nodal values.
     w : (ny+1, nx+1) nodal values on the same grid.
-    A : (my, mx) coefficient cell values, or the medium, which may have a reaction; grids need not be nested.
+    A : (my, mx) coefficient cell values, or the medium, whose reaction and Robin sides count; grids need not be nested.
     size : (Ly, Lx) of the rectangle.
 
     Returns
     -------
     a(v, w), exact up to round-off.
     """
-    c = reaction_values(A)
-    if c is not None:
-        return energy_product(v, w, as_medium(A).diffusion(), size) + float(_reaction_product(v, w, c, size))
+    if not as_medium(A).only_diffuses:
+        return energy_product(v, w, as_medium(A).diffusion(), size) + float(_mass_product(v, w, as_medium(A), size))
     if isinstance(A, TensorMedium):
         return float(tensor_product(v, w, A, size))
     v, w = np.asarray(v, dtype=float), np.asarray(w, dtype=float)
@@ -96,9 +96,8 @@ def energy_squared(v: Any, A: Any, size: Size = (1.0, 1.0)) -> Any:
     >>> energy_squared(np.outer(np.ones(65), np.linspace(0, 1, 65)), np.full((32, 4), 3.0))
     3.0
     """
-    c = reaction_values(A)
-    if c is not None:
-        return energy_squared(v, as_medium(A).diffusion(), size) + _reaction_product(v, v, c, size)
+    if not as_medium(A).only_diffuses:
+        return energy_squared(v, as_medium(A).diffusion(), size) + _mass_product(v, v, as_medium(A), size)
     if isinstance(A, TensorMedium):
         found = tensor_product(v, v, A, size)
         return float(found) if isinstance(v, np.ndarray) else found
@@ -257,6 +256,24 @@ def relative_errors(v: Any, reference: Any, A: Any, size: Size = (1.0, 1.0)) -> 
     return {norm: s.clamp_min(torch.finfo(s.dtype).tiny).sqrt() for norm, s in squares.items()}
 
 
+def _mass_product(v: Any, w: Any, medium: Medium, size: Size) -> Any:
+    """What reaction and Robin sides add to energy products."""
+    cells, total = (v.shape[-2] - 1, v.shape[-1] - 1), 0.0
+    if medium.reaction is not None:
+        total = total + _reaction_product(v, w, medium.reaction, size)
+    if medium.robin is not None:
+        for edge, weight in zip(EDGES, edge_weights(medium.robin, cells, size), strict=True):
+            total = total + weight * _lines(v[edge], w[edge]).sum(-1)
+    return total
+
+
+def _lines(a: Any, b: Any) -> Any:
+    """Integrals of products of two rows of nodal values (..., n+1) over their edges, times 6 / h."""
+    return (
+        2 * (a[..., :-1] * b[..., :-1] + a[..., 1:] * b[..., 1:]) + a[..., :-1] * b[..., 1:] + a[..., 1:] * b[..., :-1]
+    )
+
+
 def _reaction_product(v: Any, w: Any, c: Any, size: Size) -> Any:
     """Integrals of c v w for nodal fields, numpy or torch, leading dimensions a batch."""
     (ny, nx), (py, px) = (v.shape[-2] - 1, v.shape[-1] - 1), c.shape[-2:]
@@ -272,17 +289,9 @@ def _reaction_product(v: Any, w: Any, c: Any, size: Size) -> Any:
         fields = (np.ascontiguousarray(u, dtype=float) for u in (v, w, c))
         return reaction_product(*fields) * (size[0] / ny * size[1] / nx)
 
-    def lines(a: Any, b: Any) -> Any:
-        """Integrals along x of products of a row of v and one of w, times 6 / h."""
-        return (
-            2 * (a[..., :-1] * b[..., :-1] + a[..., 1:] * b[..., 1:])
-            + a[..., :-1] * b[..., 1:]
-            + a[..., 1:] * b[..., :-1]
-        )
-
-    rows = lines(v, w)
+    rows = _lines(v, w)
     density = 2 * (rows[..., :-1, :] + rows[..., 1:, :])
-    density += lines(v[..., :-1, :], w[..., 1:, :]) + lines(v[..., 1:, :], w[..., :-1, :])
+    density += _lines(v[..., :-1, :], w[..., 1:, :]) + _lines(v[..., 1:, :], w[..., :-1, :])
     cells = density.reshape(*density.shape[:-2], py, ny // py, px, nx // px).sum((-3, -1))
     return (cells * c).sum((-2, -1)) * (size[0] / ny * size[1] / nx / 36)
 

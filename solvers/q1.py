@@ -15,7 +15,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from .axes import along
-from .medium import Medium, reaction_values
+from .medium import Medium, as_medium, reaction_values
+from .robin import add_sides, edge_weights
 from .tensor_medium import entries_of
 
 Array = np.ndarray
@@ -175,8 +176,8 @@ def element_matrices(A: Array | Medium, cells: tuple[int, int], size: tuple[floa
 
     Parameters
     ----------
-    A : (my, mx) coefficient cell values, or the medium, which may be a tensor, and whose reaction c adds
-        :math:`\int_T c\,\phi_i\phi_j`.
+    A : (my, mx) coefficient cell values, or the medium, which may be a tensor, whose reaction c adds
+        :math:`\int_T c\,\phi_i\phi_j`, and whose Robin sides add :math:`\int\alpha\,\phi_i\phi_j` along T's edges.
     cells : (ny, nx) cells of the mesh; the two grids need not be nested.
     size : (Ly, Lx) side lengths of the rectangle.
 
@@ -198,7 +199,12 @@ def element_matrices(A: Array | Medium, cells: tuple[int, int], size: tuple[floa
     # K[3 ey + sy, 3 ex + sx] for the pairs (sy, sx) of one-dimensional functions.
     K = np.asarray((My @ xx @ Dx.T) * (Ly / Lx) + (Dy @ yy @ Mx.T) * (Lx / Ly))
     elements = _of_pairs(K if c is None else K + _mass_of_pairs(c, cells, size), cells)
-    return elements if xy is None else elements + _mixed_elements(xy, cells)
+    if xy is not None:
+        elements += _mixed_elements(xy, cells)
+    robin = as_medium(A).robin
+    if robin is not None:
+        add_sides(elements, edge_weights(robin, cells, size))
+    return elements
 
 
 def _mixed_elements(a: Array, cells: tuple[int, int]) -> Array:
@@ -279,7 +285,7 @@ def stiffness(A: Array | Medium, cells: tuple[int, int], size: tuple[float, floa
 
     Parameters
     ----------
-    A : (my, mx) coefficient cell values, or the medium, whose reaction is added.
+    A : (my, mx) coefficient cell values, or the medium, whose reaction and Robin sides are added.
     cells : (ny, nx) cells of the mesh; the two grids need not be nested.
     size : (Ly, Lx) side lengths of the rectangle.
 

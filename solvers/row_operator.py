@@ -10,6 +10,7 @@ from .kernels import blackbox, rows
 from .kernels.buffers import Buffers
 from .medium import Medium, repeated
 from .q1 import ENTRIES, SYMMETRIC_PAIRS, element_mass, element_matrices, mass_elements, reference_matrices
+from .robin import Sides
 from .tensor_medium import entries_of
 
 
@@ -46,6 +47,7 @@ class RowOperator:
         free: np.ndarray,
         dtype: type = np.float64,
         buffers: Buffers | None = None,
+        sides: Sides | None = None,
     ) -> RowOperator:
         """Assemble the operator of a mesh whose cells divide those of a raster.
 
@@ -56,6 +58,7 @@ class RowOperator:
         free : (ny+1, nx+1) boolean mask of the free nodes.
         dtype : of the couplings.
         buffers : where its arrays come from.
+        sides : weights of Robin sides on this mesh, as of ``robin.edge_weights``; ``None``: there are none.
 
         Returns
         -------
@@ -76,6 +79,8 @@ class RowOperator:
         F = zeros((len(first) + 1, nx + 3), np.float32)
         rows.fill_kinds(elements, np.append(-1, below[first]), np.append(-1, above[first]), refinement[1], S)
         F[1:, 1:-1] = free[first]
+        if sides is not None:
+            _add_sides(S, above[first] >= 0, sides)
         return cls(S, F, kind)
 
     @classmethod
@@ -89,7 +94,7 @@ class RowOperator:
 def raster_elements(
     medium: Medium, cells: tuple[int, int], size: tuple[float, float]
 ) -> tuple[np.ndarray, tuple[int, int], np.ndarray | None]:
-    """Return element matrices of a mesh, as few as there are.
+    """Return element matrices of a mesh, as few as there are, without Robin sides.
 
     Parameters
     ----------
@@ -100,7 +105,8 @@ def raster_elements(
     Returns
     -------
     elements : (10, my, mx) those of a mesh cell in each raster cell if the mesh divides the raster; else (10, ny, nx).
-        With a reaction the raster is the coarsest that divides the two.
+        With a reaction the raster is the coarsest that divides the two. Robin sides are left out: they are no matter of
+        the raster.
     refinement : mesh cells per cell of ``elements``.
     reaction : the reaction's part of ``elements``; ``None`` where there is none.
 
@@ -110,6 +116,7 @@ def raster_elements(
     >>> elements.shape, refinement
     ((10, 2, 3), (2, 3))
     """
+    medium = medium.with_robin(None)
     (xx, yy, xy), c = entries_of(medium), None if medium.reaction is None else np.asarray(medium.reaction, dtype=float)
     (my, mx), (ny, nx) = medium.cells, cells
     if c is not None:
@@ -127,6 +134,23 @@ def raster_elements(
         return elements, refinement, None
     part = _entries(element_mass(size[0] / ny, size[1] / nx)) * repeated(c, (my, mx))
     return repeated(elements, (my, mx)) + part, refinement, part
+
+
+def _add_sides(S: np.ndarray, above: np.ndarray, sides: Sides) -> None:
+    """Add the boundary mass matrix to couplings S (5, kinds, nx+3).
+
+    The first and the last row of nodes are kinds of their own. ``above`` (kinds-1,) tells which kinds of rows have
+    cells over them: all but the last.
+    """
+    bottom, right, top, left = sides
+    for kind, weight in ((1, bottom), (-1, top)):
+        S[0, kind, 1:-2] += 2 * weight
+        S[0, kind, 2:-1] += 2 * weight
+        S[1, kind, 1:-2] += weight
+    edges = above * 1 + np.append(0, np.ones(len(above) - 1, int))  # vertical ones that meet in a node
+    for column, weight in ((1, left), (-2, right)):
+        S[0, 1:, column] += 2 * weight * edges
+        S[2, 1:, column] += weight * above
 
 
 def _entries(matrix: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ applying it is nine fused multiply-adds on whole arrays, on any device and for a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .linalg import apply_x, apply_y
-from .medium import Medium, as_medium, reaction_values, repeated
+from .medium import Medium, as_medium, repeated
 from .q1 import SYMMETRIC_PAIRS, element_mass, overlap_matrices, overlap_slopes, reference_matrices
+from .robin import EDGES, Sides, add_sides, edge_weights
 from .tensor_medium import entries_of
 
 
@@ -82,6 +84,16 @@ class Stencil:
         mine, others = ((s.C, s.E, s.N, s.NE, s.NW) for s in (self, other))
         return Stencil(*(a + b for a, b in zip(mine, others, strict=True)))
 
+    def with_sides(self, weights: Sides) -> Stencil:
+        """Add the boundary mass matrix of Robin sides, of ``weights`` as of ``robin.edge_weights``."""
+        C, E, N = self.C.clone(), self.E.clone(), self.N.clone()
+        for edge, couplings, weight in zip(EDGES, (E, N, E, N), weights, strict=True):
+            line = C[edge]
+            line[..., :-1] += 2 * weight
+            line[..., 1:] += 2 * weight
+            couplings[edge] += weight
+        return Stencil(C, E, N, self.NE, self.NW)
+
     def for_several(self) -> Stencil:
         """Insert an axis of length 1 after the first, so that one operator acts on several fields of each batch entry.
 
@@ -121,7 +133,7 @@ def galerkin_elements(A: Tensor | Medium, cells: tuple[int, int], size: tuple[fl
 
     Parameters
     ----------
-    A : (..., my, mx) coefficient cell values, or the media, whose reaction is added.
+    A : (..., my, mx) coefficient cell values, or the media, whose reaction and Robin sides are added.
     cells : (ny, nx) cells of the mesh; the two grids need not be nested.
     size : (Ly, Lx) side lengths of the rectangle.
 
@@ -134,9 +146,9 @@ def galerkin_elements(A: Tensor | Medium, cells: tuple[int, int], size: tuple[fl
     >>> round(float(galerkin_elements(torch.ones(4, 4, dtype=torch.float64), (2, 2))[0, 0, 0]), 12)
     0.666666666667
     """
-    c, (values, yy, xy) = reaction_values(A), entries_of(A)
-    if c is not None:
-        return galerkin_elements(as_medium(A).diffusion(), cells, size) + mass_elements(c, cells, size)
+    mass, (values, yy, xy) = mass_part(as_medium(A), cells, size), entries_of(A)
+    if mass is not None:
+        return galerkin_elements(as_medium(A).diffusion(), cells, size) + mass
     ny, nx = cells
     my, mx = values.shape[-2:]
     Ly, Lx = size
@@ -151,6 +163,30 @@ def galerkin_elements(A: Tensor | Medium, cells: tuple[int, int], size: tuple[fl
     K = apply_x(Dx, apply_y(My, values)) * (Ly / Lx) + apply_x(Mx, apply_y(Dy, yy)) * (Lx / Ly)
     elements = _of_pairs(K, cells)
     return elements if xy is None else elements + _mixed_elements(xy, cells)
+
+
+def mass_part(medium: Medium, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> Tensor | None:
+    """Integrate the element matrices of what does not differentiate u: reactions and Robin sides.
+
+    Parameters
+    ----------
+    medium : the media, torch.
+    cells : (ny, nx) cells of the mesh.
+    size : (Ly, Lx) side lengths of the rectangle.
+
+    Returns
+    -------
+    (..., 10, ny, nx) the distinct entries, in the order of ``SYMMETRIC_PAIRS``; ``None`` where there is none of them.
+    """
+    c: Any = medium.reaction
+    mass = None if c is None else mass_elements(c, cells, size)
+    if medium.robin is None:
+        return mass
+    if mass is None:
+        xx = entries_of(medium)[0]
+        mass = xx.new_zeros(*xx.shape[:-2], 10, *cells)
+    add_sides(mass, edge_weights(medium.robin, cells, size))
+    return mass
 
 
 def mass_elements(c: Tensor, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> Tensor:
@@ -224,7 +260,7 @@ def aligned_stencil(A: Tensor | Medium, cells: tuple[int, int], size: tuple[floa
 
     Parameters
     ----------
-    A : (B, my, mx) coefficient cell values, or the media, whose reaction is added.
+    A : (B, my, mx) coefficient cell values, or the media, whose reaction and Robin sides are added.
     cells : (ny, nx) cells of the mesh, multiples of (my, mx).
     size : (Ly, Lx) side lengths of the rectangle.
 
@@ -238,12 +274,16 @@ def aligned_stencil(A: Tensor | Medium, cells: tuple[int, int], size: tuple[floa
     >>> round(float(stencil.C[0, 2, 2]), 6), round(float(stencil.NE[0, 0, 0]), 6), monotone
     (2.666667, -0.333333, True)
     """
-    c, medium = reaction_values(A), as_medium(A)
+    medium = as_medium(A)
+    c: Any = medium.reaction
+    if medium.robin is not None:
+        stencil, _ = aligned_stencil(medium.with_robin(None), cells, size)
+        return stencil.with_sides(edge_weights(medium.robin, cells, size)), False
     if not medium.isotropic:
         return Stencil.from_elements(galerkin_elements(medium, cells, size)), False
     values = medium.values
     if c is not None:
-        stencil, _ = aligned_stencil(values, cells, size)  # type: ignore[arg-type]
+        stencil, _ = aligned_stencil(Medium(values), cells, size)
         return stencil.plus(Stencil.from_elements(mass_elements(c, cells, size))), False
     ny, nx = cells
     Kxx, Kyy, _ = reference_matrices(size[0] / ny, size[1] / nx)

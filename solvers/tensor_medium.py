@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import InvalidProblem
 from .medium import Medium, cell_values
+from .robin import Sides
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,13 +25,14 @@ ONLY_SCALAR = (
 
 
 class TensorMedium(Medium):
-    """A tensor coefficient on the cells of a raster, and a reaction where there is one.
+    """A tensor coefficient on the cells of a raster, and reaction and Robin sides where there are any.
 
     Parameters
     ----------
     components : (..., 3, my, mx) a_xx, a_yy and a_xy on the raster's cells, numpy or torch; leading dimensions are a
         batch of media.
     reaction : as for :class:`Medium`.
+    robin : as for :class:`Medium`.
 
     Examples
     --------
@@ -41,9 +43,15 @@ class TensorMedium(Medium):
 
     components: np.ndarray | Tensor
 
-    def __init__(self, components: np.ndarray | Tensor, reaction: np.ndarray | Tensor | None = None):
+    def __init__(
+        self,
+        components: np.ndarray | Tensor,
+        reaction: np.ndarray | Tensor | None = None,
+        robin: Sides | None = None,
+    ):
         object.__setattr__(self, "components", components)
         object.__setattr__(self, "reaction", reaction)
+        object.__setattr__(self, "robin", robin)
 
     @property
     def values(self) -> NoReturn:  # type: ignore[override] - what a scalar has and a tensor has not
@@ -74,10 +82,15 @@ class TensorMedium(Medium):
 
     def map(self, change: Callable[[Any], Any]) -> TensorMedium:
         """Apply a function to the arrays that hold components and reaction."""
-        return TensorMedium(change(self.components), None if self.reaction is None else change(self.reaction))
+        reaction = None if self.reaction is None else change(self.reaction)
+        return TensorMedium(change(self.components), reaction, self.robin)
+
+    def with_robin(self, robin: Sides | None) -> TensorMedium:
+        """Replace α of the Robin sides; ``None``: there are none."""
+        return TensorMedium(self.components, self.reaction, robin)
 
     def diffusion(self, weights: Any = 1.0) -> TensorMedium:
-        """Leave the reaction out, and multiply the tensor by cell weights (my, mx) or a number."""
+        """Leave reaction and Robin sides out, and multiply the tensor by cell weights (my, mx) or a number."""
         return TensorMedium(self.components * weights)
 
 
@@ -127,13 +140,14 @@ def entries_of(a: Any) -> tuple[Any, Any, Any | None]:
     return values, values, None
 
 
-def medium_of(values: Any, reaction: Any = None) -> Medium:
+def medium_of(values: Any, reaction: Any = None, robin: Sides | None = None) -> Medium:
     """Make a medium of checked values.
 
     Parameters
     ----------
     values : (my, mx) of a scalar, or components (3, my, mx) of a tensor.
     reaction : cell values, or ``None``.
+    robin : α of bottom, right, top, left, or ``None``.
 
     Returns
     -------
@@ -141,11 +155,11 @@ def medium_of(values: Any, reaction: Any = None) -> Medium:
         A scalar one where the tensor is a multiple of the identity in every cell.
     """
     if values.ndim == 2:
-        return Medium(values, reaction)
+        return Medium(values, reaction, robin)
     xx, yy, xy = values
     if (xx == yy).all() and not xy.any():
-        return Medium(np.ascontiguousarray(xx), reaction)
-    return TensorMedium(values, reaction)
+        return Medium(np.ascontiguousarray(xx), reaction, robin)
+    return TensorMedium(values, reaction, robin)
 
 
 def refuse_tensor(a: Any, what: str, instead: str) -> None:

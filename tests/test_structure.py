@@ -34,6 +34,7 @@ LAYERS = [
         "solvers.q1",
         "solvers.medium",
         "solvers.tensor_medium",
+        "solvers.robin",
     },
     {"solvers.stencil"},
     {"networks"},

@@ -1,4 +1,4 @@
-"""The form ∫ a ∇u·∇v + c u v by Gauss rules on uniform quads of order 1, from a and c at the Gauss points."""
+"""The form ∫ a ∇u·∇v + c u v + ∫ α u v ds by Gauss rules on uniform quads of order 1, from a and c at their points."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import lru_cache
 import ngsolve as ngs
 import numpy as np
 
+from ..solvers.robin import Sides, add_sides, edge_weights
 from ..solvers.space import Space
 from .forms import load_of, sparse_matrix
 from .gauss import gauss_elements, gauss_mass, gauss_rule, grid_loads
@@ -33,6 +34,7 @@ class CellRules:
     grid : its tensor grid.
     raster : (my, mx) the coefficient's raster, where it is constant on its cells as far as is known; else ``None``.
     reaction : c; ``None``: there is none.
+    robin : α of bottom, right, top, left; ``None``: there is none.
     certain : whether the raster is all there is of the coefficient.
     """
 
@@ -43,10 +45,12 @@ class CellRules:
         grid: Space,
         raster: np.ndarray | None,
         reaction: ngs.CoefficientFunction | None = None,
+        robin: Sides | None = None,
         *,
         certain: bool = False,
     ):
-        self._a, self._quads, self._grid, self._certain, self._reaction = a, quads, grid, certain, reaction
+        self._a, self._quads, self._grid, self._certain = a, quads, grid, certain
+        self._reaction, self._robin = reaction, robin
         cells = grid.cells[0] * grid.cells[1]
         self._raster = raster if cells <= KEPT_CELLS else None
         self._elements: dict[int, np.ndarray] = {}
@@ -68,7 +72,7 @@ class CellRules:
             (K+1, N+1, M+1) load vectors.
         """
         elements = np.stack([first, *(self.elements(k) for k in orders)])
-        return grid_loads(elements, U, free, reaction=self._reaction is not None)
+        return grid_loads(elements, U, free, mass=self._reaction is not None or self._robin is not None)
 
     def elements(self, bonus: int) -> np.ndarray:
         """Integrate the element matrices (10, N, M) with ``bonus_intorder=bonus``."""
@@ -78,7 +82,9 @@ class CellRules:
             self._elements[bonus] = gauss_elements(at_points, rule, cells, size)
             if self._reaction is not None:
                 c = self._quads.values(self._reaction, rule[0])
-                self._elements[bonus] = self._elements[bonus] + gauss_mass(c, rule, cells, size)
+                self._elements[bonus] += gauss_mass(c, rule, cells, size)
+            if self._robin is not None:  # any rule integrates it exactly
+                add_sides(self._elements[bonus], edge_weights(self._robin, cells, size))
         return self._elements[bonus]
 
     def confirm(self, orders: Sequence[int]) -> bool:

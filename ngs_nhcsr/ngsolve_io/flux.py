@@ -76,7 +76,7 @@ def flux_parts(flux: Any, mesh: ngs.Mesh, space: Space) -> tuple[FluxPart, ...]:
             if not where:
                 raise InvalidProblem("flux= needs a natural side, but u_coarse has Dirichlet values on all of them.")
         else:
-            where = _named(name, mesh, space)
+            where = named_parts(name, mesh, space, "flux")
             for side, low, high in where:
                 if not any(a <= low + CLOSE and high - CLOSE <= b for a, b in natural[side]):
                     raise InvalidProblem(
@@ -135,17 +135,28 @@ def flux_form(fes: ngs.FESpace, parts: Sequence[FluxPart], space: Space) -> np.n
         (n,) load vector.
     """
     out = np.zeros(fes.ndof)
-    slack = CLOSE * max(space.size)
     for part in parts:
-        along, across = (ngs.x, ngs.y) if _axis(part.side) else (ngs.y, ngs.x)
-        at = _place(part.side, space)
-        on_side = ngs.IfPos(across - (at - slack), 1.0, 0.0) * ngs.IfPos(at + slack - across, 1.0, 0.0)
-        on_part = on_side * ngs.IfPos(along - part.low, 1.0, 0.0) * ngs.IfPos(part.high - along, 1.0, 0.0)
+        along = ngs.x if _axis(part.side) else ngs.y
+        on_part = (
+            on_side(part.side, space) * ngs.IfPos(along - part.low, 1.0, 0.0) * ngs.IfPos(part.high - along, 1.0, 0.0)
+        )
         form = ngs.LinearForm(
             _function(part, fes.mesh, space) * on_part * fes.TestFunction() * ngs.ds(bonus_intorder=6)
         )
         out += form.Assemble().vec.FV().NumPy()
     return out
+
+
+def on_side(side: str, space: Space) -> ngs.CoefficientFunction:
+    """Make the function that is 1 on a side of the rectangle, and 0 on the others."""
+    across, at, slack = ngs.y if _axis(side) else ngs.x, _place(side, space), CLOSE * max(space.size)
+    return ngs.IfPos(across - (at - slack), 1.0, 0.0) * ngs.IfPos(at + slack - across, 1.0, 0.0)
+
+
+def side_ends(side: str, space: Space) -> tuple[float, float]:
+    """Compute the ends of a side, in the coordinate along it."""
+    nodes = space.nodes()[_axis(side)]
+    return float(nodes[0]), float(nodes[-1])
 
 
 def _axis(side: str) -> int:
@@ -168,15 +179,32 @@ def _natural(space: Space, side: str) -> Iterator[tuple[float, float]]:
         yield float(nodes[first]), float(nodes[last])
 
 
-def _named(name: Any, mesh: ngs.Mesh, space: Space) -> list[tuple[str, float, float]]:
-    """Parts of sides that have a boundary name, or a side as a whole."""
+def named_parts(name: Any, mesh: ngs.Mesh, space: Space, option: str) -> list[tuple[str, float, float]]:
+    """Find the parts of sides that have a boundary name, or a side as a whole.
+
+    Parameters
+    ----------
+    name : of a boundary of the mesh, or a side.
+    mesh : of the coarse solution.
+    space : the coarse space.
+    option : which it was given to, for the message.
+
+    Returns
+    -------
+    list
+        Side, and the ends of the part in the coordinate along it.
+
+    Raises
+    ------
+    InvalidProblem
+        If there is no such boundary.
+    """
     names = list(mesh.GetBoundaries())
     if name not in names:
         if name not in SIDES:
             known = ", ".join(map(repr, dict.fromkeys(names)))
-            raise InvalidProblem(f"flux= is given on {name!r}, but the mesh has the boundaries {known}.")
-        nodes = space.nodes()[_axis(name)]
-        return [(name, float(nodes[0]), float(nodes[-1]))]
+            raise InvalidProblem(f"{option}= is given on {name!r}, but the mesh has the boundaries {known}.")
+        return [(name, *side_ends(name, space))]
     pairs, regions = boundary_segments(mesh)
     mine = vertices(mesh)[pairs[[names[r] == name for r in regions]]]  # (ns, 2, 2) as (end, x or y)
     tolerance, found = CLOSE * max(space.size), []

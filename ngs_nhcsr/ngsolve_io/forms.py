@@ -81,8 +81,10 @@ def load_of(matrix: sp.csr_array | sp.csr_matrix, values: np.ndarray, free: np.n
     return np.zeros_like(load) if (np.abs(load) <= noise)[free].all() else load
 
 
-def check_form(u: ngs.GridFunction, matrix: sp.csr_array, known: Iterable[sp.csr_array] = ()) -> None:
-    """Refuse forms that hold more than ∫ a ∇u·∇v, and ∫ c u v where a reaction c is given.
+def check_form(
+    u: ngs.GridFunction, matrix: sp.csr_array, known: Iterable[sp.csr_array] = (), *, reaction: bool = False
+) -> None:
+    """Refuse forms that hold more than ∫ a ∇u·∇v, and what a reaction c and Robin sides that are given add.
 
     A·1 vanishes but for terms that do not differentiate u (a reaction, or a Robin term on the boundary), and A is
     symmetric but for convection.
@@ -91,7 +93,8 @@ def check_form(u: ngs.GridFunction, matrix: sp.csr_array, known: Iterable[sp.csr
     ----------
     u : coarse solution, for the size of the terms.
     matrix : of the form it was solved with, as of :func:`sparse_matrix`.
-    known : matrices of ∫ a ∇u·∇v + c u v by the rules it may be integrated with, where a reaction c is given.
+    known : matrices of ∫ a ∇u·∇v + c u v + ∫ α u v ds by the rules it may be integrated with, where c or α is given.
+    reaction : whether c is.
 
     Raises
     ------
@@ -104,10 +107,9 @@ def check_form(u: ngs.GridFunction, matrix: sp.csr_array, known: Iterable[sp.csr
     energy = max(abs(float(values @ (matrix @ values))), 1e-300)
     boundary = np.zeros(len(values), bool)
     boundary[: u.space.mesh.nv] = [bool(b) for b in u.space.GetDofs(u.space.mesh.Boundaries(".*"))][: u.space.mesh.nv]
-    rest, reaction = matrix @ one, False
+    rest = matrix @ one
     inside, outside = _shares(rest, values, boundary, energy)
     for other in known:
-        reaction = True
         found = _shares(rest - other @ one, values, boundary, energy)
         inside, outside = min((inside, outside), found, key=sum)
         if inside + outside <= FOREIGN:
@@ -120,8 +122,9 @@ def check_form(u: ngs.GridFunction, matrix: sp.csr_array, known: Iterable[sp.csr
     # Another reaction than the one that is given is left over inside more than on the boundary.
     if outside > max(FOREIGN, inside if reaction else 0.0):
         raise InvalidProblem(
-            "form= has a term on the boundary (Robin or penalty: its matrix times 1 is not zero there). Only Dirichlet "
-            "conditions marked in the space and natural ones are corrected; solve Robin problems on the fine mesh."
+            "form= has a term on the boundary (Robin or penalty: its matrix times 1 is not zero there) that is not the "
+            "one of robin=. Pass robin= the coefficient α ≥ 0 of its term α u v, a number for all natural sides or a "
+            "dict by boundary name."
         )
     if abs(matrix - matrix.T).max() > FOREIGN * abs(matrix).max():
         raise InvalidProblem(

@@ -138,18 +138,18 @@ def _elements(
     return out
 
 
-def grid_loads(elements: np.ndarray, U: np.ndarray, free: np.ndarray, *, reaction: bool = False) -> np.ndarray:
+def grid_loads(elements: np.ndarray, U: np.ndarray, free: np.ndarray, *, mass: bool = False) -> np.ndarray:
     """Compute the load vectors A U of nodal values for several matrices; zero where all of one is round-off.
 
     The same as :func:`ngs_nhcsr.ngsolve_io.forms.load_of` with the assembled matrix, as sums over neighbours of
-    A_ij (u_j − u_i), with a reaction plus (A·1)_i u_i.
+    A_ij (u_j − u_i), with a reaction or Robin sides plus (A·1)_i u_i.
 
     Parameters
     ----------
     elements : (K, 10, ny, nx) element matrices in the order of ``solvers.q1.SYMMETRIC_PAIRS``.
     U : (ny+1, nx+1) nodal values.
     free : (ny+1, nx+1) mask of the free nodes.
-    reaction : whether A·1 is not zero.
+    mass : whether A·1 is not zero.
 
     Returns
     -------
@@ -177,7 +177,7 @@ def grid_loads(elements: np.ndarray, U: np.ndarray, free: np.ndarray, *, reactio
         diagonal[one] -= coupling
         diagonal[other] -= coupling
     total += np.abs(diagonal * U)
-    if reaction:
+    if mass:
         load += _row_sums(elements) * U
     noise = NO_LOAD[0] * flow + NO_LOAD[1] * total
     load[(np.abs(load) <= noise)[:, free].all(1)] = 0.0

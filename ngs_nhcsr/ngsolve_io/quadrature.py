@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from ..problem import MATCHED
 from ..reading import choose, galerkin_distance, roughness_by_name
 from ..solvers.direct import DirichletSystem
-from ..solvers.medium import Medium, reaction_values
+from ..solvers.medium import Medium
 from ..solvers.neumann import pinned
 from ..solvers.q1 import assemble, element_matrices
 from ..solvers.space import Space
@@ -84,14 +84,15 @@ def as_coefficient_function(a: Any, medium: Medium, grid: Space) -> ngs.Coeffici
 
 
 class Rules:
-    """The form ∫ a ∇u·∇v + c u v on the user's space by each candidate quadrature rule, assembled when first asked for.
+    """The form ∫ a ∇u·∇v + c u v + ∫ α u v ds on the user's space by candidate rules, assembled when first asked for.
 
     Parameters
     ----------
     space : of the coarse solutions.
     a : the coefficient.
-    medium : its raster, and that of the reaction.
+    medium : its raster, that of the reaction, and α.
     reaction : c; ``None``: there is none.
+    robin : α on the boundary; ``None``: there is none.
     constant : whether the coefficient is constant on the raster's cells, as far as is known.
     certain : whether the raster is all there is of the coefficient.
     """
@@ -102,12 +103,13 @@ class Rules:
         a: ngs.CoefficientFunction,
         medium: Medium,
         reaction: ngs.CoefficientFunction | None = None,
+        robin: ngs.CoefficientFunction | None = None,
         *,
         constant: bool = False,
         certain: bool = False,
     ):
         self._space, self._a, self._medium, self._certain = space, a, medium, certain
-        self.reaction = reaction
+        self._reaction, self._robin = reaction, robin
         self._raster = np.asarray(medium.values) if constant and medium.isotropic else None
         self._forms: dict[int, ngs.BilinearForm] = {}
         self._matrices: dict[int, sp.csr_array] = {}
@@ -121,8 +123,10 @@ class Rules:
             p, q = self._space.TnT()
             form = ngs.BilinearForm(self._space, symmetric=True)
             form += self._a * ngs.grad(p) * ngs.grad(q) * ngs.dx(bonus_intorder=bonus)
-            if self.reaction is not None:
-                form += self.reaction * p * q * ngs.dx(bonus_intorder=bonus)
+            if self._reaction is not None:
+                form += self._reaction * p * q * ngs.dx(bonus_intorder=bonus)
+            if self._robin is not None:
+                form += self._robin * p * q * ngs.ds
             self._forms[bonus] = form.Assemble()
         return self._forms[bonus]
 
@@ -170,8 +174,9 @@ class Rules:
         if field.quads is None or not self._medium.isotropic or not by_cells(self._space):
             return None
         if self._cells is None:
+            robin = self._medium.robin
             self._cells = CellRules(
-                self._a, field.quads, field.space, self._raster, self.reaction, certain=self._certain
+                self._a, field.quads, field.space, self._raster, self._reaction, robin, certain=self._certain
             )
         return self._cells
 
@@ -194,7 +199,7 @@ class Rules:
         free = field.space.free
         if u.space.globalorder == 1:
             exact = self.exact_elements(field.space)[None]
-            found[EXACT] = grid_loads(exact, field.U, free, reaction=self.reaction is not None)[0]
+            found[EXACT] = grid_loads(exact, field.U, free, mass=not self._medium.only_diffuses)[0]
         # The rule with most points costs as much as all others and is within 0.1 % of exact integration.
         for orders in (BONUS_ORDERS[:-1], BONUS_ORDERS[-1:]):
             found |= {name: to_grid(u, field, load) for name, load in self.loads(u, orders).items()}
@@ -207,7 +212,7 @@ class Rules:
         if self._exact is None or self._exact[0] != space:
             medium = self._medium
             nested = all(m % n == 0 for m, n in zip(medium.cells, space.cells, strict=True))
-            if nested and medium.isotropic and reaction_values(medium) is None:
+            if nested and medium.isotropic and medium.only_diffuses:
                 elements = exact_elements(np.asarray(medium.values), space.cells, space.size)
             else:
                 elements = element_matrices(medium, space.cells, space.size)
@@ -231,7 +236,7 @@ class Rules:
         if name not in self._systems or self._systems[name][0] != key:
             if len(self._systems) >= KEPT:
                 self._systems.pop(next(iter(self._systems)))
-            self._systems[name] = key, DirichletSystem(matrix(), pinned(free) if self.reaction is None else free)
+            self._systems[name] = key, DirichletSystem(matrix(), pinned(free) if self._medium.only_diffuses else free)
         return self._systems[name][1]
 
     def mismatch(

@@ -23,6 +23,7 @@ from .load import Sources
 from .notes import doubts_about_load, mismatch_notes, other_data_notes, raster_notes
 from .quadrature import Rules, as_coefficient_function
 from .reaction import Reaction
+from .robin import read_robin, robin_function
 from .tensor_coefficient import is_tensor
 
 
@@ -37,13 +38,14 @@ class _Coefficient:
 
 
 class Reader:
-    """Reads coarse solutions that have one coefficient and one reaction.
+    """Reads coarse solutions that have one coefficient, one reaction and one set of Robin sides.
 
     Parameters
     ----------
     a : coefficient: CoefficientFunction, number, or array ``[iy, ix]`` of cell values; tensors as 2 x 2
         CoefficientFunction or array (my, mx, 2, 2).
     reaction : c ≥ 0, likewise; arrays on rasters that divide that of ``a``. Default: none.
+    robin : α ≥ 0 of natural sides, as for :func:`ngs_nhcsr.ngsolve_io.robin.read_robin`. Default: none.
     mesh : the mesh region-wise coefficients belong to, if another than that of the coarse solutions.
     cells_per_coarse : raster cells per coarse cell and axis, where ``a`` is no array; default 4.
     mean : how a raster cell in which ``a`` varies gets its value: "arithmetic", "geometric" or "harmonic".
@@ -59,12 +61,14 @@ class Reader:
         a: Any,
         *,
         reaction: Any = None,
+        robin: Any = None,
         mesh: ngs.Mesh | None = None,
         cells_per_coarse: int | None = None,
         mean: str = "arithmetic",
     ):
         check_kinds(mesh=mesh)
-        self._a, self._reaction, self._mesh, self._per, self._mean = a, reaction, mesh, cells_per_coarse, mean
+        self._a, self._mesh, self._per, self._mean = a, mesh, cells_per_coarse, mean
+        self._reaction, self._robin = reaction, robin
         self._prepared: tuple[ngs.FESpace, int, _Coefficient] | None = None
 
     def prepare(self, coarse_space: ngs.FESpace) -> tuple[Space, Medium]:
@@ -208,13 +212,14 @@ class Reader:
         # A region-wise coefficient of another mesh cannot be assembled on the user's: its raster stands for it.
         a = self._a if self._mesh is None else raster.values
         reaction = Reaction.of(self._reaction, mesh, grid, raster.cells, self._mesh, quads)
-        medium = raster.medium(reaction.values)
+        medium = raster.medium(reaction.values).with_robin(read_robin(self._robin, mesh, grid))
         if medium.isotropic and is_tensor(a):  # a scalar, written as a multiple of the identity
             a = a[0, 0] if isinstance(a, ngs.CoefficientFunction) else medium.values
         certain = not isinstance(a, ngs.CoefficientFunction)
         function = as_coefficient_function(a, medium, grid)
         constant = raster.variation is None
-        rules = Rules(u.space, function, medium, reaction.function, constant=constant, certain=certain)
+        alpha = None if medium.robin is None else robin_function(medium.robin, grid)
+        rules = Rules(u.space, function, medium, reaction.function, alpha, constant=constant, certain=certain)
         return _Coefficient(raster, reaction, medium, rules)
 
 

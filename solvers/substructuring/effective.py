@@ -187,5 +187,5 @@ def _compiled_solver(elements: Tensor, space: Space, reaction: Tensor | None) ->
 
 def _torch_solver(elements: Tensor, free: Tensor, reaction: Tensor | None) -> Callable[[Tensor, float], Tensor]:
     """Multigrid in torch, all media of the batch at once."""
-    mg = Multigrid.of_elements(elements, free, reaction=reaction)
+    mg = Multigrid.of_elements(elements, free, mass=reaction)
     return lambda b, tolerance: torch.stack([mg.solve(v, tolerance=tolerance)[0] for v in b.unbind(1)], 1)

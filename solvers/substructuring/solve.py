@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ..medium import refuse_robin
 from ..positions import Nodes, Query
 from ..transfer import prolongate
 from .compiled import applies
@@ -35,9 +36,15 @@ class PreparedSolve:
     target : the fine Q1 solution that is sought.
     proposer : who makes first values and the effective problem.
     scheme : how local solves and corrections are done.
+
+    Raises
+    ------
+    InvalidProblem
+        If the media have Robin sides.
     """
 
     def __init__(self, medium: Medium, space: Space, target: FineQ1, proposer: Proposer, scheme: Scheme | None = None):
+        refuse_robin(medium, "static condensation", "multigrid has them")
         self.medium, self.space, self.target, self.scheme = medium, space, target, scheme or Scheme()
         self.refinement = target.aligned(medium, space).refinement(medium, space)
         self._proposer = proposer.prepare(medium, space, target)
