@@ -271,8 +271,7 @@ class Multigrid:
 
         Returns
         -------
-        (B,) estimates of the energy norm of A^-1 b - x over that of A^-1 b; nan where the cycle is not positive
-        definite.
+        (B,) estimates of the energy norm of A^-1 b - x over that of A^-1 b; nan: the cycle is not positive definite.
         """
         with quiet_blas():
             A, free = operator or self.levels[0].stencil, self.levels[0].free
@@ -282,12 +281,11 @@ class Multigrid:
             scale = z.abs().amax((-2, -1), keepdim=True).clamp_min(1e-300)
             unit = (z / scale).to(self.cycle_dtype)
             rz, zAz = dot(r, z), scale**2 * dot(unit, self.levels[0].smoother.apply(unit))
-            step = torch.where(zAz > 0, rz / zAz.clamp_min(1e-300), torch.zeros_like(rz))
-            drop = (step * rz).clamp_min(0)
+            step = rz / zAz
+            drop = step * rz
             energy = dot(x, Ax) + 2 * step * dot(z, Ax) + drop
-            definite = (rz > 0) & (zAz > 0) & (energy > 0) | (rz == 0)
-            relative = torch.where(drop > 0, (drop / energy.clamp_min(1e-300)).sqrt(), drop)
-            relative = torch.where(definite, relative, torch.full_like(relative, torch.nan))
+            definite = (rz > 0) & (zAz > 0) & (energy > 0)
+            relative = torch.where(definite, drop / energy, torch.where(rz == 0, 0.0, torch.nan)).sqrt()
         return relative.flatten()
 
     def solve(
