@@ -255,6 +255,8 @@ MISTAKES = {
     "--load must be finite": ("two.png", "--values", "1,10", "--load", "inf"),
     "--pixel must be a positive length": ("two.png", "--values", "1,10", "--pixel", "0"),
     "scale 10 gives 2.5 fine cells per pixel": ("two.png", "--values", "1,10", "--scale", "10"),
+    "scale nan gives nan fine cells per pixel": ("two.png", "--values", "1,10", "--scale", "nan"),
+    "--accuracy is a relative error between 0 and 1": ("two.png", "--values", "1,10", "--accuracy", "2"),
     "2 x 3 pixels cannot be cropped": ("two.png", "--values", "1,10", "--crop"),
     "are for --target fine": ("two.png", "--values", "1,10", "--model", "basis-hybrid"),
     "--accuracy is for --target pde": ("two.png", "--values", "1,10", "--target", "fine", "--accuracy", "0.1"),

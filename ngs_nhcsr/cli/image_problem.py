@@ -180,7 +180,7 @@ def fine_per_pixel(scale: float) -> int:
         If that is no whole number.
     """
     ratio = scale / PIXELS_PER_COARSE
-    if ratio < 1 or ratio != round(ratio):
+    if not math.isfinite(ratio) or ratio < 1 or ratio != round(ratio):
         raise GridMismatch(f"scale {scale:g} gives {ratio:g} fine cells per pixel; choose a multiple of 4.")
     return int(ratio)
 
