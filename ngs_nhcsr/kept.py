@@ -119,7 +119,8 @@ def _parts(value: Any) -> Iterable[Any]:
         simple = [v for v in seen if isinstance(v, (bool, int, float, str))]  # others may change while it runs
         return f"{value.__module__}.{value.__qualname__}".encode(), value.__code__, value.__defaults__, simple
     if is_dataclass(value) and not isinstance(value, type):
-        return [getattr(value, one.name) for one in fields(value)]
+        own = vars(value)  # a tensor has no scalar values, and says so when it is asked for them
+        return [own[one.name] for one in fields(value) if one.name in own]
     if hasattr(value, "__dict__") and not isinstance(value, type):
         return (vars(value),)
     return (repr(value).encode(),)

@@ -120,6 +120,25 @@ def test_nothing_is_taken_for_another_problem_or_another_scale(tmp_path):
     assert len(list(tmp_path.iterdir())) == 6
 
 
+def test_all_that_decides_a_problem_is_seen(tmp_path):
+    """Tensors, reactions, Robin sides, Dirichlet data between coarse nodes."""
+    A = medium(0)
+    tensor = A[..., None, None] * np.array([[1.0, 0.0], [0.0, 3.0]])
+    natural = Problem.from_arrays(A, coarse=8, natural=("top",))
+    all_different = (
+        natural,
+        Problem.from_arrays(tensor, coarse=8),
+        Problem.from_arrays(2 * tensor, coarse=8),
+        Problem.from_arrays(A, coarse=8, reaction=10.0),
+        Problem.from_arrays(A, coarse=8, natural=("top",), robin={"top": 1.0}),
+        Problem.from_arrays(A, coarse=8, natural=("top",), robin={"top": 9.0}),
+        replace(natural, dirichlet={"bottom": np.array([0.0, 1.0, 0.0])}),
+    )
+    study = {"quantity": lambda outcome, problem: float(outcome.values.mean()), "method": "multigrid"}
+    found = correct_many(all_different, 4, keep=tmp_path, **study)
+    assert len(set(found)) == len(found) == len(list(tmp_path.iterdir()))
+
+
 def test_quantities_are_known_by_their_code_and_what_they_capture(tmp_path):
     def entry(k):
         return lambda outcome, problem: outcome.values.ravel()[k]
