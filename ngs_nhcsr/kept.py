@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, is_dataclass
-from functools import partial
+from dataclasses import dataclass, is_dataclass
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -118,9 +118,10 @@ def _parts(value: Any) -> Iterable[Any]:
         seen = [cell.cell_contents for cell in value.__closure__ or ()]
         simple = [v for v in seen if isinstance(v, (bool, int, float, str))]  # others may change while it runs
         return f"{value.__module__}.{value.__qualname__}".encode(), value.__code__, value.__defaults__, simple
-    if is_dataclass(value) and not isinstance(value, type):
-        own = vars(value)  # a tensor has no scalar values, and says so when it is asked for them
-        return [own[one.name] for one in fields(value) if one.name in own]
+    if is_dataclass(value) and not isinstance(value, type):  # what it is made of, but nothing that it worked out since
+        return [
+            v for name, v in vars(value).items() if not isinstance(getattr(type(value), name, None), cached_property)
+        ]
     if hasattr(value, "__dict__") and not isinstance(value, type):
         return (vars(value),)
     return (repr(value).encode(),)
