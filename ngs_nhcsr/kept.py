@@ -67,7 +67,7 @@ class Kept:
         """Name the file of a problem: its medium, load, space and Dirichlet data decide it, and the key."""
         given = np.where(problem.space.free, 0.0, problem.U)  # the rest of U follows, up to round-off
         digest = sha256(f"ngs_nhcsr {__version__}".encode())
-        for part in (self.key, problem.space, problem.medium, problem.load, given):
+        for part in (self.key, problem.space, problem.medium, problem.load, given, problem.dirichlet):
             _feed(digest.update, part)
         return self.folder / f"{digest.hexdigest()[:24]}.npy"
 
