@@ -84,35 +84,9 @@ class Correction:
         return f"<Correction {self.status.name}, target {self.target!r}, {nx} x {ny} cells, {len(self.notes)} notes>"
 
     def __str__(self) -> str:
-        seconds = ", ".join(f"{name} {t:.3f}" for name, t in self.timings.items())
-        notes = " ".join(self.notes) or "none"
-        return "\n".join(
-            (
-                f"{self.status.name}: {self.status.value}",
-                f"error:   {self._error_line()}",
-                f"solver:  {self._solver_line()}",
-                f"seconds: {sum(self.timings.values()):.3f} ({seconds})",
-                f"notes:   {notes}",
-            )
-        )
+        from .printed import summary
 
-    def _error_line(self) -> str:
-        if self.budget and not self.budget.consistent:
-            return f"relative energy error {self.budget}"
-        if self.target == "pde":
-            (my, mx), b = self._known().medium.cells, self.budget
-            line = f"relative energy error at most {self.error_estimate:.2g}, guaranteed, against the PDE's solution u"
-            return f"{line} for {mx} x {my} pixels" + (f"; from reading: {b}" if b and b.total > 1e-6 else "")
-        if self.estimate is None:
-            return "not estimated; see error_estimate"
-        ny, nx = self._computed.shape
-        mesh = "the fine mesh" if self.aligned is None else f"a mesh of {nx - 1} x {ny - 1} cells that cuts no pixel"
-        return f"relative energy error about {self.budget} against u_h, the Q1 solution of {mesh}"
-
-    def _solver_line(self) -> str:
-        r = self.refinement
-        how = "" if r is None else " and a factorisation" if r.factorised else f" and {r.steps} multigrid steps"
-        return f"{self.model or self.target}{how}, {self.cells[1]} x {self.cells[0]} fine cells"
+        return summary(self)
 
     @property
     def _computed(self) -> np.ndarray:

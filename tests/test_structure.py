@@ -45,7 +45,7 @@ LAYERS = [
     {"ngsolve_io", "models", "options"},
     {"visual"},
     {"files"},
-    {"result"},
+    {"result", "printed"},
     {"pipeline"},
     {"corrector", "prepared"},
     {"api", "many", "kept"},

@@ -1,0 +1,58 @@
+"""What ``print`` says of a result: status, error, solver, seconds, notes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .result import Correction
+
+
+def summary(result: Correction) -> str:
+    """Write five lines on a result.
+
+    Parameters
+    ----------
+    result : of a correction.
+
+    Returns
+    -------
+    str
+        What its error is, against what, and for which load and coefficient.
+    """
+    seconds = ", ".join(f"{name} {t:.3f}" for name, t in result.timings.items())
+    return "\n".join(
+        (
+            f"{result.status.name}: {result.status.value}",
+            f"error:   {_error(result)}",
+            f"solver:  {_solver(result)}",
+            f"seconds: {sum(result.timings.values()):.3f} ({seconds})",
+            f"notes:   {' '.join(result.notes) or 'none'}",
+        )
+    )
+
+
+def _error(result: Correction) -> str:
+    budget, problem = result.budget, result.problem
+    if budget and not budget.consistent:
+        return f"relative energy error {budget}"
+    known = problem is not None and problem.load is not None
+    seen = known and problem.reading is not None and problem.reading.recovered and problem.load.values.any()
+    load = ", for the load as u_coarse shows it" if seen else ""
+    if result.target == "pde" and problem is not None:
+        my, mx = problem.medium.cells
+        line = f"relative energy error at most {result.error_estimate:.2g}, guaranteed, against the PDE's solution u"
+        read = f"; from reading: {budget}" if budget and budget.total > 1e-6 else ""
+        return f"{line} for {mx} x {my} pixels{load}{read}"
+    if result.estimate is None:
+        return "not estimated; see error_estimate"
+    ny, nx = (n - 1 for n in (result.values if result.aligned is None else result.aligned).shape)
+    mesh = "the fine mesh" if result.aligned is None else f"a mesh of {nx} x {ny} cells that cuts no pixel"
+    return f"relative energy error about {budget} against u_h, the Q1 solution of {mesh}{load}"
+
+
+def _solver(result: Correction) -> str:
+    r = result.refinement
+    how = "" if r is None else " and a factorisation" if r.factorised else f" and {r.steps} multigrid steps"
+    ny, nx = result.cells
+    return f"{result.model or result.target}{how}, {nx} x {ny} fine cells"
