@@ -12,11 +12,12 @@ import numpy as np
 
 from ..problem import MATCHED
 from ..reading import ROUGH, SAME, Reading, choose, read_given, read_load
-from ..solvers.load import Load
+from ..solvers.load import Load, load_cells
 from ..solvers.medium import Medium
+from ..solvers.moments import point_moments
 from . import quadrature
 from .coarse_field import CoarseField
-from .density import boundary_rest, to_grid, vertex_roughness
+from .density import boundary_rest, isolated_sources, to_grid, vertex_roughness
 from .forms import check_form, load_of, sparse_matrix
 from .load import Sources, load_grid
 from .meshes import free_dofs
@@ -142,8 +143,16 @@ def _recognised(u: ngs.GridFunction, found: CoarseField, rules: quadrature.Rules
 
 
 def _with_other(reading: Reading, u: ngs.GridFunction, found: CoarseField, b: np.ndarray) -> Reading:
-    """Add the load of the lumped density, and what is left on the boundary, where the grid is not the user's mesh."""
+    """Add another load, and what is left on the boundary, where the grid is not the user's mesh.
+
+    It is that of the lumped density, and of points where sources may sit in such.
+    """
     if found.vertices is not None:
         return reading
-    other = Load.from_moments(to_grid(u, found, b, lumped=True), found.space)
+    inside, points = isolated_sources(u, b)
+    space, other = found.space, Load.from_moments(to_grid(u, found, b - inside, lumped=True), found.space)
+    if points:
+        fine = space.refined(load_cells(space.cells)).cells
+        moments = other.vector(fine) + point_moments(points, fine, space.size, space.lower)
+        other = Load.from_vector(moments, space.size)
     return replace(reading, other=other, boundary_rest=boundary_rest(u, b))

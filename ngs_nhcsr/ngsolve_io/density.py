@@ -5,9 +5,11 @@ from __future__ import annotations
 import ngsolve as ngs
 import numpy as np
 import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from ..solvers.load import Load
+from ..solvers.load_error import SILENT
 from .coarse_field import CoarseField
 from .evaluate import evaluate
 from .forms import sparse_matrix
@@ -71,6 +73,40 @@ def boundary_rest(u: ngs.GridFunction, load: np.ndarray) -> float:
         return 0.0
     values, mass = _function(u, load, STEPS)
     return float(np.abs(moments - mass @ values)[edge & free].max()) / largest
+
+
+def isolated_sources(u: ngs.GridFunction, load: np.ndarray) -> tuple[np.ndarray, list[tuple[float, float, float]]]:
+    """Find sources that may sit in points of a mesh of triangles; ``solvers.load_error.point_sources`` does for grids.
+
+    Parameters
+    ----------
+    u : coarse solution.
+    load : (n,) load vector over the user's degrees of freedom.
+
+    Returns
+    -------
+    inside : np.ndarray
+        (n,) the moments of one sign at up to three neighbouring vertices with silence around.
+    points : list
+        (x, y, weight) of the points that have them, where the three belong to one element.
+    """
+    mesh = u.space.mesh
+    moments = np.where(free_vertices(u), load[: mesh.nv], 0.0)
+    heard = np.abs(moments) > SILENT * np.abs(moments).max()
+    edges = np.array([[v.nr for v in e.vertices] for e in mesh.edges], dtype=int)
+    i, j = edges[heard[edges].all(1)].T
+    graph = sp.coo_array((np.ones(len(i)), (i, j)), (mesh.nv, mesh.nv))
+    part = connected_components(graph, directed=False)[1]
+    size, places = np.bincount(part, heard), vertices(mesh)
+    inside, points = np.zeros_like(load), []
+    for one in np.flatnonzero((size > 0) & (size <= 3)):
+        at = np.flatnonzero((part == one) & heard)
+        F = moments[at]
+        if F.min() * F.max() >= 0:
+            inside[at] = F
+            x, y = F @ places[at] / F.sum()
+            points.append((float(x), float(y), float(F.sum())))
+    return inside, points
 
 
 def _function(u: ngs.GridFunction, load: np.ndarray, steps: int) -> tuple[np.ndarray, sp.csr_array]:
