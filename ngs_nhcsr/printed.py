@@ -34,7 +34,7 @@ def summary(result: Correction) -> str:
 
 def _error(result: Correction) -> str:
     budget, problem = result.budget, result.problem
-    if budget and not budget.consistent:
+    if budget and not (budget.consistent and budget.decided):
         return f"relative energy error {budget}"
     known = problem is not None and problem.load is not None
     seen = known and problem.reading is not None and problem.reading.recovered and problem.load.values.any()

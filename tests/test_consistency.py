@@ -309,3 +309,23 @@ def test_quadrature_of_a_jump_is_no_term(kappa, bonus):
     solution.vec.data = form.Assemble().mat.Inverse(space.FreeDofs()) * load.Assemble().vec
     for given in (f, lambda x, y: 1.0 * ((x > 0.3) & (x < 0.6))):
         assert not correct(solution, voxel(kappa), SCALE, f=given, full=True).notes
+
+
+def test_a_form_is_examined_beside_a_load(kappa):
+    """Its reaction term is refused by name, whether the load is given or not."""
+    u, form = assembled(kappa, reaction=100.0)
+    with pytest.raises(InvalidProblem, match="reaction"):
+        correct(u, voxel(kappa), SCALE, form=form, f=1)
+
+
+def test_a_load_that_was_taken_as_zero_is_named(kappa):
+    u, _ = assembled(kappa, dirichlet="left|bottom|top")
+    result = quietly(u, voxel(kappa), SCALE, flux={"right": 1.0})
+    assert result.status is Status.INCONSISTENT
+    assert "f= was not given and is 0" in " ".join(result.notes)
+
+
+def test_interpolated_voxels_are_told_how_not_to_be(kappa):
+    u, _ = assembled(kappa)
+    smooth = VoxelCoefficient((0, 0), (1, 1), kappa, linear=True)
+    assert "linear=False" in " ".join(quietly(u, smooth, SCALE, f=1).notes)

@@ -5,7 +5,7 @@ import pytest
 from conftest import quads, voxel
 from ngsolve import H1, BilinearForm, CoefficientFunction, GridFunction, LinearForm, cos, dx, grad, sin, x, y
 
-from ngs_nhcsr import Corrector, NhcsrWarning, Problem, correct
+from ngs_nhcsr import Corrector, NhcsrWarning, Problem, Status, correct
 from ngs_nhcsr.solvers.dirichlet import data_error, with_data
 from ngs_nhcsr.solvers.norms import energy_norm
 from ngs_nhcsr.solvers.space import Space
@@ -114,3 +114,9 @@ def test_data_that_are_not_those_of_the_coarse_solution_are_told(curved):
         result = correct(u, a, 8, f=1, g=CoefficientFunction(x), full=True)
     np.testing.assert_allclose(result.values[:, -1], 1.0)
     assert result.budget.fine_scales < 1e-3
+
+
+def test_data_that_contradict_the_coarse_solution_are_inconsistent(curved):
+    u, a, _ = curved
+    result = correct(u, a, 8, f=1, g=CoefficientFunction(x + 2), full=True, on_untrusted="return")
+    assert result.status is Status.INCONSISTENT

@@ -281,7 +281,7 @@ def test_accuracy_chooses_the_modes(rng):
     assert rough.relative_error_bound <= 0.02
     assert sharp.relative_error_bound <= 1e-3
     assert sharp.info.modes > rough.info.modes
-    with pytest.warns(NhcsrWarning, match="not guaranteed"):
+    with pytest.warns(NhcsrWarning, match="out of reach"):
         solve_pde(A, lambda x, y: np.sin(20 * x), accuracy=1e-6)
 
 

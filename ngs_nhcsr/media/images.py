@@ -37,6 +37,12 @@ class Medium:
     greys: tuple[tuple[float, float, float], ...] = ()
 
     @property
+    def size(self) -> tuple[float, float]:
+        """Sides (Ly, Lx) of the rectangle for square pixels, the longer one 1: what solvers take as ``size=``."""
+        my, mx = self.a.shape
+        return my / max(my, mx), mx / max(my, mx)
+
+    @property
     def phases(self) -> tuple[tuple[float, float], ...]:
         """Distinct values with their fractions of the area, by growing value."""
         values, counts = np.unique(self.a, return_counts=True)
@@ -157,7 +163,7 @@ def assign_values(
     """
     given = np.asarray(values, dtype=float)
     if not (np.isfinite(given) & (given > 0)).all():
-        raise NotCoercive(f"values must be positive, not {_joined(given)}; give voids a small positive value.")
+        raise NotCoercive(f"values must be positive, not {_joined(given)}; give voids 1e-6 of the smallest value.")
     distinct, place = np.unique(levels, return_inverse=True)
     if threshold is None and len(given) == len(distinct):
         chosen, notes = given[place].reshape(levels.shape), ()
@@ -254,7 +260,7 @@ def _checked(a: Array, name: str) -> Array:
     low = float(a.min())
     if low <= 0:
         raise NotCoercive(
-            f"{name} has the coefficient {low:g}; it must be positive: give voids a small positive value, or give "
+            f"{name} has the coefficient {low:g}; it must be positive: give voids 1e-6 of the smallest value, or give "
             "--values for the levels."
         )
     return a

@@ -65,14 +65,15 @@ def canonical(
     InvalidProblem
         If f is no load, or the form holds more than ∫ a ∇u·∇v, and what reaction and Robin sides that were given add.
     """
-    if sources.given:
-        return _with_sources(u, found, medium, rules, sources, scale)
-    system = rules.exact_system(found.space)
-    if form is not None:
-        matrix = sparse_matrix(u, form)
+    matrix = None if form is None else sparse_matrix(u, form)
+    if matrix is not None:
         reaction = medium.reaction is not None
         orders = quadrature.BONUS_ORDERS if reaction else () if medium.only_diffuses else (0,)
         check_form(u, matrix, (rules.matrix(u, q) for q in orders), reaction=reaction)
+    if sources.given:
+        return _with_sources(u, found, medium, rules, sources, scale)
+    system = rules.exact_system(found.space)
+    if matrix is not None:
         b = load_of(matrix, u.vec.FV().NumPy(), free_dofs(u))
         F = to_grid(u, found, b)
         reading = read_given(system, found.space, found.U, F, "given form")

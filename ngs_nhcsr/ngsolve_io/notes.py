@@ -12,17 +12,20 @@ from .coefficient import Raster
 
 #: Part of their range from which given Dirichlet values differ from those of u_coarse, and of their size that is none.
 OTHER, ROUND_OFF = 0.05, 1e-12
+#: … and from which u_coarse solves another problem.
+CONTRADICTION = 0.4
 #: Part of the largest moment from which a load on a natural boundary counts as a flux.
 FLUX = 0.2
 
 
-def raster_notes(raster: Raster, mean: str) -> list[str]:
+def raster_notes(raster: Raster, mean: str, voxels: bool = False) -> list[str]:
     """Say how much of a coefficient its raster averages.
 
     Parameters
     ----------
     raster : the coefficient on cells.
     mean : how cells in which it varies got their value.
+    voxels : whether it is a VoxelCoefficient, which interpolates between voxels unless it is told not to.
 
     Returns
     -------
@@ -32,13 +35,18 @@ def raster_notes(raster: Raster, mean: str) -> list[str]:
     if not raster.varying:
         return []
     my, mx = raster.cells
+    if voxels and raster.varying > my * mx / 2:
+        return [
+            "the VoxelCoefficient is not constant on voxels: if it is an image of pixels, make it with linear=False; "
+            f"if not, raise cells_per_coarse=, as the raster's {my * mx} cells get the {mean} mean."
+        ]
     return [
         f"the coefficient varies inside {raster.varying} of {my * mx} raster cells, which get their "
         f"{mean} mean; raise cells_per_coarse= to resolve it."
     ]
 
 
-def mismatch_notes(mismatch: float, U: np.ndarray, from_form: bool) -> list[str]:
+def mismatch_notes(mismatch: float, U: np.ndarray, from_form: bool, taken_as_zero: bool = False) -> list[str]:
     """Say that the user's solution is not that of the problem as read, and what the usual causes are.
 
     Parameters
@@ -46,6 +54,7 @@ def mismatch_notes(mismatch: float, U: np.ndarray, from_form: bool) -> list[str]
     mismatch : its relative energy distance from it.
     U : (N+1, M+1) its nodal values.
     from_form : whether the load was that of a form, not a function.
+    taken_as_zero : whether f was not given, but points or a flux were.
 
     Returns
     -------
@@ -60,12 +69,18 @@ def mismatch_notes(mismatch: float, U: np.ndarray, from_form: bool) -> list[str]
     given = "the given form and coefficient" if from_form else "the given f and coefficient"
     return [
         f"u_coarse is not the solution for {given} (it differs by {much} in the energy norm), so the field solves "
-        "another problem than u_coarse does. Check the orientation of arrays (row 0 at the lowest y), units, factors "
-        "in a or f, and terms beside a∇u·∇v."
+        "another problem than u_coarse does. "
+        + (
+            "f= was not given and is 0, as points= or flux= are there: pass f= if there is a load. "
+            if taken_as_zero
+            else ""
+        )
+        + "Check the orientation of arrays (row 0 at the lowest y), units, factors in a or f, terms that are missing "
+        "(reaction=, robin=, flux=) or given twice, and the quadrature of f in the coarse solve."
     ]
 
 
-def other_data_notes(data: Data, found: CoarseField) -> tuple[str, ...]:
+def other_data(data: Data, found: CoarseField) -> tuple[float, tuple[str, ...]]:
     """Say that Dirichlet data are not those of the user's solution.
 
     Parameters
@@ -75,20 +90,24 @@ def other_data_notes(data: Data, found: CoarseField) -> tuple[str, ...]:
 
     Returns
     -------
-    tuple[str, ...]
-        Notes for the user; empty if they agree at coarse nodes up to interpolation.
+    mismatch : float
+        Largest difference at coarse nodes in parts of the range, where it is more than NGSolve's projection of data
+        that oscillate leaves; else 0.
+    notes : tuple[str, ...]
+        For the user; empty if they agree up to that.
     """
     fixed = np.where(found.space.free, np.nan, found.U)
     given = with_data(found.U, data, found.space, found.space)
-    spread = max(np.ptp(v[~found.space.free]) for v in (given, found.U))
+    spread = max(float(np.ptp(v[~found.space.free])) for v in (given, found.U))
     size = max(spread, ROUND_OFF * float(np.abs(given).max()))
     off = float(np.nanmax(np.abs(given - fixed))) / size if size > 0 else 0.0
     if off <= OTHER:
-        return ()
-    return (
+        return 0.0, ()
+    note = (
         f"g= is not what u_coarse is on its Dirichlet sides (it differs by {off:.0%} of its range at coarse nodes); "
-        "the field has the values of g=.",
+        "the field has the values of g=."
     )
+    return (off if off > CONTRADICTION else 0.0), (note,)
 
 
 def doubts_about_load(reading: Reading, found: CoarseField, recovered: bool) -> list[str]:

@@ -20,11 +20,12 @@ from .checks import check_kinds, check_neumann
 from .coarse_field import CoarseField, read_coarse
 from .coefficient import Raster, rasterise
 from .load import Sources
-from .notes import doubts_about_load, mismatch_notes, other_data_notes, raster_notes
+from .notes import doubts_about_load, mismatch_notes, other_data, raster_notes
 from .quadrature import Rules, as_coefficient_function
 from .reaction import Reaction
 from .robin import read_robin, robin_function
 from .tensor_coefficient import is_tensor
+from .voxel_cache import is_voxels
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,16 +168,17 @@ class Reader:
             unsure = reading.other, reading.dropped
             load_error = load_uncertainty(reading.load, coefficient.medium, found.space, reading.U, *unsure)
         notes = (
-            *raster_notes(coefficient.raster, self._mean),
+            *raster_notes(coefficient.raster, self._mean, is_voxels(self._a)),
             *coefficient.reaction.notes,
-            *mismatch_notes(mismatch, found.U, from_form=not sources.given),
+            *mismatch_notes(mismatch, found.U, not sources.given, taken_as_zero=sources.given and f is None),
             *said,
             *doubts,
         )
         data = None
         if g is not None:
             data = dirichlet_samples(g, u.space.mesh, found.space, coefficient.medium.cells)
-            notes += other_data_notes(data, found)
+            off, said = other_data(data, found)
+            notes, mismatch = notes + said, max(mismatch, off)
         return Problem(
             space=found.space,
             medium=coefficient.medium,

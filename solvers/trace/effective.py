@@ -80,7 +80,7 @@ class Conductivity:
 
 def effective_conductivity(
     A: Array,
-    size: tuple[float, float] = (1.0, 1.0),
+    size: tuple[float, float] | None = None,
     boundary: Condition = "periodic",
     modes: int | None = None,
     tolerance: float = 1e-6,
@@ -90,7 +90,7 @@ def effective_conductivity(
     Parameters
     ----------
     A : (my, mx) positive cell values, row 0 at the lowest y.
-    size : (Ly, Lx) side lengths.
+    size : (Ly, Lx) side lengths; ``None``: those of square pixels.
     boundary : "periodic": mean flux for periodic fields with a mean gradient; "linear": for the boundary values x and
         y; "sealed": pressure drop between two opposite sides, the other two without flux.
     modes : functions per edge; None: 6 for media with two values, else 8.
@@ -117,7 +117,8 @@ def effective_conductivity(
     >>> sigma.tensor.diagonal().round(4).tolist()
     [10.0, 10.0]
     """
-    a, size = checked_medium(A), checked_size(size)
+    a = checked_medium(A)
+    size = checked_size((a.shape[0] / max(a.shape), a.shape[1] / max(a.shape)) if size is None else size)
     count = default_modes(a) if modes is None else modes
     if boundary == "periodic":
         cell = reference_cell(exponents_for(a, count), count, a.shape, size)
