@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .problem import Problem
     from .result import Correction
 
 
@@ -36,9 +37,7 @@ def _error(result: Correction) -> str:
     budget, problem = result.budget, result.problem
     if budget and not (budget.consistent and budget.decided):
         return f"relative energy error {budget}"
-    known = problem is not None and problem.load is not None
-    seen = known and problem.reading is not None and problem.reading.recovered and problem.load.values.any()
-    load = ", for the load as u_coarse shows it" if seen else ""
+    load = ", for the load as u_coarse shows it" if _recovered(problem) else ""
     if result.target == "pde" and problem is not None:
         my, mx = problem.medium.cells
         line = f"relative energy error at most {result.error_estimate:.2g}, guaranteed, against the PDE's solution u"
@@ -49,6 +48,13 @@ def _error(result: Correction) -> str:
     ny, nx = (n - 1 for n in (result.values if result.aligned is None else result.aligned).shape)
     mesh = "the fine mesh" if result.aligned is None else f"a mesh of {nx} x {ny} cells that cuts no pixel"
     return f"relative energy error about {budget} against u_h, the Q1 solution of {mesh}{load}"
+
+
+def _recovered(problem: Problem | None) -> bool:
+    """Whether the load is that of a coarse solution, and there is one."""
+    if problem is None or problem.load is None or problem.reading is None:
+        return False
+    return problem.reading.recovered and bool(problem.load.values.any())
 
 
 def _solver(result: Correction) -> str:

@@ -119,7 +119,8 @@ def _beside(medium: Medium, side: str, cells: int) -> np.ndarray:
     """Mean (cells,) of the coefficient along each coarse cell's part of a side; of a tensor, of its eigenvalues."""
     A = np.asarray(medium.values if medium.isotropic else medium.components)  # type: ignore[attr-defined]
     A = A if A.ndim == 2 else (A[0] + A[1]) / 2
-    (axis, end), samples = dict(zip(SIDES, PLACES, strict=True))[side], np.arange(cells * SAMPLES) + 0.5
+    axis, end = PLACES[SIDES.index(side)]
+    samples = np.arange(cells * SAMPLES) + 0.5
     pixels = np.moveaxis(A, axis, 0)[-end]
     return pixels[(samples / len(samples) * len(pixels)).astype(int)].reshape(cells, SAMPLES).mean(1)
 
