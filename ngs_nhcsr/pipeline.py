@@ -47,6 +47,7 @@ class Outcome(ShortRepr):
     solution : what another target's ``solve`` returned.
     aligned : values on the mesh that was solved on, where it is another than that of ``values``.
     start : what multigrid steps began with, where it is not a network's field.
+    remarks : those of the notes that only say how the values were made.
     """
 
     values: np.ndarray
@@ -59,6 +60,7 @@ class Outcome(ShortRepr):
     solution: Any = None
     aligned: np.ndarray | None = None
     start: str = ""
+    remarks: tuple[str, ...] = ()
 
     def evaluated(self, cells: tuple[int, int], note: str) -> Outcome:
         """Take the values at the nodes of another mesh.
@@ -73,7 +75,11 @@ class Outcome(ShortRepr):
         Outcome whose ``aligned`` are the values of this one.
         """
         values = prolongate(self.values, cells)
-        return replace(self, values=values, notes=(note, *self.notes), aligned=self.values)
+        return replace(self.remarked(note), values=values, aligned=self.values)
+
+    def remarked(self, note: str) -> Outcome:
+        """Add a note on how the values were made, which is no reason to doubt them."""
+        return replace(self, notes=(note, *self.notes), remarks=(note, *self.remarks))
 
     @property
     def estimate(self) -> float | None:
@@ -133,6 +139,7 @@ def run(
         status=out.status,
         problem=problem,
         notes=out.notes,
+        remarks=out.remarks,
         timings=clock.laps,
         model=out.start or model,
         energy=None if verdict is None else verdict.energy,

@@ -49,6 +49,7 @@ class Correction:
     status : see :class:`Status`.
     problem : what was read from NGSolve; ``None`` at scale 1.
     notes : everything the user should know, in sentences.
+    remarks : those of them that only say how the values were made: no warning where the result is accepted.
     timings : seconds per stage.
     model : name of the model; empty where no network took part.
     energy, coarse_energy : E(v) = ½ a(v, v) − f(v) of the result and of the canonical coarse solution, where the load
@@ -68,6 +69,7 @@ class Correction:
     status: Status
     problem: Problem | None
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
     model: str = ""
     energy: float | None = None
@@ -294,7 +296,7 @@ class Correction:
 
 
 def report(result: Correction, on_untrusted: OnUntrusted) -> None:
-    """Raise or warn as asked; notes on an accepted result are always warnings, at the line of the user's call.
+    """Raise or warn as asked; notes on an accepted result are warnings, at the user's call, if they are no remarks.
 
     Parameters
     ----------
@@ -306,7 +308,7 @@ def report(result: Correction, on_untrusted: OnUntrusted) -> None:
     UntrustedResult
         With "raise", if the status is not ACCEPTED.
     """
-    message = " ".join(result.notes)
+    message = " ".join(note for note in result.notes if note not in result.remarks or not result.status.trusted)
     if not result.status.trusted:
         message = f"{result.status.name}: {result.status.value} {message}".strip()
         if on_untrusted == "raise":

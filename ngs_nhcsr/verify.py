@@ -136,7 +136,7 @@ def without_network(
     elif problem.medium.robin is not None:
         why = "the network was trained without Robin sides"
     note = f"{why}: {made}, not the network."
-    return replace(out, notes=(note, *out.notes), start="coarse solution")
+    return replace(out.remarked(note), start="coarse solution")
 
 
 def _refined(

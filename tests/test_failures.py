@@ -170,7 +170,7 @@ def test_13_wrong_and_transposed_shape(random_medium):
 def test_14_blurred_voxels_are_noticed(case):
     u, A, _ = case
     blurred = VoxelCoefficient((0, 0), (1, 1), A, linear=True)
-    with pytest.warns(NhcsrWarning, match="varies inside"):
+    with pytest.warns(NhcsrWarning, match="linear=False"):
         correct(u, blurred, 2, on_untrusted="warn")
 
 

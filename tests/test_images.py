@@ -1,5 +1,7 @@
 """Images of any size on any coarse mesh: pixels that coarse cells cut, and pixels found by the jumps of a."""
 
+import warnings
+
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
@@ -271,3 +273,16 @@ def test_a_difference_of_parts_of_a_pixel_is_not_overlooked():
     t = (np.arange(6) + 0.5) / 6
     samples = values(*(w.ravel() for w in np.meshgrid(t, t, indexing="ij"))).reshape(6, 6)
     assert find_pixels(values, samples) is None
+
+
+@pytest.mark.parametrize(("shape", "scale"), [((30, 44), 8), ((64, 64), 6)], ids=["image", "scale"])
+def test_how_right_values_were_made_is_no_warning(shape, scale):
+    """It stands in the notes; warnings are for what may be wrong."""
+    A = np.where(np.random.default_rng(6).random(shape) < 0.5, 1.0, 10.0)
+    u, _ = solve_on(quads(16), voxel(A))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = correct(u, A, scale, f=1, full=True)
+    assert result.status is Status.ACCEPTED
+    assert result.remarks
+    assert set(result.remarks) <= set(result.notes)

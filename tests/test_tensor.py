@@ -133,8 +133,8 @@ def test_correct_against_ngsolve(ratio, seed):
     u, form, _ = solved(quads(16), function(T))
     reference, fine_form, _ = solved(quads(128), function(T))
     for a, options in ((T, {"f": 1}), (function(T), {"form": form}), (function(T), {})):
-        with pytest.warns(ngs_nhcsr.NhcsrWarning, match="tensor"):
-            r = correct(u, a, 8, full=True, **options)
+        r = correct(u, a, 8, full=True, **options)
+        assert "tensor" in r.remarks[0]
         truth = energy_error(r.u_fine, reference, fine_form)
         assert r.status is Status.ACCEPTED
         assert truth <= 1e-3
@@ -168,7 +168,7 @@ def test_isotropic_tensors_are_scalars():
     u, _, _ = solved(quads(8), function(T))
     scalar = correct(u, voxel, 8, f=1).vec.FV().NumPy()
     for a in (T, function(T)):
-        np.testing.assert_array_equal(correct(u, a, 8, f=1).vec.FV().NumPy(), scalar)
+        np.testing.assert_allclose(correct(u, a, 8, f=1).vec.FV().NumPy(), scalar, atol=1e-12 * scalar.max())
 
 
 def test_a_quarter_turn_turns_the_solution():
