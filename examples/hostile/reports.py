@@ -33,7 +33,7 @@ def seconds(call: Callable[[], object], repeats: int = 7) -> np.ndarray:
 
 @case("Corrector() in a loop warns")
 def loop(s: Setting) -> list[Row]:
-    """Correct three problems outside the contract with one Corrector, and count warnings."""
+    """Correct three times with a load that u_coarse was not solved with, and count warnings."""
     pde = Pde(pixels=s.pixels())
     u, _, _ = pde.coarse(quads(s.n))
     rows = []
@@ -42,7 +42,7 @@ def loop(s: Setting) -> list[Row]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             for _ in range(3):
-                one(u, pde.a, 5)
+                one(u, pde.a, 4, f=2)
         count = sum(issubclass(w.category, NhcsrWarning) for w in caught)
         here = all(w.filename == __file__ for w in caught)
         row = Row("", "", name, f"{count} warnings of 3", "at the user's line" if here else "at a line of the package")
