@@ -93,7 +93,7 @@ def isolated_sources(u: ngs.GridFunction, load: np.ndarray) -> tuple[np.ndarray,
     mesh = u.space.mesh
     moments = np.where(free_vertices(u), load[: mesh.nv], 0.0)
     heard = np.abs(moments) > SILENT * np.abs(moments).max()
-    edges = np.array([[v.nr for v in e.vertices] for e in mesh.edges], dtype=int)
+    edges = _edges(mesh)
     i, j = edges[heard[edges].all(1)].T
     graph = sp.coo_array((np.ones(len(i)), (i, j)), (mesh.nv, mesh.nv))
     part = connected_components(graph, directed=False)[1]
@@ -159,9 +159,14 @@ def _density(u: ngs.GridFunction, load: np.ndarray) -> tuple[np.ndarray, np.ndar
     return density, np.abs(weights)
 
 
+def _edges(mesh: ngs.Mesh) -> np.ndarray:
+    """Numbers (n, 2) of the vertices of all edges."""
+    return np.array([[v.nr for v in e.vertices] for e in mesh.edges], dtype=int)
+
+
 def _neighbour_mean(mesh: ngs.Mesh, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean over the neighbouring vertices that are known (nv,), and how many they are."""
-    edges = np.array([[v.nr for v in e.vertices] for e in mesh.edges], dtype=int)
+    edges = _edges(mesh)
     total, count = np.zeros(mesh.nv), np.zeros(mesh.nv)
     for i, j in ((0, 1), (1, 0)):
         use = known[edges[:, j]]

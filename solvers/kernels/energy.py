@@ -9,6 +9,13 @@ from .options import OPTIONS
 
 
 @njit(**OPTIONS)
+def spread(row: np.ndarray, k: int, line: np.ndarray) -> None:
+    """Repeat every value of a row of the raster k times, into a row of mesh cells."""
+    for p in range(len(row)):
+        line[p * k : (p + 1) * k] = row[p]
+
+
+@njit(**OPTIONS)
 def energy_product(v: np.ndarray, w: np.ndarray, a: np.ndarray, ratio: float) -> float:
     """Compute the integral of a ∇v·∇w.
 
@@ -29,8 +36,7 @@ def energy_product(v: np.ndarray, w: np.ndarray, a: np.ndarray, ratio: float) ->
     total = 0.0
     for j in range(ny):
         if j % ky == 0:
-            for p in range(a.shape[1]):
-                line[p * kx : (p + 1) * kx] = a[j // ky, p]
+            spread(a[j // ky], kx, line)
         part = 0.0
         for i in range(nx):
             # exact integrals of products of linear functions, times 6
@@ -65,8 +71,7 @@ def reaction_product(v: np.ndarray, w: np.ndarray, c: np.ndarray) -> float:
     total = 0.0
     for j in range(ny):
         if j % ky == 0:
-            for p in range(c.shape[1]):
-                line[p * kx : (p + 1) * kx] = c[j // ky, p]
+            spread(c[j // ky], kx, line)
         part = 0.0
         for i in range(nx):
             # along x exact integrals of products of linear functions, times 6, of the rows below and above; so along y
