@@ -18,9 +18,7 @@ import numpy as np
 
 from .hierarchy import Solved
 from .medium import Medium
-from .q1 import reference_matrices
 from .robin import edge_weights
-from .smoothing import smoothing_bound
 from .space import Space
 
 if TYPE_CHECKING:
@@ -32,8 +30,6 @@ log = logging.getLogger(__name__)
 #: Meshes with fewer cells are solved on one thread.
 SMALL = 300 * 300
 MAX_THREADS = 4
-#: Largest eigenvalue of D⁻¹M for the mass matrix M of an edge, which Robin sides add, and its diagonal D.
-EDGE_BOUND = 1.5
 #: Residuals below this, in the coefficient's unit, are zero to the cycle: squares of their reciprocals overflow.
 TINY = 1e-150
 
@@ -87,15 +83,10 @@ class CompiledMultigrid:
         # Scaled to a geometric mean of 1: float32 inverses of large and small coefficients stay in range.
         unit = float(np.sqrt(lowest) * np.sqrt(highest))
         elements, refinement, reaction = raster_elements(medium.map(lambda v: v / unit), space.cells, space.size)
-        Kxx, Kyy, _ = reference_matrices(*space.spacing)
-        plain = medium.isotropic and reaction is None and elements.shape[1:] == medium.cells
-        bound, contrast = smoothing_bound(Kxx + Kyy) if plain else None, highest / lowest
-        robin, sides = medium.scaled(1 / unit).robin, None
-        if robin is not None:
-            sides = edge_weights(robin, space.cells, space.size)
-            bound = None if bound is None else max(bound, EDGE_BOUND)
-        cycle = VCycle(elements, refinement, space.free, bound, contrast, _workers(space, threads), reaction, sides)
-        return cls(cycle, space, unit)
+        robin = medium.scaled(1 / unit).robin
+        sides = None if robin is None else edge_weights(robin, space.cells, space.size)
+        workers = _workers(space, threads)
+        return cls(VCycle(elements, refinement, space.free, highest / lowest, workers, reaction, sides), space, unit)
 
     @classmethod
     def of_elements(
@@ -120,7 +111,7 @@ class CompiledMultigrid:
         unit = float(np.sqrt(diagonal.min()) * np.sqrt(diagonal.max()))
         contrast = float(diagonal.max() / diagonal.min())
         part = None if reaction is None else reaction / unit
-        cycle = VCycle(elements / unit, (1, 1), space.free, None, contrast, _workers(space, threads), part)
+        cycle = VCycle(elements / unit, (1, 1), space.free, contrast, _workers(space, threads), part)
         return cls(cycle, space, unit)
 
     def _residual(self, b: np.ndarray, x: np.ndarray | None) -> tuple[float, float]:

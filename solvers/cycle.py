@@ -19,11 +19,11 @@ from functools import partial
 import numpy as np
 
 from .block_solver import DirectSolver
-from .kernels import blackbox, passes, rows
+from .kernels import blackbox, passes
 from .kernels.buffers import Buffers
 from .kernels.workers import Workers
 from .robin import Sides, add_full_sides
-from .row_operator import RowOperator, full_elements
+from .row_operator import Multiples, RowOperator, Storage, full_elements
 from .smoothing import chebyshev_factors, kept_nodes
 
 #: The exact solution is on a grid of at most so many cells along its short side, and at high contrast.
@@ -31,7 +31,7 @@ MAX_BLOCK, MAX_BLOCK_HIGH = 130, 300
 #: From here on it must be on half the raster: 53 steps instead of 77 at contrast 10⁴ (30 instead of 32 at 1000).
 HIGH_CONTRAST = 2000.0
 #: Grids with fewer nodes are worked on by one thread: handing out work takes longer than doing it.
-SMALL = 150 * 150
+SMALL = 300 * 300
 Weights = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -41,13 +41,13 @@ class Level:
 
     Attributes
     ----------
-    S, D, F, kind, steps : operator, inverse diagonal, mask, kinds of rows, Chebyshev factors; see ``kernels.passes``.
+    S, D, F, kind, steps : operator, its diagonal, mask, kinds of rows, Chebyshev factors; see ``kernels.passes``.
     weights : black-box interpolation from the next grid; ``None``: bilinear.
     b, x, z : right-hand side, result of the first smoothing, result of the cycle, (ny+3, nx+3) with ring.
     r : residual, where it is not restricted at once.
     """
 
-    S: np.ndarray
+    S: Storage
     D: np.ndarray
     F: np.ndarray
     kind: np.ndarray
@@ -59,22 +59,16 @@ class Level:
     r: np.ndarray
 
     @classmethod
-    def of(cls, operator: RowOperator, bound: float | None, weights: Weights | None, buffers: Buffers) -> Level:
-        """Set up the smoother of an operator; without a bound of its spectrum Gershgorin's is taken."""
-        if bound is None:
-            bound = min(2.5, rows.row_sum_bound(operator.S, operator.F, operator.kind))
-        shape = (len(operator.kind), operator.S.shape[2])
+    def of(cls, operator: RowOperator, weights: Weights | None, buffers: Buffers) -> Level:
+        """Set up the smoother of an operator."""
+        shape = (len(operator.kind), operator.F.shape[1])
         b, x, z = (buffers.zeros(shape, np.float32) for _ in range(3))
-        S = operator.S
-        if S.dtype != np.float32:
-            S = buffers.zeros(S.shape, np.float32)
-            S[:] = operator.S
         return cls(
-            S=S,
-            D=operator.inverse_diagonal,
+            S=operator.single(buffers),
+            D=operator.diagonal,
             F=operator.F,
             kind=operator.kind,
-            steps=np.array(chebyshev_factors(bound), np.float32),
+            steps=np.array(chebyshev_factors(operator.bound), np.float32),
             weights=None if weights is None else tuple(w.astype(np.float32) for w in weights),  # type: ignore[arg-type]
             b=b,
             x=x,
@@ -83,7 +77,7 @@ class Level:
         )
 
     @property
-    def operator(self) -> tuple[np.ndarray, ...]:
+    def operator(self) -> tuple[Storage, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """What the kernels of a cycle take first."""
         return self.S, self.D, self.F, self.kind, self.steps
 
@@ -93,11 +87,10 @@ class VCycle:
 
     Parameters
     ----------
-    elements : (10, my, mx) matrices of a mesh cell inside each cell of the raster.
+    elements : (10, my, mx) matrices of a mesh cell inside each cell of the raster, or multiples of one matrix.
     refinement : (ky, kx) mesh cells per cell of the raster.
     free : (ny+1, nx+1) boolean mask of the free nodes. If all are free and there is neither reaction nor Robin
         side, right-hand sides must sum to zero, and results have the mean zero.
-    bound : of the spectrum of D⁻¹A on grids that divide the raster; default: Gershgorin's.
     contrast : of the coefficient.
     workers : threads.
     reaction : (10, my, mx) the part of ``elements`` that grows with the area of a mesh cell. Interpolation is made for
@@ -114,10 +107,9 @@ class VCycle:
 
     def __init__(
         self,
-        elements: np.ndarray,
+        elements: np.ndarray | Multiples,
         refinement: tuple[int, int],
         free: np.ndarray,
-        bound: float | None,
         contrast: float,
         workers: Workers,
         reaction: np.ndarray | None = None,
@@ -131,15 +123,17 @@ class VCycle:
         self.buffers = Buffers()
         operator = self.finest = RowOperator.of_raster(elements, (ky, kx), free, buffers=self.buffers, sides=sides)
         while ky % 2 == kx % 2 == 0:
-            self.levels.append(Level.of(operator, bound, None, self.buffers))
+            self.levels.append(Level.of(operator, None, self.buffers))
             ky, kx, free = ky // 2, kx // 2, free[::2, ::2]
-            if reaction is not None:
+            if reaction is not None and not isinstance(elements, Multiples):
                 elements, reaction = elements + 3 * reaction, 4 * reaction
             if sides is not None:  # edges are twice as long
                 sides = (2 * sides[0], 2 * sides[1], 2 * sides[2], 2 * sides[3])
             operator = RowOperator.of_raster(elements, (ky, kx), free, np.float32, self.buffers, sides)
         K = full_elements(elements)
-        diffusion = K if reaction is None else full_elements(elements - reaction)
+        diffusion = K
+        if reaction is not None and not isinstance(elements, Multiples):
+            diffusion = full_elements(elements - reaction)
         if (ky, kx) != (1, 1):
             same = diffusion is K
             K = K.repeat(ky, 0).repeat(kx, 1)
@@ -149,18 +143,16 @@ class VCycle:
             add_full_sides(K, sides)
         block = MAX_BLOCK_HIGH if contrast > HIGH_CONTRAST else MAX_BLOCK
         self.masks: list[np.ndarray] = []
-        whole = blackbox.stencil(K)
+        S = blackbox.stencil(K)
         while not self.masks or min(K.shape[:2]) > block:
-            weights = blackbox.weights(whole if diffusion is K else blackbox.stencil(diffusion))
-            self.levels.append(Level.of(operator, bound, weights, self.buffers))
-            bound = None
+            weights = blackbox.weights(S if diffusion is K else blackbox.stencil(diffusion))
+            self.levels.append(Level.of(operator, weights, self.buffers))
             coarse = blackbox.galerkin(K, *weights)
             diffusion = coarse if diffusion is K else blackbox.galerkin(diffusion, *weights)
             K, free = coarse, free[kept_nodes(free.shape[0])][:, kept_nodes(free.shape[1])]
-            operator = RowOperator.of_elements(K, free)
-            whole = operator.S
+            S = blackbox.stencil(K)
+            operator = RowOperator.of_stencil(S, free)
             self.masks.append(free.astype(np.float32))
-        S = whole
         if self.singular:
             free = free.copy()
             free[0, 0] = False

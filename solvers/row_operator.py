@@ -1,8 +1,13 @@
-"""Nine-point operators of Q1 meshes, stored by kinds of rows: what the compiled multigrid works with."""
+"""Nine-point operators of Q1 meshes, stored by kinds of rows: what the compiled multigrid works with.
+
+Owns their assembly in both storages of ``kernels.rows``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,7 +16,38 @@ from .kernels.buffers import Buffers
 from .medium import Medium, repeated
 from .q1 import ENTRIES, SYMMETRIC_PAIRS, element_mass, element_matrices, mass_elements, reference_matrices
 from .robin import Sides
+from .smoothing import smoothing_bound
 from .tensor_medium import entries_of
+
+#: Largest eigenvalue of D⁻¹M for the mass matrix M of an edge, which Robin sides add, and its diagonal D.
+EDGE_BOUND = 1.5
+#: Couplings (5, kinds, nx+3); or coefficients (kinds, nx+3) and the entries of one element matrix.
+Storage: TypeAlias = np.ndarray | tuple[np.ndarray, float, float, float, float]
+Zeros: TypeAlias = Callable[[tuple[int, ...], type], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Multiples:
+    """Element matrices that are multiples of one matrix, as those of a scalar coefficient without reaction.
+
+    Attributes
+    ----------
+    a : (my, mx) the factors.
+    matrix : (10,) the matrix, in the order ``q1.SYMMETRIC_PAIRS``. In two dimensions that of a cell of twice the size
+        is the same.
+    """
+
+    a: np.ndarray
+    matrix: np.ndarray
+
+    @property
+    def bound(self) -> float:
+        """Bound of the spectrum of D⁻¹A."""
+        return smoothing_bound(self.matrix[ENTRIES])
+
+    def written_out(self) -> np.ndarray:
+        """Return the matrices, (10, my, mx)."""
+        return self.matrix[:, None, None] * self.a
 
 
 @dataclass(frozen=True)
@@ -20,29 +56,51 @@ class RowOperator:
 
     Attributes
     ----------
-    S : (5, kinds, nx+3) couplings.
+    S : couplings or coefficients.
     F : (kinds, nx+3) float32, 1 at free and 0 at fixed nodes.
     kind : (ny+3,) kind of every row of a field with ring.
+    bound : of the spectrum of D⁻¹A, D its diagonal.
     """
 
-    S: np.ndarray
+    S: Storage
     F: np.ndarray
     kind: np.ndarray
+    bound: float
 
     @property
     def cells(self) -> tuple[int, int]:
         """Cells (ny, nx) of the mesh."""
-        return len(self.kind) - 3, self.S.shape[2] - 3
+        return len(self.kind) - 3, self.F.shape[1] - 3
 
     @property
-    def inverse_diagonal(self) -> np.ndarray:
-        """Reciprocals of the diagonal by kinds of rows, zero at fixed nodes, float32."""
+    def diagonal(self) -> np.ndarray:
+        """What ``kernels.couplings.inverse_diagonal`` takes with S: (kinds, nx+3) float32."""
+        if isinstance(self.S, tuple):
+            return self.F
         return np.divide(self.F, self.S[0], out=np.zeros_like(self.F), where=self.F > 0, casting="same_kind")
+
+    def single(self, buffers: Buffers) -> Storage:
+        """Return S in float32, a copy in ``buffers`` unless it is.
+
+        Parameters
+        ----------
+        buffers : where the copy comes from.
+
+        Returns
+        -------
+        Storage
+        """
+        values, rest = (self.S[0], self.S[1:]) if isinstance(self.S, tuple) else (self.S, None)
+        if values.dtype != np.float32:
+            copy = buffers.zeros(values.shape, np.float32)
+            copy[:] = values
+            values = copy
+        return values if rest is None else _cells(values, *rest)
 
     @classmethod
     def of_raster(
         cls,
-        elements: np.ndarray,
+        elements: np.ndarray | Multiples,
         refinement: tuple[int, int],
         free: np.ndarray,
         dtype: type = np.float64,
@@ -53,7 +111,8 @@ class RowOperator:
 
         Parameters
         ----------
-        elements : (10, my, mx) matrices of a mesh cell inside each raster cell, in the order ``q1.SYMMETRIC_PAIRS``.
+        elements : (10, my, mx) matrices of a mesh cell inside each raster cell, in the order ``q1.SYMMETRIC_PAIRS``;
+            or multiples of one matrix, which take less memory.
         refinement : (ky, kx) mesh cells per raster cell.
         free : (ny+1, nx+1) boolean mask of the free nodes.
         dtype : of the couplings.
@@ -64,36 +123,81 @@ class RowOperator:
         -------
         RowOperator
         """
+        zeros, bound = buffers.zeros if buffers else np.zeros, None
+        if isinstance(elements, Multiples):
+            if sides is None:
+                return cls._of_multiples(elements, refinement, free, dtype, zeros)
+            bound = max(elements.bound, EDGE_BOUND)
+            elements = elements.written_out()
         my, mx = elements.shape[1:]
-        ny, nx = my * refinement[0], mx * refinement[1]
-        row = np.arange(ny + 1)
-        below, above = (row - 1) // refinement[0], row // refinement[0]
-        above[-1] = -1
-        new = np.ones(ny + 1, bool)
-        new[1:] = (below[1:] != below[:-1]) | (above[1:] != above[:-1]) | (free[1:] != free[:-1]).any(1)
-        first = np.flatnonzero(new)
-        kind = np.zeros(ny + 3, np.int64)
-        kind[1:-1] = np.cumsum(new)
-        zeros = buffers.zeros if buffers else np.zeros
+        nx = mx * refinement[1]
+        kind, first, below, above = _kinds_of_rows(my, refinement[0], free, both=True)
         S = zeros((5, len(first) + 1, nx + 3), dtype)
         F = zeros((len(first) + 1, nx + 3), np.float32)
         rows.fill_kinds(elements, np.append(-1, below[first]), np.append(-1, above[first]), refinement[1], S)
         F[1:, 1:-1] = free[first]
         if sides is not None:
             _add_sides(S, above[first] >= 0, sides)
-        return cls(S, F, kind)
+        return cls(S, F, kind, bound or _gershgorin(S, F, kind))
 
     @classmethod
-    def of_elements(cls, K: np.ndarray, free: np.ndarray) -> RowOperator:
-        """Assemble element matrices (ny, nx, 4, 4), every row a kind of its own, with ``free`` (ny+1, nx+1)."""
-        F = np.zeros((free.shape[0] + 2, free.shape[1] + 2), np.float32)
+    def _of_multiples(
+        cls, elements: Multiples, refinement: tuple[int, int], free: np.ndarray, dtype: type, zeros: Zeros
+    ) -> RowOperator:
+        """Set up the storage by coefficients."""
+        (my, mx), (ky, kx), matrix = elements.a.shape, refinement, elements.matrix
+        kind, first, _, above = _kinds_of_rows(my, ky, free, both=False)
+        shape = (len(first) + 1, mx * kx + 3)
+        a, F = zeros(shape, dtype), zeros(shape, np.float32)
+        row, inside = above[first], above[first] >= 0
+        a[1:, 1:-2][inside] = elements.a[row[inside]].repeat(kx, 1)
+        F[1:, 1:-1] = free[first]
+        return cls(_cells(a, matrix[0], matrix[4], matrix[6], matrix[8]), F, kind, elements.bound)
+
+    @classmethod
+    def of_stencil(cls, S: np.ndarray, free: np.ndarray) -> RowOperator:
+        """Take a stencil (5, ny+3, nx+3) with ``free`` (ny+1, nx+1): every row is a kind of its own."""
+        F = np.zeros(S.shape[1:], np.float32)
         F[1:-1, 1:-1] = free
-        return cls(blackbox.stencil(K), F, np.arange(len(F)))
+        kind = np.arange(len(F))
+        return cls(S, F, kind, _gershgorin(S, F, kind))
+
+
+def _gershgorin(S: np.ndarray, F: np.ndarray, kind: np.ndarray) -> float:
+    """Bound the spectrum of D⁻¹A for couplings by the largest sum of a row, cut off at 2.5."""
+    return min(2.5, rows.row_sum_bound(S, F, kind))
+
+
+def _kinds_of_rows(
+    my: int, ky: int, free: np.ndarray, *, both: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Number the kinds of rows of nodes.
+
+    Rows are of one kind if they have the same mask of free nodes, the same cells above, and, if ``both``, below.
+    Returns the kind (ny+3,) of every row of a field with ring, the first row of every kind, and the raster row (ny+1,)
+    below and above each row of nodes, -1 outside.
+    """
+    row = np.arange(my * ky + 1)
+    below, above = (row - 1) // ky, row // ky
+    above[-1] = -1
+    new = np.ones(len(row), bool)
+    new[1:] = (above[1:] != above[:-1]) | (free[1:] != free[:-1]).any(1)
+    if both:
+        new[1:] |= below[1:] != below[:-1]
+    kind = np.zeros(len(row) + 2, np.int64)
+    kind[1:-1] = np.cumsum(new)
+    return kind, np.flatnonzero(new), below, above
+
+
+def _cells(a: np.ndarray, *entries: float) -> tuple[np.ndarray, float, float, float, float]:
+    """Storage by coefficients, with the entries of the element matrix in the precision of the coefficients."""
+    same, along, across, diagonal = (a.dtype.type(v) for v in entries)
+    return a, same, along, across, diagonal
 
 
 def raster_elements(
     medium: Medium, cells: tuple[int, int], size: tuple[float, float]
-) -> tuple[np.ndarray, tuple[int, int], np.ndarray | None]:
+) -> tuple[np.ndarray | Multiples, tuple[int, int], np.ndarray | None]:
     """Return element matrices of a mesh, as few as there are, without Robin sides.
 
     Parameters
@@ -104,7 +208,8 @@ def raster_elements(
 
     Returns
     -------
-    elements : (10, my, mx) those of a mesh cell in each raster cell if the mesh divides the raster; else (10, ny, nx).
+    elements : (10, my, mx) those of a mesh cell in each raster cell if the mesh divides the raster, of a scalar
+        coefficient without reaction as multiples of one matrix; else (10, ny, nx).
         With a reaction the raster is the coarsest that divides the two. Robin sides are left out: they are no matter of
         the raster.
     refinement : mesh cells per cell of ``elements``.
@@ -113,8 +218,8 @@ def raster_elements(
     Examples
     --------
     >>> elements, refinement, _ = raster_elements(Medium(np.ones((2, 3))), (4, 9), (1.0, 1.0))
-    >>> elements.shape, refinement
-    ((10, 2, 3), (2, 3))
+    >>> elements.a.shape, refinement
+    ((2, 3), (2, 3))
     """
     medium = medium.with_robin(None)
     (xx, yy, xy), c = entries_of(medium), None if medium.reaction is None else np.asarray(medium.reaction, dtype=float)
@@ -127,7 +232,10 @@ def raster_elements(
     Kxx, Kyy, Kxy = reference_matrices(size[0] / ny, size[1] / nx)
     refinement = (int(ny // my), int(nx // mx))
     if xy is None:
-        elements = _entries(Kxx + Kyy) * np.asarray(xx, dtype=float)
+        multiples = Multiples(np.asarray(xx, dtype=float), _entries(Kxx + Kyy).ravel())
+        if c is None:
+            return multiples, refinement, None
+        elements = multiples.written_out()
     else:
         elements = _entries(Kxx) * xx + _entries(Kyy) * yy + _entries(Kxy) * xy
     if c is None:
@@ -158,6 +266,8 @@ def _entries(matrix: np.ndarray) -> np.ndarray:
     return np.array([matrix[i, j] for i, j in SYMMETRIC_PAIRS])[:, None, None]
 
 
-def full_elements(elements: np.ndarray) -> np.ndarray:
+def full_elements(elements: np.ndarray | Multiples) -> np.ndarray:
     """Write element matrices (10, ny, nx) out as (ny, nx, 4, 4)."""
+    if isinstance(elements, Multiples):
+        elements = elements.written_out()
     return blackbox.full_elements(elements, ENTRIES)

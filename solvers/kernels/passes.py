@@ -10,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from .couplings import inverse_diagonal, times
 from .options import OPTIONS
-from .rows import times
 
 
 @njit(**OPTIONS)
-def _scaled(D, c, factor, b, j, d, jd, n):
+def _scaled(S, D, c, s, factor, b, j, d, jd, n):
     for i in range(1, n):
-        d[jd, i] = factor * D[c, i] * b[j, i]
+        d[jd, i] = factor * inverse_diagonal(S, D, c, s, i) * b[j, i]
 
 
 @njit(**OPTIONS)
@@ -25,7 +25,7 @@ def _second_step(S, D, c, s, again, second, b, j, d, js, jc, jn, x, n):
     """Take the second Chebyshev step from zero: the first gave d."""
     for i in range(1, n):
         t = b[j, i] - times(S, d, c, s, js, jc, jn, i)
-        x[j, i] = d[jc, i] + again * d[jc, i] + second * D[c, i] * t
+        x[j, i] = d[jc, i] + again * d[jc, i] + second * inverse_diagonal(S, D, c, s, i) * t
 
 
 @njit(**OPTIONS)
@@ -64,7 +64,7 @@ def smooth_and_restrict(
     Parameters
     ----------
     S : operator.
-    D : inverse diagonal.
+    D : inverse diagonal of couplings; of coefficients the mask.
     F : mask of the free nodes.
     kind : (ny+3,) kind of every row.
     steps : (3,) factors of the Chebyshev steps, of the type of the fields.
@@ -84,7 +84,7 @@ def smooth_and_restrict(
     low, high = (2 * j0, 2 * j1) if bilinear else (j0 + 1, j1)
     for j in range(low - 2, high + 3):
         if 1 <= j <= last:
-            _scaled(D, kind[j], first, b, j, d, j & 3, n)
+            _scaled(S, D, kind[j], kind[j - 1], first, b, j, d, j & 3, n)
         else:
             d[j & 3] = 0
         k = j - 1
@@ -130,7 +130,7 @@ def _first_step(S, D, c, s, first, b, j, x0, js, jc, jn, r, d, n):
     for i in range(1, n):
         t = b[j, i] - times(S, x0, c, s, js, jc, jn, i)
         r[jc, i] = t
-        d[jc, i] = first * D[c, i] * t
+        d[jc, i] = first * inverse_diagonal(S, D, c, s, i) * t
 
 
 @njit(**OPTIONS)
@@ -139,7 +139,7 @@ def _last_step(S, D, c, s, again, second, b, j, x0, d, r, js, jc, jn, z, n):
     total = b[j, 0] * 0
     for i in range(1, n):
         t = r[jc, i] - times(S, d, c, s, js, jc, jn, i)
-        v = x0[jc, i] + d[jc, i] + again * d[jc, i] + second * D[c, i] * t
+        v = x0[jc, i] + d[jc, i] + again * d[jc, i] + second * inverse_diagonal(S, D, c, s, i) * t
         z[j, i] = v
         total += v * b[j, i]
     return total
@@ -165,7 +165,7 @@ def correct_and_smooth(
     Parameters
     ----------
     S : operator.
-    D : inverse diagonal.
+    D : inverse diagonal of couplings; of coefficients the mask.
     F : mask of the free nodes.
     kind : (ny+3,) kind of every row.
     steps : (3,) factors of the Chebyshev steps.

@@ -4,11 +4,16 @@ Owns the storage of the grids of multigrid. Between two lines of the raster all 
 couplings, so an operator is stored by kinds of rows: 257 kinds instead of 2049 rows for 128 pixels a side on 2048²
 cells, which stay in cache.
 
-Fields (ny+3, nx+3) carry one ring of zeros: node (j, i) is at [j+1, i+1]. An operator S is (5, kinds, nx+3) with
-``kind[j]`` for every row of a field: couplings of a node with itself, east, north, north-east, and (index 4) of its
-east with its north neighbour, as in ``blackbox``. Kind 0 is the ring's, without couplings. ``F`` (kinds, nx+3) is 1 at
-free and 0 at fixed nodes, float32; ``D`` is F over the diagonal. S knows no boundary conditions: fields are zero at
-fixed nodes.
+Fields (ny+3, nx+3) carry one ring of zeros: node (j, i) is at [j+1, i+1]. An operator S has ``kind[j]`` for every row
+of a field, in one of two storages:
+
+- couplings (5, kinds, nx+3) of a node with itself, east, north, north-east, and (index 4) of its east with its north
+  neighbour, as in ``blackbox``;
+- coefficients (kinds, nx+3) of the cells north-east of the nodes, with four entries of the element matrix that they
+  multiply: of a corner with itself, its neighbours along x and along y, and the opposite one.
+
+Kind 0 is the ring's, all zeros. ``F`` (kinds, nx+3) is 1 at free and 0 at fixed nodes, float32. S knows no boundary
+conditions: fields are zero at fixed nodes. ``couplings`` reads both storages.
 
 Every function works on a range of rows and runs on one thread.
 """
@@ -18,6 +23,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from .couplings import times
 from .options import OPTIONS
 
 
@@ -72,17 +78,6 @@ def fill_kinds(K: np.ndarray, below: np.ndarray, above: np.ndarray, width: int, 
             for i in range(n):
                 S[0, k, i + 2] += upper[1, i]
                 S[2, k, i + 2] += upper[7, i]
-
-
-@njit(**OPTIONS)
-def times(S, x, c, s, js, jc, jn, i):
-    """Return (S x) at node i of row jc of x, of kind c, between the rows js, of kind s, and jn."""
-    return (
-        (S[0, c, i] * x[jc, i] + (S[1, c, i] * x[jc, i + 1] + S[1, c, i - 1] * x[jc, i - 1]))
-        + (S[2, c, i] * x[jn, i] + S[2, s, i] * x[js, i])
-        + (S[3, c, i] * x[jn, i + 1] + S[3, s, i - 1] * x[js, i - 1])
-        + (S[4, c, i - 1] * x[jn, i - 1] + S[4, s, i] * x[js, i + 1])
-    )
 
 
 @njit(**OPTIONS)
@@ -212,7 +207,7 @@ def row_sum_bound(S: np.ndarray, F: np.ndarray, kind: np.ndarray) -> float:
 
     Parameters
     ----------
-    S : operator.
+    S : operator, as couplings.
     F : mask of the free nodes.
     kind : (ny+3,) kind of every row.
 

@@ -17,7 +17,7 @@ import numpy as np
 from ..cycle import VCycle
 from ..kernels.workers import Workers
 from ..q1 import SYMMETRIC_PAIRS
-from ..smoothing import smoothing_bound
+from ..row_operator import Multiples
 from . import kernels
 from .layout import Boundary, TraceVector
 from .local_solvers import Parts, PerKindSolver, PerVertexSolver, flat_vector
@@ -68,8 +68,7 @@ def coarse_cycle(a: np.ndarray, element: np.ndarray, boundary: Boundary, workers
     entries = np.array([element[i, j] for i, j in SYMMETRIC_PAIRS])
     free = boundary.free(a.shape, 0).corners
     contrast = float(a.max() / a.min())
-    elements = entries[:, None, None] * a
-    return VCycle(elements, (1, 1), free, smoothing_bound(element), contrast, workers, serial=True)
+    return VCycle(Multiples(a, entries), (1, 1), free, contrast, workers, serial=True)
 
 
 class CompiledOperations:
