@@ -210,7 +210,7 @@ class CompiledMultigrid:
         step = rz / zAz
         drop = step * rz
         z = self._vcycle.result
-        zAx = float(np.vdot(z, self._b)) / self._scale - rz  # A x = b − r at free nodes
+        zAx = float(np.einsum("ji,ji", z, self._b)) / self._scale - rz  # A x = b − r at free nodes
         improved = energy + 2 * step * zAx + drop
         return float(np.sqrt(drop / improved)) if improved > 0 else float("nan")
 

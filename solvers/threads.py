@@ -55,8 +55,12 @@ def free_cores() -> int:
     A number from 1 to the machine's number of cores.
     """
     cores = os.cpu_count() or 1
+    foreign = cores
     try:
-        foreign = min(_runnable_elsewhere() for _ in range(SAMPLES))
+        for _ in range(SAMPLES):
+            foreign = min(foreign, _runnable_elsewhere())
+            if foreign == 0:
+                break
     except (OSError, ValueError, IndexError):
         return cores
     return max(1, cores - foreign)
@@ -66,6 +70,8 @@ def _runnable_elsewhere() -> int:
     """Count the runnable threads of other processes, after a pause."""
     time.sleep(PAUSE)
     running = int(Path("/proc/loadavg").read_text().split()[3].split("/")[0])
+    if running <= 1:  # this thread
+        return 0
     own = sum(_state(task) == "R" for task in Path("/proc/self/task").iterdir())
     return max(0, running - own)
 
