@@ -144,7 +144,7 @@ def check_coefficient_values(a: Any, *, sampled: int = 1) -> np.ndarray:
         kind = "changes sign" if values.max() > 0 and lo < 0 else "is not positive"
         raise NotCoercive(
             f"the coefficient {kind}: its minimum is {lo:.3g} in cell (iy={iy}, ix={ix}). −div(a∇u) = f needs a > 0 "
-            "everywhere; give voids 1e-6 of the smallest value."
+            "everywhere; ngs_nhcsr.media.voids.fill_voids gives zeros a tiny value."
         )
     exponents = np.log10(values)
     if np.abs(exponents).max() > EXPONENT_LIMIT:

@@ -235,8 +235,8 @@ MISTAKES = {
     "3d.npy has shape (2, 2, 2)": ("3d.npy",),
     "many.npz holds x, y": ("many.npz",),
     "nan.npy has values that are not finite": ("nan.npy",),
-    "zero.npy has the coefficient 0": ("zero.npy",),
-    "a threshold needs two values": ("zero.npy", "--threshold", "1"),
+    "the coefficient is -1 somewhere": ("negative.npy",),
+    "a threshold needs two values": ("negative.npy", "--threshold", "1"),
     "pages.tif has 2 pages": ("pages.tif", "--values", "1,10"),
     "clear.png has transparent pixels": ("clear.png", "--values", "1,10"),
     "two.png has grey levels, not coefficients": ("two.png",),
@@ -244,7 +244,10 @@ MISTAKES = {
     "all pixels have the grey level 9": ("grey.png", "--values", "1,10"),
     "the threshold 255 leaves all pixels on one side": ("two.png", "--values", "1,10", "--threshold", "255"),
     "--values needs numbers": ("two.png", "--values", "1;10"),
-    "values must be positive, not 0, 10": ("two.png", "--values", "0,10"),
+    "values must be positive, or 0 for voids, not -1, 10": ("two.png", "--values=-1,10"),
+    "the coefficient is 0 everywhere": ("two.png", "--values", "0,0"),
+    "takes no load between voids": ("four.png", "--values", "0,10", "--target", "fine"),
+    "voids cut all pixels off": ("island.png", "--values", "0,10"),
     "contrast 1.0e+08; at most 1e+07": ("two.png", "--values", "1,1e8"),
     "there is no side 'up' in --bc": ("two.png", "--values", "1,10", "--bc", "up=0"),
     "names the side left twice": ("two.png", "--values", "1,10", "--bc", "left=0,left=1"),
@@ -275,7 +278,9 @@ def test_a_mistake_is_one_line(run, tmp_path, message):
     (tmp_path / "broken.npy").write_bytes(b"no array")
     np.save(tmp_path / "3d.npy", np.ones((2, 2, 2)))
     np.save(tmp_path / "nan.npy", np.array([[1.0, np.nan]]))
-    np.save(tmp_path / "zero.npy", np.array([[1.0, 0.0]]))
+    np.save(tmp_path / "negative.npy", np.array([[1.0, -1.0]]))
+    save_image(tmp_path / "four.png", 255 * np.eye(4))
+    save_image(tmp_path / "island.png", 255 * np.pad(np.ones((2, 2)), 2))
     np.savez(tmp_path / "many.npz", x=np.ones((2, 2)), y=np.ones((2, 2)))
     page = Image.fromarray(np.zeros((2, 2), np.uint8))
     page.save(tmp_path / "pages.tif", save_all=True, append_images=[page])

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 Source = Annotated[
     Path, typer.Argument(metavar="IMAGE", help="png, tif, jpg (top row first); npy, npz (bottom first).")
 ]
-Values = Annotated[str | None, typer.Option(help="Coefficients of the grey levels, the darkest first, e.g. 1,10.")]
+Values = Annotated[
+    str | None, typer.Option(help="Coefficients of the grey levels, the darkest first, e.g. 1,10; 0: voids.")
+]
 Threshold = Annotated[float | None, typer.Option(help="Levels above it get the second of two values; default: Otsu's.")]
 #: So many values are told one by one.
 MOST_PHASES = 4
@@ -74,7 +76,7 @@ def correct(
         medium = medium.cropped(PIXELS_PER_COARSE)
     if target == "fine":
         check_multiples(medium.a.shape)
-    problem = image_problem(medium.a, sides, load, pixel)
+    problem = image_problem(medium.a, sides, load, pixel, medium.voids)
     check_pixels(problem.a)
     check_memory((problem.a.shape[0] * per_pixel, problem.a.shape[1] * per_pixel))
     with progress("loading"):

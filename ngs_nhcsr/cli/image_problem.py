@@ -9,6 +9,7 @@ import numpy as np
 
 from ..checks import available_memory
 from ..errors import GridMismatch, InvalidProblem, NotCoercive
+from ..media.voids import grounded
 from ..solvers.space import SIDES
 from ..solvers.trace.candidates import LARGEST_CONTRAST
 
@@ -30,13 +31,15 @@ class ImageProblem:
     a : (my, mx) coefficients, row 0 at the lowest y.
     pixel : side of a pixel.
     sides : prescribed value of every side, None where it is sealed (no flow).
-    load : the constant f.
+    load : the constant f, where there is a load.
+    voids : (my, mx) mask of the pixels that do not conduct, None without.
     """
 
     a: np.ndarray
     pixel: float
     sides: dict[str, float | None]
     load: float
+    voids: np.ndarray | None = None
 
     @property
     def size(self) -> tuple[float, float]:
@@ -52,6 +55,23 @@ class ImageProblem:
     def sealed(self) -> tuple[str, ...]:
         """Sides without flow."""
         return tuple(side for side, value in self.sides.items() if value is None)
+
+    @property
+    def loaded(self) -> np.ndarray:
+        """Mask (my, mx) of the pixels that the load is on: no voids, and no grains between voids."""
+        if self.voids is None:
+            return np.ones(self.a.shape, bool)
+        return grounded(self.voids, self.values)
+
+    @property
+    def f(self) -> float | np.ndarray:
+        """The load, a number or values (my, mx) of the pixels."""
+        return float(self.load) if self.voids is None or self.load == 0 else self.load * self.loaded
+
+    @property
+    def total_load(self) -> float:
+        """Integral of the load."""
+        return self.load * float(self.loaded.mean()) * self.size[0] * self.size[1]
 
     @property
     def drop(self) -> tuple[str, str, float] | None:
@@ -71,7 +91,8 @@ class ImageProblem:
         else:
             parts = [f"u = {value:g} on {side}" for side, value in values.items()]
         parts += [f"sealed: {', '.join(self.sealed)}"] * bool(self.sealed)
-        return "; ".join([*parts, f"load {self.load:g}", f"size {self.size[1]:g} x {self.size[0]:g}"])
+        where = "" if self.voids is None or not self.load else f" on {self.loaded.mean():.1%}"
+        return "; ".join([*parts, f"load {self.load:g}{where}", f"size {self.size[1]:g} x {self.size[0]:g}"])
 
 
 def parse_sides(text: str | None) -> dict[str, float | None]:
@@ -127,7 +148,11 @@ def _sealed(sides: dict[str, float | None], given: dict[str, float | None]) -> s
 
 
 def image_problem(
-    a: np.ndarray, sides: dict[str, float | None], load: float | None = None, pixel: float | None = None
+    a: np.ndarray,
+    sides: dict[str, float | None],
+    load: float | None = None,
+    pixel: float | None = None,
+    voids: np.ndarray | None = None,
 ) -> ImageProblem:
     """Put a problem together with its defaults.
 
@@ -137,6 +162,7 @@ def image_problem(
     sides : prescribed value of every side, None where it is sealed.
     load : the constant f; None: 1 where all prescribed values are 0, else 0.
     pixel : side of a pixel; None: the longer side of the image is 1.
+    voids : (my, mx) mask of the pixels that do not conduct.
 
     Returns
     -------
@@ -159,7 +185,10 @@ def image_problem(
         raise InvalidProblem(
             f"without load and with one boundary value, u is {values.pop():g} everywhere; give --load or another value."
         )
-    return ImageProblem(a, h, sides, f)
+    problem = ImageProblem(a, h, sides, f, voids)
+    if f and not problem.loaded.any():
+        raise InvalidProblem("voids cut all pixels off from the sides with given values; open a way, or --load 0.")
+    return problem
 
 
 def fine_per_pixel(scale: float) -> int:

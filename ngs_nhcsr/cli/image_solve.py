@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._version import __version__
-from ..errors import NhcsrWarning
+from ..errors import InvalidProblem, NhcsrWarning
 from ..files import Solution, cell_velocity, solution_of
 from .image_problem import PIXELS_PER_COARSE, ImageProblem, check_multiples
 from .progress import seconds_in_words
@@ -67,7 +67,7 @@ def solve_exact(problem: ImageProblem, per_pixel: int = 4, accuracy: float | Non
         warnings.simplefilter("always", NhcsrWarning)
         field = solve_pde(
             problem.a,
-            problem.load,
+            problem.f,
             g=problem.values if any(problem.values.values()) else 0.0,
             natural=problem.sealed,
             size=problem.size,
@@ -116,7 +116,9 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
     ------
     GridMismatch
         If the pixels are not multiples of four in both directions.
-    InvalidProblem, NotCoercive, ModelFileError, DeviceError
+    InvalidProblem
+        If there are voids and a load; also as :class:`ngs_nhcsr.Corrector`.
+    NotCoercive, ModelFileError, DeviceError
         See :class:`ngs_nhcsr.Corrector`.
     """
     from ..corrector import Corrector
@@ -124,6 +126,8 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
     from ..solvers.norms import energy_squared
 
     check_multiples(problem.a.shape)
+    if not isinstance(problem.f, float):
+        raise InvalidProblem("--target fine takes no load between voids; use --target pde, or --load 0.")
     corrector = Corrector(model, device)
     start = time.perf_counter()
     my, mx = problem.a.shape
@@ -164,8 +168,7 @@ def _flow_of(problem: ImageProblem, field: TraceField) -> str:
     """Say how much flows through the sides."""
     if problem.drop is None:
         out = ", ".join(f"{side} {0.0 - field.side_flux(side):.5g}" for side in problem.values)
-        area = problem.size[0] * problem.size[1]
-        return f"flow out (-a grad u): {out}; load {problem.load * area:.5g}"
+        return f"flow out (-a grad u): {out}; load {problem.total_load:.5g}"
     high, low, _ = problem.drop
     least, most = sorted(abs(b) for b in field.side_flux_bounds(low))
     digits = min(15, 3 - math.floor(math.log10(max((most - least) / most, 1e-15))))  # two of them differ

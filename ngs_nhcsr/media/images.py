@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DependencyMissing, InvalidProblem, NotCoercive
+from .voids import corner_contacts, fill_voids
 
 Array = np.ndarray
 
@@ -30,11 +32,14 @@ class Medium:
     notes : what was done to the file's content, in half sentences.
     greys : (lowest, highest grey level, coefficient) of every class of levels, the darkest first; empty where the file
         held the coefficient itself.
+    voids : (my, mx) mask of the pixels with the coefficient 0, where ``a`` has the tiny one of :func:`fill_voids`;
+        None: there are none.
     """
 
     a: Array
     notes: tuple[str, ...] = ()
     greys: tuple[tuple[float, float, float], ...] = ()
+    voids: Array | None = None
 
     @property
     def size(self) -> tuple[float, float]:
@@ -73,7 +78,8 @@ class Medium:
         if (my, mx) == self.a.shape:
             return self
         note = f"cropped at the top and right, from {self.a.shape[1]} x {self.a.shape[0]}"
-        return replace(self, a=self.a[:my, :mx].copy(), notes=(*self.notes, note))
+        voids = None if self.voids is None else self.voids[:my, :mx]
+        return replace(self, a=self.a[:my, :mx].copy(), notes=(*self.notes, note), voids=voids)
 
 
 def read_medium(path: Path, values: Sequence[float] | None = None, threshold: float | None = None) -> Medium:
@@ -82,8 +88,8 @@ def read_medium(path: Path, values: Sequence[float] | None = None, threshold: fl
     Parameters
     ----------
     path : .png, .tif or .jpg with row 0 at the top, which is flipped; .npy or .npz with row 0 at the bottom.
-    values : coefficients of the grey levels, the darkest first: one per distinct level, or two values for the levels
-        up to and above a threshold. None: an array holds the coefficient itself.
+    values : coefficients of the grey levels, the darkest first, 0 for voids: one per distinct level, or two values for
+        the levels up to and above a threshold. None: an array holds the coefficient itself.
     threshold : for two values; None: by Otsu's method where there are more than two levels.
 
     Returns
@@ -96,7 +102,7 @@ def read_medium(path: Path, values: Sequence[float] | None = None, threshold: fl
     InvalidProblem
         If the file cannot be read or the values do not fit its levels.
     NotCoercive
-        If a value is not positive.
+        If a value is negative.
     DependencyMissing
         If Pillow or scikit-image is needed and missing.
     """
@@ -110,15 +116,26 @@ def read_medium(path: Path, values: Sequence[float] | None = None, threshold: fl
         if values is None:
             if threshold is not None:
                 raise InvalidProblem("a threshold needs two values, e.g. --values 1,10.")
-            return Medium(_checked(levels.astype(float), path.name), notes)
+            return _medium(_finite(levels.astype(float), path.name), notes)
     else:
         if values is None:
             raise InvalidProblem(f"{path.name} has grey levels, not coefficients; give theirs, e.g. --values 1,10.")
         levels, notes = _read_image(path)
-    if not np.isfinite(levels).all():
-        raise InvalidProblem(f"{path.name} has values that are not finite; replace them.")
-    a, said = assign_values(levels, values, threshold)
-    return Medium(a, (*notes, *said), _greys(levels, a))
+    a, said = assign_values(_finite(levels, path.name), values, threshold)
+    return _medium(a, (*notes, *said), levels)
+
+
+def _medium(a: Array, notes: tuple[str, ...], levels: Array | None = None) -> Medium:
+    """Fill the voids and say so."""
+    a, voids = fill_voids(a)
+    if not voids.any():
+        return Medium(a, notes, () if levels is None else _greys(levels, a))
+    fill, contacts = float(a[voids][0]), corner_contacts(voids)
+    notes += (f"voids (0) on {voids.mean():.1%} let nothing through (in numbers: {fill:g})",)
+    if contacts:
+        root = math.sqrt(fill * a.max())
+        notes += (f"grains touch at corners between voids ({contacts}), which conduct like {root:.0e}",)
+    return Medium(a, notes, () if levels is None else _greys(levels, a), voids)
 
 
 def _greys(levels: Array, a: Array) -> tuple[tuple[float, float, float], ...]:
@@ -153,7 +170,7 @@ def assign_values(
     InvalidProblem
         If the values do not fit the levels.
     NotCoercive
-        If a value is not positive.
+        If a value is negative.
 
     Examples
     --------
@@ -162,8 +179,8 @@ def assign_values(
     ([[1.0, 1.0], [10.0, 10.0]], ('levels above 128 are 10',))
     """
     given = np.asarray(values, dtype=float)
-    if not (np.isfinite(given) & (given > 0)).all():
-        raise NotCoercive(f"values must be positive, not {_joined(given)}; give voids 1e-6 of the smallest value.")
+    if not (np.isfinite(given) & (given >= 0)).all():
+        raise NotCoercive(f"values must be positive, or 0 for voids, not {_joined(given)}.")
     distinct, place = np.unique(levels, return_inverse=True)
     if threshold is None and len(given) == len(distinct):
         chosen, notes = given[place].reshape(levels.shape), ()
@@ -183,7 +200,7 @@ def assign_values(
             )
         chosen = np.where(levels > at, given[1], given[0])
         notes = (f"levels above {at:g}{' (Otsu)' * (threshold is None)} are {given[1]:g}",)
-    return _checked(chosen, "the image"), notes
+    return chosen, notes
 
 
 def _otsu(levels: Array) -> float:
@@ -253,16 +270,10 @@ def _numbers(array: Array) -> Array:
     return array.astype(np.uint8) if array.dtype == bool else array
 
 
-def _checked(a: Array, name: str) -> Array:
-    """Return coefficients that the solvers take."""
+def _finite(a: Array, name: str) -> Array:
+    """Return an array of finite numbers."""
     if not np.isfinite(a).all():
         raise InvalidProblem(f"{name} has values that are not finite; replace them.")
-    low = float(a.min())
-    if low <= 0:
-        raise NotCoercive(
-            f"{name} has the coefficient {low:g}; it must be positive: give voids 1e-6 of the smallest value, or give "
-            "--values for the levels."
-        )
     return a
 
 
