@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .problem import Problem
     from .result import Correction
+
+#: Errors of the reading below this are not told beside a bound.
+READ = 1e-6
 
 
 def summary(result: Correction) -> str:
@@ -39,15 +43,28 @@ def _error(result: Correction) -> str:
         return f"relative energy error {budget}"
     load = ", for the load as u_coarse shows it" if _recovered(problem) else ""
     if result.target == "pde" and problem is not None:
-        my, mx = problem.medium.cells
-        line = f"relative energy error at most {result.error_estimate:.2g}, guaranteed, against the PDE's solution u"
-        read = f"; from reading: {budget}" if budget and budget.total > 1e-6 else ""
-        return f"{line} for {mx} x {my} pixels{load}{read}"
+        return _against_pde(result, problem) + load
     if result.estimate is None:
         return "not estimated; see error_estimate"
     ny, nx = (n - 1 for n in (result.values if result.aligned is None else result.aligned).shape)
     mesh = "the fine mesh" if result.aligned is None else f"a mesh of {nx} x {ny} cells that cuts no pixel"
     return f"relative energy error about {budget} against u_h, the Q1 solution of {mesh}{load}"
+
+
+def _against_pde(result: Correction, problem: Problem) -> str:
+    """Bound of the solution's error, after a larger error of the reading."""
+    bound, budget = result.error_estimate, result.budget
+    solved = f"at most {bound:.2g}, guaranteed"
+    if math.isinf(bound):
+        solved = "not bounded, since the solution's energy is below the bound of its error"
+    if budget and budget.total > READ:
+        solved = (
+            f"about {budget} from reading, {solved} from solving"
+            if budget.total > bound
+            else f"{solved} from solving; from reading: {budget}"
+        )
+    my, mx = problem.medium.cells
+    return f"relative energy error {solved}, against the PDE's solution u for {mx} x {my} pixels"
 
 
 def _recovered(problem: Problem | None) -> bool:

@@ -1,5 +1,6 @@
 """``correct(target="pde")``: nodal values, bounds, velocities and what is refused, through NGSolve."""
 
+import re
 import warnings
 
 import numpy as np
@@ -11,6 +12,7 @@ from ngsolve import (
     BilinearForm,
     CoefficientFunction,
     GridFunction,
+    IfPos,
     Integrate,
     LinearForm,
     Mesh,
@@ -216,3 +218,22 @@ def test_slender_pixels_are_divided(random_medium):
         PDE().solve(Problem.from_arrays(A, coarse=(1, 8) if len(A) == 1 else 8)) for A in (layers, layers.repeat(24, 0))
     )
     assert needles.energy == pytest.approx(divided.energy, rel=1e-6)
+
+
+def test_the_larger_error_is_printed_first(random_medium):
+    """A step load as its moments show it is known worse than what is solved for them."""
+    A, step = random_medium((N, N), seed=32), IfPos(x - 0.3, 1.0, 0.0)
+    u, _ = solve_on(quads(N), voxel(A), step)
+    recovered = correct(u, voxel(A), 4, target="pde", full=True, on_untrusted="return")
+    assert re.search(r"error about .* from reading, at most .* guaranteed from solving", str(recovered))
+    given = correct(u, voxel(A), 4, f=step, target="pde", full=True, on_untrusted="return")
+    assert "relative energy error at most" in str(given)
+
+
+def test_a_bound_above_the_solution_is_said_in_words(random_medium):
+    """A load with the mean zero on pixels moves almost nothing."""
+    A, alternating = random_medium((N, N), seed=33), voxel((-1.0) ** np.add.outer(np.arange(8 * N), np.arange(8 * N)))
+    u, _ = solve_on(quads(N), voxel(A), alternating)
+    result = correct(u, voxel(A), 4, f=alternating, target="pde", full=True, on_untrusted="return")
+    assert np.isinf(result.error_estimate)
+    assert "not bounded, since" in str(result)
