@@ -6,8 +6,9 @@ import torch
 from conftest import quads, voxel
 from netgen.geom2d import unit_square
 from ngsolve import H1, BilinearForm, GridFunction, LinearForm, Mesh, ds, dx, grad, y
+from ngsolve.krylovspace import CGSolver
 
-from ngs_nhcsr import Corrector, InvalidProblem, NotCoercive, Problem, correct
+from ngs_nhcsr import Corrector, InvalidProblem, NotCoercive, PixelMultigrid, Problem, correct, solve_fine
 from ngs_nhcsr.guard import Status
 from ngs_nhcsr.solvers.direct import DirichletSystem
 from ngs_nhcsr.solvers.hierarchy import TorchHierarchy, hierarchy
@@ -256,6 +257,21 @@ def test_what_is_no_robin_side_is_refused():
     for alpha in (1.0, {"right": 1.0}):
         with pytest.raises(InvalidProblem, match="part"):
             correct(part, 1.0, 4, f=1.0, robin=alpha)
+
+
+def test_fine_solves_and_preconditioners_on_ngsolves_side():
+    """Against NGSolve's matrix, with the data q in a LinearForm; no Dirichlet side is needed."""
+    kappa, robin = two_values((8, 8), 100.0), {"right": 2.0, "top": 0.5}
+    for dirichlet in ("left|bottom", ""):
+        u, form, load = solved(quads(32), voxel(kappa), robin, flux={"right": 1.0}, dirichlet=dirichlet)
+        v = solve_fine(kappa, u.space, load, robin=robin, tolerance=1e-10)
+        assert relative(nodes(v, 32), nodes(u, 32), Medium(kappa)) < 1e-8
+        cg = CGSolver(form.mat, pre=PixelMultigrid(kappa, u.space, robin=robin), tol=1e-10)
+        v.vec.data = cg * load.vec
+        assert cg.iterations < 20
+        assert relative(nodes(v, 32), nodes(u, 32), Medium(kappa)) < 1e-8
+    with pytest.raises(InvalidProblem, match="robin"):
+        PixelMultigrid(kappa, u.space, robin={"east": 1.0})
 
 
 def test_what_knows_no_robin_sides_says_so():

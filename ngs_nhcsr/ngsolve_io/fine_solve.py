@@ -21,6 +21,7 @@ def solve_fine(
     g: Any = 0.0,
     *,
     reaction: Any = None,
+    robin: Any = None,
     tolerance: float = 1e-8,
     max_iterations: int = 300,
     cells_per_element: int = 1,
@@ -39,6 +40,8 @@ def solve_fine(
         (which may have terms on natural sides) or its vector.
     g : Dirichlet data: number, CoefficientFunction, callable g(x, y) of arrays, or nodal values (ny+1, nx+1).
     reaction : c ≥ 0, likewise number, CoefficientFunction or array on any raster; default: none.
+    robin : α ≥ 0 in a∂u/∂n + α u = q on natural sides, a number for all or a dict of numbers by boundary name; default:
+        none. q belongs to a LinearForm given as f.
     tolerance : stop when the energy error, about, is this share of the solution's energy norm.
     max_iterations : give up after so many steps.
     cells_per_element : takes a CoefficientFunction on so many cells per element and axis, where it varies inside.
@@ -63,7 +66,7 @@ def solve_fine(
     >>> round(u(fes.mesh(0.5, 0.5)), 4)
     0.0737
     """
-    multigrid = PixelMultigrid(a, fes, reaction=reaction, cells_per_element=cells_per_element)
+    multigrid = PixelMultigrid(a, fes, reaction=reaction, robin=robin, cells_per_element=cells_per_element)
     return multigrid.solve(f, g, tolerance=tolerance, max_iterations=max_iterations)
 
 

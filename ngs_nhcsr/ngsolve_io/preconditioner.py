@@ -11,6 +11,7 @@ from ..solvers.hierarchy import Solved, hierarchy
 from ..solvers.medium import Medium
 from ..solvers.neumann import balanced, is_neumann, with_mean
 from .quad_space import QuadSpace
+from .robin import read_robin
 
 
 class PixelMultigrid(ngs.BaseMatrix):
@@ -27,6 +28,7 @@ class PixelMultigrid(ngs.BaseMatrix):
         array ``[iy, ix]`` of cell values on any raster of the rectangle.
     fes : real scalar H1 space of order 1 on a uniform mesh of quads of a rectangle, with any Dirichlet conditions.
     reaction : c ≥ 0, likewise number, CoefficientFunction or array on any raster; default: none.
+    robin : α ≥ 0 of natural sides, a number for all or a dict of numbers by boundary name; default: none.
     cells_per_element : takes a CoefficientFunction on so many cells per element and axis, where it varies inside.
 
     Attributes
@@ -56,11 +58,13 @@ class PixelMultigrid(ngs.BaseMatrix):
     True
     """
 
-    def __init__(self, a: Any, fes: ngs.FESpace, *, reaction: Any = None, cells_per_element: int = 1):
+    def __init__(
+        self, a: Any, fes: ngs.FESpace, *, reaction: Any = None, robin: Any = None, cells_per_element: int = 1
+    ):
         super().__init__()
         self._fine = QuadSpace.of(fes)
         a, c = self._fine.raster(a, cells_per_element), self._fine.reaction(reaction, cells_per_element)
-        medium = Medium(a, c)
+        medium = Medium(a, c).with_robin(read_robin(robin, fes.mesh, self._fine.grid))
         self._hierarchy, self._neumann = hierarchy(medium, self._fine.grid), is_neumann(self._fine.grid, medium)
         self.solved: Solved | None = None
 
