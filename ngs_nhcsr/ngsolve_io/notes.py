@@ -19,7 +19,9 @@ FLUX = 0.2
 
 
 def raster_notes(raster: Raster, mean: str, voxels: bool = False) -> list[str]:
-    """Say how much of a coefficient its raster averages.
+    """Say that a VoxelCoefficient may have been meant as an image of pixels.
+
+    What the raster averages otherwise is part of the budget, which tells it where it matters.
 
     Parameters
     ----------
@@ -30,20 +32,15 @@ def raster_notes(raster: Raster, mean: str, voxels: bool = False) -> list[str]:
     Returns
     -------
     list[str]
-        Notes for the user; empty if it varies inside no cell.
+        Notes for the user; empty if most cells are constant.
     """
-    if not raster.varying:
-        return []
     my, mx = raster.cells
     if voxels and raster.varying > my * mx / 2:
         return [
             "the VoxelCoefficient is not constant on voxels: if it is an image of pixels, make it with linear=False; "
             f"if not, raise cells_per_coarse=, as the raster's {my * mx} cells get the {mean} mean."
         ]
-    return [
-        f"the coefficient varies inside {raster.varying} of {my * mx} raster cells, which get their "
-        f"{mean} mean; raise cells_per_coarse= to resolve it."
-    ]
+    return []
 
 
 def mismatch_notes(mismatch: float, U: np.ndarray, from_form: bool, taken_as_zero: bool = False) -> list[str]:
