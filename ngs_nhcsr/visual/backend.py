@@ -52,8 +52,14 @@ def import_pyvista() -> Any:
     return pv
 
 
+def in_notebook() -> bool:
+    """Whether a notebook's kernel runs this code."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return hasattr(shell, "kernel")
+
+
 def new_figure(size: tuple[float, float]) -> Figure:
-    """Make a figure of Matplotlib without pyplot's global state.
+    """Make a figure of Matplotlib without pyplot's global state, which notebooks show all the same.
 
     Parameters
     ----------
@@ -70,10 +76,10 @@ def new_figure(size: tuple[float, float]) -> Figure:
         If Matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure
+        from .figure import ShownFigure
     except ImportError as error:
         raise DependencyMissing("this picture needs Matplotlib: pip install 'ngs-nhcsr[viz]'.") from error
-    return Figure(figsize=size, layout="constrained", dpi=110)
+    return ShownFigure(figsize=size, layout="constrained", dpi=110)
 
 
 def check_picture(path: Any, suffixes: tuple[str, ...] = SCENES) -> None:
@@ -139,7 +145,8 @@ def finish(plotter: Any, path: Any, show: bool) -> Any:
     ----------
     plotter : with the drawing.
     path : of the picture to save, .png or .html; None: none.
-    show : open a window if no picture is saved and there is a display.
+    show : open a window if no picture is saved and there is a display; in a notebook, which shows a plotter by its
+        last picture, take one.
 
     Returns
     -------
@@ -149,12 +156,14 @@ def finish(plotter: Any, path: Any, show: bool) -> Any:
     if path is None:
         if show and not plotter.off_screen:
             plotter.show()
+        elif show and in_notebook():
+            plotter.last_image = plotter.screenshot(return_img=True)
     elif Path(path).suffix.lower() == ".html":
         from .html import save_html
 
         save_html(plotter, Path(path))
     else:
-        plotter.screenshot(str(path))
+        plotter.last_image = plotter.screenshot(str(path), return_img=True)
     return plotter
 
 

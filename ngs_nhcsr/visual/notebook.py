@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ngsolve as ngs
 import numpy as np
 
-from ..errors import DependencyMissing, GridMismatch
+from ..errors import GridMismatch
 from ..ngsolve_io.coarse_field import tensor_index
 from ..ngsolve_io.meshes import field_on_grid, structured_mesh, vertices
 from ..ngsolve_io.write_back import cell_field
 from ..solvers.space import Space
+from .backend import in_notebook
 from .elements import check_drawable
-from .field import MeshField, as_field
+from .field import MeshField, as_field, field_of
+from .maps import without_rounding
+from .scene import import_viewer, scene_frame, scene_page
 
 if TYPE_CHECKING:
     from ..ngsolve_io.types import GridFunction
 
-#: Bytes of the viewer's scene per quad at order 2, which shows bilinear functions exactly; and per scene.
+#: Bytes of the viewer's scene per quad at order 2, which shows bilinear functions exactly, and per scene; both before
+#: it is compressed.
 BYTES, LARGEST = 530, 10_000_000
+#: Height of a scene in a notebook.
+HEIGHT = "26rem"
 
 
 def thinned(u: Any, mesh: Any = None) -> GridFunction | None:
@@ -55,22 +62,26 @@ def thinned(u: Any, mesh: Any = None) -> GridFunction | None:
             return cell_field(structured_mesh(grid), field.raster(*grid.cells))
         y, x = grid.nodes()
         X, Y = np.meshgrid(x, y)
-        return field_on_grid(grid, field.at(np.stack([X.ravel(), Y.ravel()], 1)).reshape(grid.shape))
+        values = field.at(np.stack([X.ravel(), Y.ravel()], 1)).reshape(grid.shape)
+        return field_on_grid(grid, without_rounding(values))
     except GridMismatch as error:
         raise GridMismatch("the mesh fills no rectangle and cannot be thinned; use ngsolve.webgui.Draw.") from error
 
 
 def draw(u: Any, mesh: Any = None, **options: Any) -> Any:
-    """Draw a field in a notebook with NGSolve's viewer, on a thinned mesh: scenes of at most 10 MB.
+    """Draw a field in a notebook with NGSolve's viewer, to turn and to zoom; saved notebooks keep the scene.
 
-    ``ngsolve.webgui.Draw`` makes 134 MB of a field on 512 x 512 quads. Elements that are too many are replaced by fewer
-    quads; of vectors on them the length is drawn.
+    ``ngsolve.webgui.Draw`` makes 134 MB of a field on 512 x 512 quads, and loads its viewer from the internet whenever
+    the notebook is looked at. Here elements that are too many are replaced by fewer quads (of vectors on them the length
+    is drawn), scenes are compressed, and the viewer is inside: 0.3 MB and at most 3 MB of data. A scene is what the
+    field was when it was drawn; it does not follow ``Redraw``.
 
     Parameters
     ----------
-    u : real GridFunction or CoefficientFunction.
+    u : real GridFunction or CoefficientFunction, or a :class:`Correction`.
     mesh : of a CoefficientFunction.
-    **options : passed on to ``ngsolve.webgui.Draw``: ``deformation``, ``min``, ``max``, ``filename`` …
+    **options : passed on to ``ngsolve.webgui.Draw``: ``deformation``, ``min``, ``max``, ``width``, ``height`` …;
+        ``filename`` of a page to write, which a browser shows without a network; ``show=False`` to draw nothing now.
 
     Returns
     -------
@@ -85,17 +96,29 @@ def draw(u: Any, mesh: Any = None, **options: Any) -> Any:
     DependencyMissing
         Without webgui_jupyter_widgets.
     """
+    u = field_of(u)
     small = thinned(u, mesh)
-    try:
-        from ngsolve.webgui import Draw
-        from webgui_jupyter_widgets import BaseWebGuiScene  # noqa: F401 - else Draw fails later and says less
-    except ImportError as error:
-        raise DependencyMissing("draw needs webgui_jupyter_widgets: pip install 'ngs-nhcsr[notebook]'.") from error
+    import_viewer()
+    from ngsolve.webgui import Draw
+
+    filename, show = options.pop("filename", None), options.pop("show", True)
     # Not nodal_p1=True, which is smaller: of a mesh in the plane its viewer draws every other triangle.
+    options = {"order": 2, "height": HEIGHT, "show": False, **options}
     if small is None:
-        return Draw(u, **{"order": 2, **options})
-    # The thinned mesh is no mesh of the user's, and its lines would hide the colours.
-    return Draw(small, **{"order": 2, "settings": {"Objects": {"Wireframe": False}}, **options})
+        scene = Draw(u, **options) if mesh is None else Draw(u, mesh, **options)
+        data = scene.GetData()
+    else:
+        # The thinned mesh is no mesh of the user's, and its lines would hide the colours.
+        scene = Draw(small, **{"settings": {"Objects": {"Wireframe": False}}, **options})
+        data = {**scene.GetData(), "show_wireframe": False, "Bezier_points": []}
+    if filename is not None:
+        Path(filename).write_text(scene_page(data), encoding="utf-8")
+    if show and in_notebook():
+        from IPython.display import display
+
+        frame = scene_frame(data, scene.widget.width or "100%", scene.widget.height or HEIGHT)
+        display({"text/plain": "a scene of NGSolve's viewer", "text/html": frame}, raw=True)
+    return scene
 
 
 def _grid(extent: tuple[float, float, float, float], mesh: ngs.Mesh, limit: int) -> Space:

@@ -1,0 +1,57 @@
+"""Guide pages that are executed: their blocks become cells of a notebook, with what these print and draw below.
+
+The pages stay plain Markdown, which any viewer of the repository shows and ``tests/test_guide.py`` runs; myst-nb gets
+them as it wants them.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+#: Pages that are executed.
+EXECUTED = ("guide/first-steps", "guide/choosing", "guide/images", "guide/loads")
+#: A block of Python, or of commands that take a second, with the text that it prints, which the cell prints itself.
+BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```\n(?:\n```text\n.*?^```\n)?", re.M | re.S)
+CHEAP = ("ngs-nhcsr correct ", "ngs-nhcsr effective ")
+HEAD = "---\nfile_format: mystnb\nkernelspec: {name: python3}\n---\n"
+#: Pictures with more bytes get a palette, which the usual colour maps fit into.
+LARGE = 100_000
+
+
+def to_cells(app, name, source):
+    """Make a page a notebook; a listener of ``source-read``."""
+    if name not in EXECUTED:
+        return
+    page = Path(name).name
+    title, line, text = source[0].partition("\n")
+    note = f"\n*Every result below was made when this page was built; {{nb-download}}`the notebook <{page}.ipynb>`.*\n"
+    source[0] = HEAD + title + line + note + BLOCK.sub(to_cell, text)
+
+
+def to_cell(found):
+    """Write one block as a cell; commands that take long, as they are."""
+    language, code = found[1], found[2]
+    if language == "python":
+        return f"```{{code-cell}}\n{code}```\n"
+    return f"```{{code-cell}}\n%%sh\n{code}```\n" if code.startswith(CHEAP) else found[0]
+
+
+def add_palettes(app, error):
+    """Make pictures that cells drew smaller; a listener of ``build-finished``."""
+    drawn = Path(app.outdir).parent / "jupyter_execute" if error is None else None
+    for path in Path(app.outdir, "_images").glob("*.png") if drawn else ():
+        if re.fullmatch(r"[0-9a-f]{64}\.png", path.name) and path.stat().st_size > LARGE:
+            with Image.open(path) as picture:
+                picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def setup(app):
+    """Execute the pages with the Python that builds the site, each in an empty folder."""
+    app.setup_extension("myst_nb")
+    os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    app.connect("source-read", to_cells)
+    app.connect("build-finished", add_palettes)
+    return {"parallel_read_safe": True}
