@@ -27,7 +27,6 @@ nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120  # seconds of a cell
-nb_merge_streams = True
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings say types, shapes and ranges in words

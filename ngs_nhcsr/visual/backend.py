@@ -52,10 +52,10 @@ def import_pyvista() -> Any:
     return pv
 
 
-def in_notebook() -> bool:
-    """Whether a notebook's kernel runs this code."""
+def current_cell() -> int | None:
+    """Return the number of the notebook's cell that runs this code; None outside of notebooks."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return hasattr(shell, "kernel")
+    return shell.execution_count if hasattr(shell, "kernel") else None
 
 
 def new_figure(size: tuple[float, float]) -> Figure:
@@ -156,7 +156,7 @@ def finish(plotter: Any, path: Any, show: bool) -> Any:
     if path is None:
         if show and not plotter.off_screen:
             plotter.show()
-        elif show and in_notebook():
+        elif show and current_cell() is not None:
             plotter.last_image = plotter.screenshot(return_img=True)
     elif Path(path).suffix.lower() == ".html":
         from .html import save_html

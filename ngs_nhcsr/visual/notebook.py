@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ngsolve as ngs
@@ -14,11 +13,11 @@ from ..ngsolve_io.coarse_field import tensor_index
 from ..ngsolve_io.meshes import field_on_grid, structured_mesh, vertices
 from ..ngsolve_io.write_back import cell_field
 from ..solvers.space import Space
-from .backend import in_notebook
+from .backend import current_cell
 from .elements import check_drawable
 from .field import MeshField, as_field, field_of
 from .maps import without_rounding
-from .scene import import_viewer, scene_frame, scene_page
+from .scene import Scene, import_viewer
 
 if TYPE_CHECKING:
     from ..ngsolve_io.types import GridFunction
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 #: Bytes of the viewer's scene per quad at order 2, which shows bilinear functions exactly, and per scene; both before
 #: it is compressed.
 BYTES, LARGEST = 530, 10_000_000
+#: Elements up to which the lines of the mesh are drawn; of more they hide the colours.
+LINED = 2000
 #: Height of a scene in a notebook.
 HEIGHT = "26rem"
 
@@ -68,13 +69,12 @@ def thinned(u: Any, mesh: Any = None) -> GridFunction | None:
         raise GridMismatch("the mesh fills no rectangle and cannot be thinned; use ngsolve.webgui.Draw.") from error
 
 
-def draw(u: Any, mesh: Any = None, **options: Any) -> Any:
+def draw(u: Any, mesh: Any = None, **options: Any) -> Scene:
     """Draw a field in a notebook with NGSolve's viewer, to turn and to zoom; saved notebooks keep the scene.
 
     ``ngsolve.webgui.Draw`` makes 134 MB of a field on 512 x 512 quads, and loads its viewer from the internet whenever
-    the notebook is looked at. Here elements that are too many are replaced by fewer quads (of vectors on them the length
-    is drawn), scenes are compressed, and the viewer is inside: 0.3 MB and at most 3 MB of data. A scene is what the
-    field was when it was drawn; it does not follow ``Redraw``.
+    the notebook is looked at. Here elements that are too many are replaced by fewer quads (of vectors on them the
+    length is drawn), scenes are compressed, and the viewer is inside: 0.3 MB and some 2 MB of data.
 
     Parameters
     ----------
@@ -85,7 +85,8 @@ def draw(u: Any, mesh: Any = None, **options: Any) -> Any:
 
     Returns
     -------
-    The scene of ``ngsolve.webgui``.
+    Scene
+        What was drawn; ``save("u.html")`` writes a page. It stays as it is when the field changes.
 
     Raises
     ------
@@ -102,23 +103,21 @@ def draw(u: Any, mesh: Any = None, **options: Any) -> Any:
     from ngsolve.webgui import Draw
 
     filename, show = options.pop("filename", None), options.pop("show", True)
+    width, height = options.pop("width", "100%"), options.pop("height", HEIGHT)
     # Not nodal_p1=True, which is smaller: of a mesh in the plane its viewer draws every other triangle.
-    options = {"order": 2, "height": HEIGHT, "show": False, **options}
-    if small is None:
-        scene = Draw(u, **options) if mesh is None else Draw(u, mesh, **options)
-        data = scene.GetData()
-    else:
-        # The thinned mesh is no mesh of the user's, and its lines would hide the colours.
-        scene = Draw(small, **{"settings": {"Objects": {"Wireframe": False}}, **options})
-        data = {**scene.GetData(), "show_wireframe": False, "Bezier_points": []}
+    options = {"order": 2, "show": False, **options}
+    drawn = [u] + [mesh] * (mesh is not None) if small is None else [small]
+    if small is not None or u.space.mesh.ne > LINED:  # a thinned mesh is no mesh of the user's
+        options = {"settings": {"Objects": {"Wireframe": False}}, **options}
+    data = Draw(*drawn, **options).GetData()
+    if options.get("settings", {}).get("Objects", {}).get("Wireframe") is False:
+        data |= {"show_wireframe": False, "Bezier_points": []}
+    made = Scene(data, *(f"{length}px" if isinstance(length, int) else str(length) for length in (width, height)))
     if filename is not None:
-        Path(filename).write_text(scene_page(data), encoding="utf-8")
-    if show and in_notebook():
-        from IPython.display import display
-
-        frame = scene_frame(data, scene.widget.width or "100%", scene.widget.height or HEIGHT)
-        display({"text/plain": "a scene of NGSolve's viewer", "text/html": frame}, raw=True)
-    return scene
+        made.save(filename)
+    if show and current_cell() is not None:
+        made.show_now()
+    return made
 
 
 def _grid(extent: tuple[float, float, float, float], mesh: ngs.Mesh, limit: int) -> Space:

@@ -13,7 +13,7 @@ from .maps import Look, draw_map
 from .panels import panel_size
 
 #: Longer side of the maps in pixels; domains wider than this have them above each other.
-LONGER, WIDE = 560, 1.6
+LONGER, WIDE = 420, 1.6
 
 
 def draw_pair(u: np.ndarray, a: np.ndarray, space: Space, path: Path, target: str = "") -> None:

@@ -11,9 +11,11 @@ import gzip
 import html
 import json
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from ..errors import DependencyMissing
+from .backend import current_cell
 
 #: The page; {viewer} and {data} are base64 of gzip.
 PAGE = """<!DOCTYPE html>
@@ -53,50 +55,53 @@ def import_viewer() -> str:
     return code
 
 
-def scene_page(data: dict[str, Any]) -> str:
-    """Write a scene as a page of HTML.
+class Scene:
+    """A drawn field: pages and frames of HTML with NGSolve's viewer.
 
-    Parameters
+    Attributes
     ----------
-    data : of the scene, as its ``GetData`` returns it.
-
-    Returns
-    -------
-    str
-        The page, with the viewer.
-
-    Raises
-    ------
-    DependencyMissing
-        Without webgui_jupyter_widgets.
+    data : what the viewer gets, as ``GetData`` of NGSolve's scenes returns it.
+    width : of the frame in a notebook, a length of CSS.
+    height : of the frame, likewise.
     """
-    return PAGE.format(viewer=_viewer(), data=_packed(json.dumps(data)))
 
+    def __init__(self, data: dict[str, Any], width: str, height: str):
+        self.data, self.width, self.height = data, width, height
+        self._page = PAGE.format(viewer=_viewer(), data=_packed(json.dumps(data)))
+        self._drawn_in: int | None = None
 
-def scene_frame(data: dict[str, Any], width: str, height: str) -> str:
-    """Write a scene as a frame to stand in another page, that of a notebook or of a documentation.
+    def save(self, path: str | Path) -> None:
+        """Write a page, which a browser shows without a network; an existing file is replaced.
 
-    Parameters
-    ----------
-    data : of the scene.
-    width : of the frame, a length of CSS.
-    height : of the frame.
+        Parameters
+        ----------
+        path : of the .html file.
+        """
+        Path(path).write_text(self._page, encoding="utf-8")
 
-    Returns
-    -------
-    str
-        An element of HTML.
+    def show(self) -> None:
+        """Show it in the notebook whose kernel runs this."""
+        from IPython.display import display
 
-    Raises
-    ------
-    DependencyMissing
-        Without webgui_jupyter_widgets.
-    """
-    page = html.escape(scene_page(data))
-    return (
-        f'<iframe title="a field in NGSolve\'s viewer, to turn and to zoom" loading="lazy" '
-        f'style="width: {width}; height: {height}; border: 1px solid lightgray" srcdoc="{page}"></iframe>'
-    )
+        display({"text/plain": "a scene of NGSolve's viewer", "text/html": self._repr_html_()}, raw=True)
+
+    def _repr_html_(self) -> str:
+        """Return a frame to stand in another page."""
+        return (
+            f'<iframe title="a field in NGSolve\'s viewer, to turn and to zoom" loading="lazy" '
+            f'style="width: {self.width}; height: {self.height}; border: 1px solid lightgray" '
+            f'srcdoc="{html.escape(self._page)}"></iframe>'
+        )
+
+    def _ipython_display_(self) -> None:
+        """Show it where a cell ends with it, but not twice where the cell ends with the call that drew it."""
+        if self._drawn_in is None or self._drawn_in != current_cell():
+            self.show()
+
+    def show_now(self) -> None:
+        """Show it before the cell has ended, as NGSolve does."""
+        self.show()
+        self._drawn_in = current_cell()
 
 
 @lru_cache(maxsize=1)
