@@ -26,7 +26,7 @@ myst_heading_anchors = 4  # links to headings, as the usual hosts make them
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120  # seconds of a cell
+nb_execution_timeout = 600  # seconds of a cell; the first use compiles kernels
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings say types, shapes and ranges in words

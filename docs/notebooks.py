@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 from jupyter_cache.executors import utils
-from PIL import Image
 
 #: Pages that are executed.
 EXECUTED = ("guide/first-steps", "guide/choosing", "guide/images", "guide/loads")
@@ -20,8 +19,6 @@ EXECUTED = ("guide/first-steps", "guide/choosing", "guide/images", "guide/loads"
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```\n(?:\n```text\n.*?^```\n)?", re.M | re.S)
 CHEAP = ("ngs-nhcsr correct ", "ngs-nhcsr effective ")
 HEAD = "---\nfile_format: mystnb\nkernelspec: {name: python3}\n---\n"
-#: Pictures with more bytes get colours in steps of 4 of 255, which takes two fifths of their bytes and cannot be seen.
-LARGE = 100_000
 
 
 def to_cells(app, name, source):
@@ -42,15 +39,6 @@ def to_cell(found):
     return f"```{{code-cell}}\n%%sh\n{code}```\n" if code.startswith(CHEAP) else found[0]
 
 
-def shrink(app, error):
-    """Make pictures that cells drew smaller; a listener of ``build-finished``."""
-    for path in Path(app.outdir, "_images").glob("?" * 64 + ".png"):  # myst-nb names them by a checksum
-        if path.stat().st_size > LARGE:
-            with Image.open(path) as picture:
-                smaller = picture.convert("RGB").point(lambda value: min(255, round(value / 4) * 4))
-            smaller.save(path, optimize=True)
-
-
 def setup(app):
     """Execute the pages with the Python that builds the site, each in an empty folder."""
     app.setup_extension("myst_nb")
@@ -59,5 +47,4 @@ def setup(app):
     logging.getLogger("traitlets").setLevel(logging.WARNING)
     os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
     app.connect("source-read", to_cells)
-    app.connect("build-finished", shrink)
     return {"parallel_read_safe": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes.util
+import math
 import os
 import sys
 import warnings
@@ -54,7 +55,7 @@ def import_pyvista() -> Any:
 
 def current_cell() -> int | None:
     """Return the number of the notebook's cell that runs this code; None outside of notebooks."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     return shell.execution_count if hasattr(shell, "kernel") else None
 
 
@@ -240,15 +241,20 @@ def ticks(lo: float, hi: float, count: int, log: bool = False) -> list[float]:
     [0.0, 0.02, 0.04, 0.06]
     >>> ticks(1.0, 1000.0, 5, log=True)
     [1.0, 10.0, 100.0, 1000.0]
+    >>> ticks(2.0, 50.0, 5, log=True)
+    [2.0, 5.0, 10.0, 20.0, 50.0]
     """
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     slack = 1e-9 * (hi - lo)
     if log and hi >= 10 * lo:
-        found = LogLocator(numticks=max(count, 2)).tick_values(lo, hi)
-        inside = [float(f"{v:.12g}") for v in found if lo * (1 - 1e-9) <= v <= hi * (1 + 1e-9)]
-        if len(inside) > 1:
-            return inside
+        # Powers of ten where there are three, else what is between them, as far as there is room.
+        between = [(subs, 2, count) for subs in ((1.0, 2.0, 5.0), (1.0, 5.0))]
+        for subs, least, most in (((1.0,), 3, math.inf), *between, ((1.0,), 2, math.inf)):
+            found = LogLocator(subs=subs, numticks=max(count, 2)).tick_values(lo, hi)
+            inside = [float(f"{v:.12g}") for v in found if lo * (1 - 1e-9) <= v <= hi * (1 + 1e-9)]
+            if least <= len(inside) <= most:
+                return inside
     found = MaxNLocator(nbins=max(count, 1), steps=[1, 2, 5, 10]).tick_values(lo, hi)
     inside = [float(f"{v:.12g}") if abs(v) > slack else 0.0 for v in found if lo - slack <= v <= hi + slack]
     return inside or [lo]
