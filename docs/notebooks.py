@@ -11,8 +11,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from jupyter_cache.executors import utils
-
 #: Pages that are executed.
 EXECUTED = ("guide/first-steps", "guide/choosing", "guide/images", "guide/loads")
 #: A block of Python, or of commands that take a second, with the text that it prints, which the cell prints itself.
@@ -41,6 +39,8 @@ def to_cell(found):
 
 def setup(app):
     """Execute the pages with the Python that builds the site, each in an empty folder."""
+    from jupyter_cache.executors import utils  # here, since tests read pages without it
+
     app.setup_extension("myst_nb")
     # Its own merging of what a cell prints ends a line wherever the stream was cut.
     utils.executenb = partial(utils.executenb, coalesce_streams=True, extra_arguments=["--log-level=ERROR"])

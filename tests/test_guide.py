@@ -1,5 +1,6 @@
 """The README and the guide run as they stand, and the reference has every public name."""
 
+import importlib
 import re
 import shlex
 import sys
@@ -87,7 +88,7 @@ def test_blocks_are_known():
 def test_pages_of_the_site_are_executed(monkeypatch):
     """Every block of Python is a cell, and shows what it prints instead of what the page says that it prints."""
     monkeypatch.syspath_prepend(ROOT / "docs")
-    notebooks = pytest.importorskip("notebooks")
+    notebooks = importlib.import_module("notebooks")
     for name in notebooks.EXECUTED:
         page = ROOT / "docs" / f"{name}.md"
         source = [page.read_text()]
