@@ -17,11 +17,16 @@ author = "The ngs_nhcsr developers"
 copyright = author
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "commands", "mathml"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "commands", "mathml", "notebooks"]
 exclude_patterns = ["_build"]
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4  # links to headings, as the usual hosts make them
+
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600  # seconds of a cell; the first use compiles kernels
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings say types, shapes and ranges in words

@@ -307,7 +307,7 @@ def _write_npz(path: Path, solution: Solution) -> None:
 def _write_png(path: Path, solution: Solution) -> None:
     from .visual.pair import draw_pair
 
-    draw_pair(solution.u, solution.a, solution.space, path)
+    draw_pair(solution.u, solution.a, solution.space, path, solution.provenance.get("target", ""))
 
 
 def _import_pyvista() -> Any:

@@ -1,7 +1,9 @@
 """The README and the guide run as they stand, and the reference has every public name."""
 
+import importlib
 import re
 import shlex
+import sys
 import warnings
 from pathlib import Path
 
@@ -61,6 +63,8 @@ def run_page(tmp_path, monkeypatch, capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("error", NhcsrWarning)
         yield run
+    if "pyvista" in sys.modules:
+        sys.modules["pyvista"].close_all()
 
 
 @pytest.mark.parametrize("page", GUIDE, ids=lambda p: p.stem)
@@ -79,6 +83,20 @@ def test_blocks_are_known():
     for page in (README, *GUIDE):
         found = set(re.findall(r"^```(\S+)$", page.read_text(), re.M))
         assert found <= {"python", "sh", "text", "{toctree}", "{include}"}, page
+
+
+def test_pages_of_the_site_are_executed(monkeypatch):
+    """Every block of Python is a cell, and shows what it prints instead of what the page says that it prints."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    notebooks = importlib.import_module("notebooks")
+    for name in notebooks.EXECUTED:
+        page = ROOT / "docs" / f"{name}.md"
+        source = [page.read_text()]
+        notebooks.to_cells(None, name, source)
+        found = list(blocks(page))
+        assert source[0].count("```{code-cell}") >= sum(language == "python" for language, *_ in found) > 3
+        assert not any(shown and f"```text\n{shown}" in source[0] for *_, shown in found)
+        assert f"{page.stem}.ipynb" in source[0]
 
 
 def test_public_names_are_in_the_reference():

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import quads
-from ngsolve import CF, H1, L2, GridFunction, HDiv, IfPos, Norm, x, y
+from ngsolve import CF, H1, L2, GridFunction, HDiv, Norm, x, y
 from PIL import Image
 from test_raster import rectangle
 
@@ -14,7 +14,7 @@ from ngs_nhcsr import (
     DependencyMissing,
     InvalidProblem,
     NhcsrWarning,
-    draw,
+    correct,
     orbit,
     plot_compare,
     plot_field,
@@ -24,14 +24,13 @@ from ngs_nhcsr import (
     plot_zoom,
     to_pyvista,
 )
+from ngs_nhcsr.demo import coarse_problem
 from ngs_nhcsr.ngsolve_io.meshes import structured_mesh
 from ngs_nhcsr.solvers.space import Space
-from ngs_nhcsr.visual import notebook
 from ngs_nhcsr.visual.backend import label, ticks
 from ngs_nhcsr.visual.compare import difference
 from ngs_nhcsr.visual.field import as_field
 from ngs_nhcsr.visual.maps import Look
-from ngs_nhcsr.visual.notebook import thinned
 from ngs_nhcsr.visual.panels import LEFT, current_size, panel_size
 
 pytest.importorskip("pyvista")
@@ -133,6 +132,8 @@ def test_logarithmic_ticks_and_labels():
 def test_high_contrast_of_positive_cells_is_drawn_logarithmically():
     values = np.array([1.0, 1000.0])
     assert Look().settled(values, True).log
+    assert Look().settled(np.array([1.0, 21.0]), True).log
+    assert not Look().settled(np.array([1.0, 20.0]), True).log
     assert not Look().settled(values, False).log
     assert not Look().settled(values - 1, True).log
     assert not Look(log=False).settled(values, True).log
@@ -278,19 +279,14 @@ def test_pages_without_trame_say_what_is_missing(tmp_path, monkeypatch):
         plot_field(np.eye(2), path=tmp_path / "u.html", show=False)
 
 
-def test_scenes_for_notebooks_stay_small(tmp_path, monkeypatch):
-    pytest.importorskip("webgui_jupyter_widgets")
-    monkeypatch.setattr(notebook, "LARGEST", 250_000)
-    fine = field(structured_mesh(Space((100, 100))), x * y)
-    assert thinned(field(quads(8))) is None
-    thin = thinned(fine)
-    assert thin is not None
-    assert thin(thin.space.mesh(0.3, 0.7)) == pytest.approx(0.21, abs=1e-5)
-    jump = thinned(IfPos(x - 0.5, 1.0, 3.0), quads(4))
-    assert jump is not None
-    assert sorted(set(jump.vec)) == [1.0, 3.0]
-    draw(fine, filename=str(tmp_path / "u.html"), show=False)
-    assert (tmp_path / "u.html").stat().st_size < 250_000
+@pytest.mark.parametrize(("target", "words"), [("fine", "u_h"), ("pde", "the PDE's u")])
+def test_pictures_of_corrections_name_their_target(target, words):
+    u_coarse, a = coarse_problem(np.array([[1.0, 2.0], [3.0, 1.0]]).repeat(4, 0).repeat(4, 1), 2)
+    r = correct(u_coarse, a, 8, f=1, target=target, full=True)
+    for plotter in (plot_compare(u_coarse, r), plot_field(r), plot_warp(r)):
+        assert f"corrected to {words}, 16 x 16 cells" in texts(plotter)
+        plotter.close()
+    assert plot_slices({"corrected": r}).axes[0].lines[0].get_ydata().max() > 0
 
 
 def test_69_constant_and_not_finite_fields(tmp_path):

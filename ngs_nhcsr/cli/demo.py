@@ -84,7 +84,7 @@ def demo(
     problem = result.correction.problem
     plot_compare(
         result.u_coarse,
-        result.correction.u_fine,
+        result.correction,
         result.u_reference,
         coefficient=None if problem is None or surface else problem.A,
         warp=surface,

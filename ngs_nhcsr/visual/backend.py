@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes.util
+import math
 import os
 import sys
 import warnings
@@ -52,8 +53,14 @@ def import_pyvista() -> Any:
     return pv
 
 
+def current_cell() -> int | None:
+    """Return the number of the notebook's cell that runs this code; None outside of notebooks."""
+    shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell.execution_count if hasattr(shell, "kernel") else None
+
+
 def new_figure(size: tuple[float, float]) -> Figure:
-    """Make a figure of Matplotlib without pyplot's global state.
+    """Make a figure of Matplotlib without pyplot's global state, which notebooks show all the same.
 
     Parameters
     ----------
@@ -70,10 +77,10 @@ def new_figure(size: tuple[float, float]) -> Figure:
         If Matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure
+        from .figure import ShownFigure
     except ImportError as error:
         raise DependencyMissing("this picture needs Matplotlib: pip install 'ngs-nhcsr[viz]'.") from error
-    return Figure(figsize=size, layout="constrained", dpi=110)
+    return ShownFigure(figsize=size, layout="constrained", dpi=110)
 
 
 def check_picture(path: Any, suffixes: tuple[str, ...] = SCENES) -> None:
@@ -139,7 +146,8 @@ def finish(plotter: Any, path: Any, show: bool) -> Any:
     ----------
     plotter : with the drawing.
     path : of the picture to save, .png or .html; None: none.
-    show : open a window if no picture is saved and there is a display.
+    show : open a window if no picture is saved and there is a display; in a notebook, which shows a plotter by its
+        last picture, take one.
 
     Returns
     -------
@@ -149,12 +157,14 @@ def finish(plotter: Any, path: Any, show: bool) -> Any:
     if path is None:
         if show and not plotter.off_screen:
             plotter.show()
+        elif show and current_cell() is not None:
+            plotter.last_image = plotter.screenshot(return_img=True)
     elif Path(path).suffix.lower() == ".html":
         from .html import save_html
 
         save_html(plotter, Path(path))
     else:
-        plotter.screenshot(str(path))
+        plotter.last_image = plotter.screenshot(str(path), return_img=True)
     return plotter
 
 
@@ -231,15 +241,20 @@ def ticks(lo: float, hi: float, count: int, log: bool = False) -> list[float]:
     [0.0, 0.02, 0.04, 0.06]
     >>> ticks(1.0, 1000.0, 5, log=True)
     [1.0, 10.0, 100.0, 1000.0]
+    >>> ticks(2.0, 50.0, 5, log=True)
+    [2.0, 5.0, 10.0, 20.0, 50.0]
     """
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     slack = 1e-9 * (hi - lo)
     if log and hi >= 10 * lo:
-        found = LogLocator(numticks=max(count, 2)).tick_values(lo, hi)
-        inside = [float(f"{v:.12g}") for v in found if lo * (1 - 1e-9) <= v <= hi * (1 + 1e-9)]
-        if len(inside) > 1:
-            return inside
+        # Powers of ten where there are three, else what is between them, as far as there is room.
+        between = [(subs, 2, count) for subs in ((1.0, 2.0, 5.0), (1.0, 5.0))]
+        for subs, least, most in (((1.0,), 3, math.inf), *between, ((1.0,), 2, math.inf)):
+            found = LogLocator(subs=subs, numticks=max(count, 2)).tick_values(lo, hi)
+            inside = [float(f"{v:.12g}") for v in found if lo * (1 - 1e-9) <= v <= hi * (1 + 1e-9)]
+            if least <= len(inside) <= most:
+                return inside
     found = MaxNLocator(nbins=max(count, 1), steps=[1, 2, 5, 10]).tick_values(lo, hi)
     inside = [float(f"{v:.12g}") if abs(v) > slack else 0.0 for v in found if lo - slack <= v <= hi + slack]
     return inside or [lo]

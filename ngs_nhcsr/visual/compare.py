@@ -56,7 +56,8 @@ def plot_compare(
     Parameters
     ----------
     coarse : coarse solution, any field as for :func:`plot_field`.
-    corrected : corrected field on the fine mesh, likewise.
+    corrected : corrected field on the fine mesh, likewise; of a :class:`Correction` the title says what it
+        approximates.
     reference : fine solution, likewise.
     coefficient : GridFunction, CoefficientFunction or array (my, mx) of cell values.
     mesh : of CoefficientFunctions; default: that of ``coarse``.
@@ -64,7 +65,7 @@ def plot_compare(
     extent : of arrays, as for :func:`plot_field`; default: that of ``coarse``.
     warp : draw surfaces in 3-D instead of maps; the coefficient stays a map.
     path : of a picture to save, .png or .html; an existing one is replaced.
-    show : open a window if no picture is saved; without a display nothing is shown.
+    show : as for :func:`plot_field`.
 
     Returns
     -------
@@ -133,7 +134,8 @@ def _panels(solutions: dict[str, Field], raster: Field | None) -> list[Panel]:
     if raster is not None:
         panels.append(Panel(raster, Look("a", f"coefficient, {raster.what}".rstrip(", ")), flat=True))
     for name, field in solutions.items():
-        panels.append(Panel(field, Look("u", f"{name}, {field.what}".rstrip(", "), FIELD_MAP, limits, False)))
+        title = field.corrected or f"{name}, {field.what}".rstrip(", ")
+        panels.append(Panel(field, Look("u", title, FIELD_MAP, limits, False)))
     pairs = [("corrected − coarse", corrected, coarse)]
     if reference is not None:
         if raster is None:

@@ -38,12 +38,14 @@ class Field(ABC):
     cellwise : whether it is constant on cells and drawn flat.
     components : 1 or 2.
     what : its mesh or raster in words, for titles.
+    corrected : title of what ``correct`` returned: what it approximates, on which mesh; else empty.
     """
 
     extent: Extent
     cellwise: bool = False
     components: int = 1
     what: str = ""
+    corrected: str = ""
 
     @abstractmethod
     def grid(self, name: str) -> pv.DataSet:
@@ -161,8 +163,8 @@ def as_field(u: Any, *, mesh: Any = None, on: str = "cells", extent: Extent | No
 
     Parameters
     ----------
-    u : GridFunction, CoefficientFunction, or array ``[iy, ix]`` with row 0 at the lowest y: cell values (my, mx), cell
-        vectors (my, mx, 2) as (x, y), or nodal values (ny+1, nx+1).
+    u : GridFunction, CoefficientFunction, array ``[iy, ix]`` with row 0 at the lowest y: cell values (my, mx), cell
+        vectors (my, mx, 2) as (x, y), or nodal values (ny+1, nx+1); or Correction.
     mesh : of a CoefficientFunction.
     on : what the entries of an array belong to, "cells" or "nodes".
     extent : of an array; default: its longer side has length 1.
@@ -179,6 +181,10 @@ def as_field(u: Any, *, mesh: Any = None, on: str = "cells", extent: Extent | No
     """
     if isinstance(u, Field):
         return u
+    if field_of(u) is not u:
+        field = as_field(field_of(u))
+        field.corrected = f"corrected to {target_in_words(u.target)}, {field.what}"
+        return field
     if isinstance(u, (list, tuple, np.ndarray)):
         return _array_field(np.asarray(u), on, extent)
     mesh = check_drawable(u, mesh)
@@ -187,6 +193,22 @@ def as_field(u: Any, *, mesh: Any = None, on: str = "cells", extent: Extent | No
         if found is not None:
             return found
     return MeshField(u, mesh)
+
+
+def field_of(u: Any) -> Any:
+    """Return a Correction's GridFunction on the fine mesh, and anything else as it is."""
+    return u.u_fine if hasattr(u, "u_fine") else u
+
+
+def target_in_words(target: str) -> str:
+    """Say what a correction approximates.
+
+    Examples
+    --------
+    >>> target_in_words("fine"), target_in_words("pde")
+    ('u_h', "the PDE's u")
+    """
+    return {"fine": "u_h", "pde": "the PDE's u"}.get(target, target)
 
 
 def _array_field(values: Array, on: str, extent: Extent | None) -> Field:

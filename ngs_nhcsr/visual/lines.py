@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InvalidProblem
 from .backend import COEFFICIENT_MAP, FIGURES, check_picture, new_figure, save_figure
-from .field import Extent, Field, as_field
+from .field import Extent, Field, as_field, field_of
 from .maps import LOGARITHMIC
 
 if TYPE_CHECKING:
@@ -276,6 +276,7 @@ def _read(
     """Fields with one component, all on the domain of the first GridFunction, and the coefficient."""
     if not isinstance(fields, Mapping) or not fields:
         raise InvalidProblem('fields must be a mapping from names to fields, e.g. {"corrected": u_fine}.')
+    fields = {name: field_of(u) for name, u in fields.items()}
     first = next((u for u in fields.values() if hasattr(u, "space")), None)
     if first is not None:
         mesh = first.space.mesh if mesh is None else mesh

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: Longer side of a single map in pixels.
 LONGER = 600
 #: Contrast from which positive cell values are drawn on a logarithmic scale.
-LOGARITHMIC = 100.0
+LOGARITHMIC = 20.0
 #: Arrows along the longer side of a map.
 ARROWS = 24
 #: Values smaller than this fraction of the largest are rounding errors of zero.
@@ -86,7 +86,7 @@ def draw_map(plotter: Any, field: Field, look: Look) -> None:
     values = np.asarray(data[look.name], dtype=float)
     if field.components == 2:
         values = np.linalg.norm(values, axis=1)
-    values = np.where(np.abs(values) < ROUNDING * np.nanmax(np.abs(values), initial=0.0), 0.0, values)
+    values = without_rounding(values)
     look = look.settled(values, field.cellwise)
     limits = look.limits or (0.0, 1.0)
     data.clear()
@@ -112,6 +112,11 @@ def draw_map(plotter: Any, field: Field, look: Look) -> None:
     place_map(plotter, field.extent, len(lines))
 
 
+def without_rounding(values: np.ndarray) -> np.ndarray:
+    """Replace what is rounding errors of zero by zero, which has a label of one digit."""
+    return np.where(np.abs(values) < ROUNDING * np.nanmax(np.abs(values), initial=0.0), 0.0, values)
+
+
 def plot_field(
     u: Any,
     *,
@@ -132,19 +137,20 @@ def plot_field(
     Parameters
     ----------
     u : real GridFunction of any space (L2 of order 0 cell by cell; vectors by their length, with arrows), a
-        CoefficientFunction, or an array ``[iy, ix]``, row 0 at the lowest y: cell values (my, mx), cell vectors
-        (my, mx, 2) or nodal values (ny+1, nx+1).
+        CoefficientFunction, an array ``[iy, ix]``, row 0 at the lowest y: cell values (my, mx), cell vectors
+        (my, mx, 2) or nodal values (ny+1, nx+1); or a :class:`Correction`.
     mesh : the mesh of a CoefficientFunction.
     on : what the entries of an array belong to, "cells" or "nodes".
     extent : (lowest x, highest x, lowest y, highest y) of an array; default: its longer side has length 1.
-    title : above the picture.
+    title : above the picture; default: none, and of a :class:`Correction` what it approximates.
     name : of the field, at its bar.
     cmap : colour map of Matplotlib; default: "viridis", and "YlOrBr" for positive cell values.
     limits : (lowest, highest) value of the colour map; default: those of the field.
-    log : colours by the logarithm; default: for positive cell values with a ratio above 100.
+    log : colours by the logarithm; default: for positive cell values with a ratio above 20.
     plotter : to draw into, in its current panel; default: a new one.
     path : of a picture to save, .png or .html; an existing one is replaced.
-    show : open a window if no picture is saved; without a display nothing is shown.
+    show : open a window if no picture is saved and there is a display; notebooks show the picture below a cell that
+        ends with the call.
 
     Returns
     -------
@@ -161,6 +167,7 @@ def plot_field(
     check_picture(path)
     import_pyvista()
     field = as_field(u, mesh=mesh, on=on, extent=extent)
+    title = title or field.corrected
     if plotter is None:
         size = panel_size(field.extent, LONGER)
         plotter = make_plotter(None, size=panel_size(field.extent, LONGER, len(wrapped(title, size[0]))))

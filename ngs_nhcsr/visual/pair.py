@@ -8,15 +8,15 @@ import numpy as np
 
 from ..solvers.space import Space
 from .backend import finish, import_pyvista, make_plotter
-from .field import CellField, NodalField
+from .field import CellField, NodalField, target_in_words
 from .maps import Look, draw_map
 from .panels import panel_size
 
 #: Longer side of the maps in pixels; domains wider than this have them above each other.
-LONGER, WIDE = 560, 1.6
+LONGER, WIDE = 420, 1.6
 
 
-def draw_pair(u: np.ndarray, a: np.ndarray, space: Space, path: Path) -> None:
+def draw_pair(u: np.ndarray, a: np.ndarray, space: Space, path: Path, target: str = "") -> None:
     """Draw the coefficient beside the solution, for a wide domain above it, into a file.
 
     Parameters
@@ -25,6 +25,7 @@ def draw_pair(u: np.ndarray, a: np.ndarray, space: Space, path: Path) -> None:
     a : (my, mx) cell values; of tensors (my, mx, 2, 2) half the trace is drawn.
     space : grid of ``u``.
     path : of the file, .png or .html.
+    target : of the correction that made ``u``, if one did.
 
     Raises
     ------
@@ -43,6 +44,6 @@ def draw_pair(u: np.ndarray, a: np.ndarray, space: Space, path: Path) -> None:
     plotter.subplot(0, 0)
     draw_map(plotter, CellField(raster, extent), Look("a", f"a on {mx} x {my} pixels"))
     plotter.subplot(*((1, 0) if wide else (0, 1)))
-    draw_map(plotter, NodalField(u, extent), Look("u", f"u on {Lx:g} x {Ly:g}"))
+    draw_map(plotter, NodalField(u, extent), Look("u", f"{target_in_words(target) or 'u'} on {Lx:g} x {Ly:g}"))
     finish(plotter, path, show=False)
     plotter.close()

@@ -104,7 +104,7 @@ def plot_warp(
     limits : (lowest, highest) value of the colour map; default: those of the field.
     plotter : to draw into, in its current panel; default: a new one.
     path : of a picture to save, .png or .html (to turn in a browser); an existing one is replaced.
-    show : open a window if no picture is saved; without a display nothing is shown.
+    show : as for :func:`plot_field`.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def plot_warp(
     import_pyvista()
     field = as_field(u, mesh=mesh, on=on, extent=extent)
     plotter = make_plotter(plotter, size=SIZE)
-    draw_surface(plotter, field, Look(name, title, cmap, limits), height)
+    draw_surface(plotter, field, Look(name, title or field.corrected, cmap, limits), height)
     return finish(plotter, path, show)
 
 
