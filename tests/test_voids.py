@@ -71,6 +71,13 @@ def test_zero_marks_voids_in_images_and_arrays(tmp_path):
     assert medium.cropped(2).voids.shape == (2, 4)
 
 
+def test_no_filled_medium_is_refused_for_its_contrast():
+    """The quotient of a number and its 1e-7 is 1e7 but for rounding."""
+    for value in 10 ** np.random.default_rng(1).uniform(-6, 6, 20):
+        a, _ = fill_voids(value * (np.add.outer(np.arange(3), np.arange(3)) % 3 > 0))
+        assert solve_exact(image_problem(a, parse_sides(None), load=value)).trusted
+
+
 @pytest.mark.parametrize("a", [[[0.0, 0.0]], [[-1.0, 1.0]]])
 def test_what_is_no_medium_is_refused(a):
     with pytest.raises(NotCoercive):

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from ...errors import InvalidProblem, NotCoercive
 
 #: Largest contrast that is solved; above it the reference cell loses its digits.
-LARGEST_CONTRAST = 1e7
+LARGEST_CONTRAST = 1e7 * (1 + 1e-9)  # values 1e7 apart are, after rounding, a little more
 _TWO_VALUES_MODES = 6
 _ANY_VALUES_MODES = 8
 _RICH_SET = 10
