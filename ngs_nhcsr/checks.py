@@ -206,7 +206,7 @@ def check_tensor_values(a: Any, *, sampled: int = 1) -> np.ndarray:
             f"the coefficient is not positive definite: it is {place(worst)}, with an eigenvalue "
             f"{float((mean - radius).flat[int(worst.argmax())]):.3g}. −div(a∇u) = f needs positive ones everywhere."
         )
-    if max(abs(np.log10(mean)).max(), 0) > EXPONENT_LIMIT:
+    if abs(np.log10(mean)).max() > EXPONENT_LIMIT:
         raise InvalidProblem(f"the coefficient has entries beyond 1e±{EXPONENT_LIMIT}, where digits are lost.")
     return np.stack([xx, yy, xy])
 

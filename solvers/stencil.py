@@ -234,25 +234,6 @@ def _of_pairs(K: Tensor, cells: tuple[int, int]) -> Tensor:
     return torch.stack([K[..., pair[i // 2, j // 2], :, pair[i % 2, j % 2]] for i, j in SYMMETRIC_PAIRS], -3)
 
 
-def fine_stencil(A: Tensor | Medium, cells: tuple[int, int], size: tuple[float, float]) -> Stencil:
-    """Return the operator on a mesh for any raster, integrated exactly.
-
-    Parameters
-    ----------
-    A : (B, my, mx) coefficient cell values, or the media.
-    cells : (ny, nx) cells of the mesh; the two grids need not be nested.
-    size : (Ly, Lx) side lengths of the rectangle.
-
-    Returns
-    -------
-    Operator on (B, ny+1, nx+1) nodes, without boundary conditions.
-    """
-    my, mx = as_medium(A).cells
-    if cells[0] % my == 0 and cells[1] % mx == 0:
-        return aligned_stencil(A, cells, size)[0]
-    return Stencil.from_elements(galerkin_elements(A, cells, size))
-
-
 def aligned_stencil(A: Tensor | Medium, cells: tuple[int, int], size: tuple[float, float]) -> tuple[Stencil, bool]:
     """Return the operator on a mesh whose cells divide those of the raster.
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from ngs_nhcsr.bench.derived import break_even, break_evens, growth
-from ngs_nhcsr.bench.report import Report
 from ngs_nhcsr.bench.run import EFFORTS, bench
 from ngs_nhcsr.bench.timing import Timing, bandwidth, clocked
 
@@ -20,8 +19,9 @@ def test_the_smallest_bench(tmp_path):
         "fine solvers", "NGSolve on the fine mesh", "correct", "classical correctors", "many media",
     ]  # fmt: skip
     assert all(0 < t.least <= t.seconds < math.inf for t in report.timings)
-    assert Report.of_json(report.to_json()) == report
-    assert json.loads(report.to_json())["machine"]["cores"] >= 1
+    stored = json.loads(report.to_json())
+    assert [Timing(**row) for row in stored["timings"]] == report.timings
+    assert stored["machine"]["cores"] >= 1
     assert report.to_markdown().count("### ") == 5
     report.plot(tmp_path / "bench.png")
     assert (tmp_path / "bench.png").stat().st_size > 10_000

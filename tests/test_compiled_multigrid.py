@@ -15,7 +15,7 @@ from ngs_nhcsr.solvers.norms import relative_errors
 from ngs_nhcsr.solvers.q1 import stiffness
 from ngs_nhcsr.solvers.row_operator import RowOperator, raster_elements
 from ngs_nhcsr.solvers.space import Space
-from ngs_nhcsr.solvers.stencil import fine_stencil
+from ngs_nhcsr.solvers.stencil import Stencil, galerkin_elements
 
 SIDES = st.sets(st.sampled_from(["bottom", "right", "top", "left"]), max_size=3)
 
@@ -46,6 +46,10 @@ def storages(a, cells, size):
     return [(elements, refinement), (elements.written_out(), refinement)]
 
 
+def torch_operator(a, cells, size):
+    return Stencil.from_elements(galerkin_elements(torch.from_numpy(a)[None], cells, size))
+
+
 def direct(a, space, b, lift=None):
     return DirichletSystem(stiffness(a, space.cells, space.size), space.free).solve(b, lift)
 
@@ -57,7 +61,7 @@ def test_kinds_of_rows_hold_the_operator(raster, cells):
     a, size = np.random.default_rng(1).random(raster) + 0.1, (1.0, 0.7)
     free = np.ones((cells[0] + 1, cells[1] + 1), bool)
     x, b = np.random.default_rng(2).standard_normal((2, cells[0] + 1, cells[1] + 1))
-    Ax = fine_stencil(torch.from_numpy(a)[None], cells, size).apply(torch.from_numpy(x)[None])[0].numpy()
+    Ax = torch_operator(a, cells, size).apply(torch.from_numpy(x)[None])[0].numpy()
     for storage in storages(a, cells, size):
         operator = RowOperator.of_raster(*storage, free)
         r, rows_ = np.zeros((cells[0] + 3, cells[1] + 3)), [(0, 3), (3, cells[0] + 1)]
@@ -73,7 +77,7 @@ def test_fused_passes_are_the_steps_they_fuse(bilinear, parts, written_out):
     """Two Chebyshev steps, residual and restriction; interpolation and two more: against torch on whole arrays."""
     a, cells, space = two_values((4, 6), 50.0, 3), (16, 24), partly_fixed((16, 24), 4)
     operator = RowOperator.of_raster(*storages(a, cells, space.size)[written_out], space.free)
-    A = fine_stencil(torch.from_numpy(a)[None], cells, space.size)
+    A = torch_operator(a, cells, space.size)
     free, (first, again, second) = torch.from_numpy(space.free)[None], (0.9, 0.2, 0.7)
     D, steps = free / A.C, np.array([first, again, second])
     rng = np.random.default_rng(5)

@@ -19,7 +19,7 @@ from ngs_nhcsr.solvers.norms import energy_norm, energy_product, energy_squared
 from ngs_nhcsr.solvers.pde import PDE
 from ngs_nhcsr.solvers.q1 import stiffness
 from ngs_nhcsr.solvers.space import SIDES, Space
-from ngs_nhcsr.solvers.stencil import fine_stencil
+from ngs_nhcsr.solvers.stencil import Stencil, galerkin_elements
 from ngs_nhcsr.solvers.tensor_medium import TensorMedium
 
 N, SCALE = 8, 16
@@ -79,7 +79,7 @@ def test_the_boundary_mass_is_in_every_operator(kind, cells):
         assert energy_product(p, q, with_it, size) == pytest.approx(p.ravel() @ (K @ q.ravel()), rel=1e-11)
     batch, several = with_it.tensors(), torch.from_numpy(v)[None]
     assert float(energy_squared(several, batch, size)[0]) == pytest.approx(energy_squared(v, with_it, size), rel=1e-11)
-    product = fine_stencil(batch, cells, size).apply(several)[0].numpy()
+    product = Stencil.from_elements(galerkin_elements(batch, cells, size)).apply(several)[0].numpy()
     np.testing.assert_allclose(product.ravel(), K @ v.ravel(), atol=1e-11 * np.abs(K @ v.ravel()).max())
 
 

@@ -33,21 +33,6 @@ class Report:
         rows = [t.as_dict() for t in self.timings]
         return json.dumps({"machine": self.machine, "timings": rows}, indent=1, ensure_ascii=False)
 
-    @staticmethod
-    def of_json(text: str) -> Report:
-        """Read what :meth:`to_json` wrote.
-
-        Parameters
-        ----------
-        text : JSON.
-
-        Returns
-        -------
-        Report
-        """
-        stored = json.loads(text)
-        return Report(stored["machine"], [Timing(**row) for row in stored["timings"]])
-
     def to_markdown(self) -> str:
         """Write a table per section; times are medians in milliseconds.
 

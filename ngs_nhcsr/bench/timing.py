@@ -96,11 +96,11 @@ def clocked(run: Callable[[], Any], repeats: int, budget: float = 20.0, *, warm:
 
 
 def bandwidth(megabytes: int = 256, repeats: int = 5) -> float:
-    """Measure the memory bandwidth of one thread.
+    """Measure the memory bandwidth of one thread by passes a = s b.
 
     Parameters
     ----------
-    megabytes : size of each of the three arrays of the triad a = b + s c, in passes that stay out of the cache.
+    megabytes : size of each of the two arrays, so large that neither stays in the cache.
     repeats : the fastest of so many passes counts.
 
     Returns
@@ -108,14 +108,12 @@ def bandwidth(megabytes: int = 256, repeats: int = 5) -> float:
     GB/s, the array that is written counted twice (it is read first).
     """
     n = megabytes * 2**20 // 8
-    b, c = np.ones(n), np.ones(n)
-    a = np.empty(n)
+    a, b = np.empty(n), np.ones(n)
     best = np.inf
     for _ in range(repeats):
         begin = time.perf_counter()
-        np.multiply(c, 3.0, out=a)
+        np.multiply(b, 3.0, out=a)
         best = min(best, time.perf_counter() - begin)
-    del b
     return 3 * 8 * n / best / 1e9
 
 

@@ -1,4 +1,4 @@
-"""The eight symmetries of the square on arrays ``[iy, ix]`` (numpy or torch), and on the flags of the sides.
+"""The eight symmetries of the square on arrays ``[iy, ix]`` (numpy or torch).
 
 Element ``g`` in 0 … 7: bit 0 flips x, bit 1 flips y, bit 2 then transposes.
 """
@@ -45,19 +45,3 @@ def transform(v: Any, g: int, *, inverse: bool = False) -> Any:
     if not inverse and g & 4:
         v = swap(v, -1, -2)
     return v
-
-
-def _side_order(g: int) -> tuple[int, int, int, int]:
-    """Which old side each new side (bottom, right, top, left) is after ``transform(·, g)``."""
-    bottom, right, top, left = 0, 1, 2, 3
-    if g & 1:
-        right, left = left, right
-    if g & 2:
-        bottom, top = top, bottom
-    if g & 4:
-        bottom, left, right, top = left, bottom, top, right
-    return bottom, right, top, left
-
-
-#: By symmetry: which old side each new side (bottom, right, top, left) is.
-SIDE_ORDER = tuple(_side_order(g) for g in range(8))

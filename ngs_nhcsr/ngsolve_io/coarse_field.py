@@ -162,11 +162,6 @@ def _box(coordinates: np.ndarray, cells: tuple[int, int]) -> Space:
     return Space(cells, (float(x0), float(y0)), (float(y1 - y0), float(x1 - x0)))
 
 
-def _with_free(grid: Space, free: np.ndarray) -> Space:
-    """Space on a grid with the boundary conditions that a mask of free nodes (ny+1, nx+1) tells."""
-    return Space.with_free(grid.cells, grid.lower, grid.size, free)
-
-
 def _matching_grid(coordinates: np.ndarray, ndof: int, raster: tuple[int, int] | None) -> Space:
     """Tensor grid on the bounding box of an unstructured mesh, with about ``ndof`` nodes."""
     Lx, Ly = np.ptp(coordinates, axis=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ngsolve as ngs
 import numpy as np
@@ -20,9 +20,6 @@ from .coarse_field import CoarseField
 from .flux import flux_form, flux_moments, flux_parts
 from .linear_form import form_moments
 from .samplers import of_coefficient
-
-if TYPE_CHECKING:
-    pass
 
 #: Load vectors of users' spaces are integrated with so much more than NGSolve's default order.
 LOAD_BONUS = 6

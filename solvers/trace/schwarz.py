@@ -96,7 +96,6 @@ class TraceSolver:
     boundary : which unknowns are free.
     stiffness : (4p+4, 4p+4) the cell matrix that is used: its symmetries and constants exact.
     backend : "numba" or "torch", the one that was chosen.
-    setup_seconds : wall time of the set-up.
 
     Raises
     ------
@@ -148,10 +147,8 @@ class TraceSolver:
         self.cells = (int(a.shape[-2]), int(a.shape[-1]))
         self.free = self.boundary.free(self.cells, modes)
         self.device = a.device if isinstance(a, torch.Tensor) else torch.device("cpu")
-        start = time.perf_counter()
         self.backend = "torch" if self.torch or periodic else backend
         self.operations = self._operations(a, threads)
-        self.setup_seconds = time.perf_counter() - start
 
     def _check(self, a: Any) -> None:
         """Check the coefficient's shape and values."""
