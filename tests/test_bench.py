@@ -6,9 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from ngs_nhcsr.bench.derived import break_even, break_evens, growth
+from ngs_nhcsr.bench.derived import break_evens, growth
 from ngs_nhcsr.bench.run import EFFORTS, bench
 from ngs_nhcsr.bench.timing import Timing, bandwidth, clocked
+from ngs_nhcsr.comparison.measure import break_even
 
 
 def test_the_smallest_bench(tmp_path):

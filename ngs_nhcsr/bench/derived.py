@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from ..comparison.measure import break_even
 from .timing import Timing
 
 #: "512², 128² pixels, 1:10" or "32² → 512², 128² pixels, 1:10": fine cells a side, and the rest.
@@ -47,30 +48,6 @@ def growth(timings: Iterable[Timing]) -> Iterator[Timing]:
             yield Timing(
                 "growth", name, problem, last.seconds, last.least, last.calls, {"exponent": float(exponent), **sides}
             )
-
-
-def break_even(prepare: float, load: float, other_prepare: float, other_load: float) -> float:
-    """Count the loads from which one method is faster than another.
-
-    Parameters
-    ----------
-    prepare : seconds before the first load.
-    load : seconds per load.
-    other_prepare : the same of the other method.
-    other_load : likewise.
-
-    Returns
-    -------
-    The whole number of loads from which on the first method takes less time; infinite if there is none.
-
-    Examples
-    --------
-    >>> break_even(1.0, 0.01, 0.02, 0.03), break_even(0.0, 0.05, 0.0, 0.03), break_even(0.0, 0.01, 0.1, 0.03)
-    (50, inf, 1)
-    """
-    if load >= other_load:
-        return math.inf
-    return max(1, math.floor((prepare - other_prepare) / (other_load - load)) + 1)
 
 
 def break_evens(timings: Iterable[Timing]) -> Iterator[Timing]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .derived import break_evens, growth
 from .report import Report
 from .timing import Timing, machine
 
@@ -70,6 +69,8 @@ def bench(
     -------
     Report
     """
+    from .derived import break_evens, growth  # here, so that the efforts are known at once
+
     described = machine()
     timings = []
     for timing in _timings(effort, sections or ["fine", "ngsolve", "correct", "classical", "many"], device):
@@ -83,7 +84,7 @@ def bench(
 
 def _timings(effort: Effort, sections: list[str], device: str) -> Iterator[Timing]:
     from ..corrector import Corrector
-    from . import corrections, fine  # here, so that the efforts are known at once
+    from . import corrections, fine
 
     if "fine" in sections:
         yield from fine.measure(effort.solves, effort.contrasts, effort.repeats, others=True)

@@ -76,14 +76,14 @@ def measure(method: Method, context: Context) -> Measurement:
 
 
 def break_even(offline: float, online: float, fine_offline: float, fine_online: float) -> float:
-    """Count the loads from which on a method has cost less in total than the fine solve.
+    """Count the loads from which on a method has cost less in total than another, mostly the fine solve.
 
     Parameters
     ----------
     offline : seconds of the method per coefficient.
     online : seconds of the method per load.
-    fine_offline : seconds of the fine solve per coefficient: it keeps its hierarchy or factor too.
-    fine_online : seconds of the fine solve per load.
+    fine_offline : seconds of the other method per coefficient: a fine solve keeps its hierarchy or factor too.
+    fine_online : seconds of the other method per load.
 
     Returns
     -------
@@ -92,10 +92,10 @@ def break_even(offline: float, online: float, fine_offline: float, fine_online: 
     Examples
     --------
     >>> break_even(10.0, 0.5, 1.0, 2.0), break_even(0.1, 0.5, 1.0, 2.0), break_even(0.0, 2.0, 1.0, 2.0)
-    (6.0, 1.0, inf)
+    (7.0, 1.0, inf)
     """
     gain = fine_online - online
-    return max(1.0, float(math.ceil((offline - fine_offline) / gain))) if gain > 0 else math.inf
+    return max(1.0, math.floor((offline - fine_offline) / gain) + 1.0) if gain > 0 else math.inf
 
 
 def _timed(method: Method, context: Context, state: object) -> tuple[np.ndarray, float]:
