@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
@@ -15,7 +13,9 @@ from .errors import InvalidProblem
 from .kept import Kept
 from .options import Request, TargetName
 from .pipeline import Outcome, solve_target, without_cuts
+from .solvers.kernels.workers import cores
 from .solvers.target import FineQ1, Target
+from .solvers.threads import one_torch_thread
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -147,8 +147,8 @@ def correct_many(
         threads_there: Any = client.nthreads()
         pool, ahead = client.get_executor(pure=False), 2 * max(1, sum(threads_there.values()))
         return list(_with_bar(_in_order(partial(_on_worker, task), problems, pool, ahead), progress))
-    count = threads or _cores()
-    with _one_torch_thread():
+    count = threads or cores()
+    with one_torch_thread():  # the problems themselves run side by side
         if count == 1:
             return list(_with_bar(map(task, problems), progress))
         pool = ThreadPoolExecutor(count, thread_name_prefix="ngs_nhcsr")
@@ -212,20 +212,3 @@ def _with_bar(results: Iterator[R], progress: bool) -> Iterator[R]:
     from tqdm import tqdm
 
     return iter(tqdm(results, unit="problem"))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """Hold torch to one thread: the problems themselves run side by side."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

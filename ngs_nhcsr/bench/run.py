@@ -10,6 +10,8 @@ from .report import Report
 from .timing import Timing, machine
 
 CONTRASTS = [10.0, 100.0, 1000.0]
+#: Parts of the bench, in their order.
+SECTIONS = ("fine", "ngsolve", "correct", "classical", "many")
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def bench(
     Parameters
     ----------
     effort : how much is measured.
-    sections : "fine", "ngsolve", "correct", "classical", "many"; default: all.
+    sections : among ``SECTIONS``; default: all.
     device : of the network.
     tell : called with every timing when it is known.
 
@@ -73,7 +75,7 @@ def bench(
 
     described = machine()
     timings = []
-    for timing in _timings(effort, sections or ["fine", "ngsolve", "correct", "classical", "many"], device):
+    for timing in _timings(effort, sections or list(SECTIONS), device):
         tell(timing)
         timings.append(timing)
     for timing in [*growth(timings), *break_evens(timings)]:

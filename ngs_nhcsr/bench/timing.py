@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..solvers.kernels.workers import cores
+
 R = TypeVar("R")
 #: Libraries whose versions a report names.
 LIBRARIES = ("ngsolve", "torch", "numpy", "scipy", "numba", "pyamg")
@@ -127,7 +129,7 @@ def machine() -> dict[str, Any]:
             continue
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "load before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "bandwidth of one thread, GB/s": round(bandwidth(64, 3), 1),
         "python": platform.python_version(),

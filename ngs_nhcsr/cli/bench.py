@@ -20,7 +20,7 @@ def bench(
     picture: Annotated[Path | None, typer.Option(help="Where to save the picture.")] = None,
 ) -> None:
     """Time corrections, fine solvers, NGSolve, LOD and MsFEM; medians of one run, with the machine described."""
-    from ..bench.run import EFFORTS
+    from ..bench.run import EFFORTS, SECTIONS
     from ..bench.run import bench as run
     from ..bench.timing import Timing
     from ..errors import InvalidProblem
@@ -29,9 +29,9 @@ def bench(
     if effort not in EFFORTS:
         raise InvalidProblem(f"effort must be one of {', '.join(EFFORTS)}, not {effort!r}.")
     sections = None if only is None else [name.strip() for name in only.split(",")]
-    unknown = sorted(set(sections or ()) - {"fine", "ngsolve", "correct", "classical", "many"})
+    unknown = sorted(set(sections or ()) - set(SECTIONS))
     if unknown:
-        raise InvalidProblem(f"there is no part {unknown[0]!r}; choose among fine, ngsolve, correct, classical, many.")
+        raise InvalidProblem(f"there is no part {unknown[0]!r}; choose among {', '.join(SECTIONS)}.")
     for path, suffixes in ((json_, (".json",)), (markdown, (".md",)), (picture, (".png", ".svg", ".pdf"))):
         if path is not None:
             check_path(path, suffixes)

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
 
 from ..errors import DependencyMissing, InvalidProblem, SolverFailure
 from ..problem import Problem
+from ..solvers.threads import one_torch_thread
 from .beyond_media import MEDIA, PIXELS, MediumKind
 from .context import Context
 from .measure import FAILURES
@@ -216,13 +216,8 @@ def _row(medium: MediumKind, method: Method, context: Context, cells: int | None
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Context in which torch and BLAS use one thread: waiting ones spin and would be counted."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(limits=1, user_api="blas"):
-            yield
-    finally:
-        torch.set_num_threads(before)
+    with one_torch_thread(), threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 def _run(method: Method, context: Context) -> tuple[Any, np.ndarray]:
