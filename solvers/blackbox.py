@@ -1,4 +1,4 @@
-"""The coarse problem of the Schwarz method in torch: the same V-cycle as ``blackbox``, batched, on any device.
+"""The coarse problem of the Schwarz method in torch: two grids by black-box interpolation, batched, on any device.
 
 Owns black-box interpolation as a tensor.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .blocktri import BlockTridiagonal
 from .q1 import SYMMETRIC_PAIRS
-from .smoothing import WINDOW, smoothing_bound
+from .smoothing import chebyshev_factors, smoothing_bound
 from .stencil import Stencil
 from .trace.layout import Boundary
 
@@ -174,7 +174,7 @@ class CoarseProblem:
             half[0, 0] = 0
         self.exact = BlockTridiagonal(_stencil(K), half.bool())
         self.inverse = self.free / self.stencil.C
-        self.bound = smoothing_bound(element)
+        self.factors = chebyshev_factors(smoothing_bound(element))
 
     @staticmethod
     def _free(cells: tuple[int, int], boundary: Boundary, a: Tensor) -> Tensor:
@@ -182,14 +182,12 @@ class CoarseProblem:
 
     def _smooth(self, b: Tensor, x: Tensor | None) -> Tensor:
         """Take two Chebyshev steps from x (None: zero)."""
-        theta, delta = 0.5 * (self.bound + self.bound / WINDOW), 0.5 * (self.bound - self.bound / WINDOW)
-        ratio = delta / theta
-        rho = 1 / (2 / ratio - ratio)
+        first, again, second = self.factors
         r = b if x is None else (b - self.stencil.apply(x))
-        d = self.inverse * r / theta
+        d = first * self.inverse * r
         x = d if x is None else x + d
         r = b - self.stencil.apply(x)
-        return x + rho * ratio * d + 2 * rho / delta * self.inverse * r
+        return x + again * d + second * self.inverse * r
 
     def solve(self, r: Tensor) -> Tensor:
         """Return an approximate solution (B, my+1, mx+1) for moments r (B, my+1, mx+1): one V-cycle."""

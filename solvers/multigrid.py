@@ -26,7 +26,7 @@ from .blocktri import BlockTridiagonal
 from .linalg import quiet_blas
 from .medium import Medium, as_medium
 from .q1 import ENTRIES, SYMMETRIC_PAIRS
-from .smoothing import kept_nodes
+from .smoothing import WINDOW, kept_nodes
 from .stencil import Stencil, aligned_stencil, galerkin_elements, mass_part
 from .tensor_medium import entries_of
 from .transfer import prolongate_by_two, restrict_by_two
@@ -206,9 +206,9 @@ class Multigrid:
         self.coarsest = BlockTridiagonal(last.stencil.to(torch.float64), pinned)
 
     def _smooth(self, level: Level, x: Tensor | None, b: Tensor) -> Tensor:
-        """Smooth by Chebyshev iteration on the part [λ/5, λ] of the spectrum of D^-1 A (Saad, *Iterative Methods*)."""
+        """Smooth by Chebyshev iteration (Saad, *Iterative Methods*) on [λ/WINDOW, λ], λ the bound on the spectrum."""
         hi = level.eigenvalue_bound
-        lo = hi / 5
+        lo = hi / WINDOW
         theta, delta = (hi + lo) / 2, (hi - lo) / 2
         sigma = theta / delta
         rho = 1 / sigma

@@ -9,10 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..solvers.positions import Nodes, Points, Query
-
-#: Dirichlet flags of the sides, in this order.
-SIDES = ("bottom", "right", "top", "left")
-Sides = tuple[bool, bool, bool, bool]
+from ..solvers.space import SIDES, Sides
 
 COEFFICIENT_CHANNELS = 5
 SOLUTION_CHANNELS = 3

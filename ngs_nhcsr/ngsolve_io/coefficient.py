@@ -17,7 +17,7 @@ from ..solvers.tensor_medium import medium_of
 from .checks import check_coefficient_function
 from .evaluate import located, mesh_points
 from .meshes import MeshCache, structured_mesh
-from .pixels import Values, find_pixels
+from .pixels import VARIATION, Values, find_pixels
 from .quad_cells import QuadCells
 from .tensor_coefficient import averaged, entries, is_tensor, pixels_of
 from .voxel_cache import is_voxels, kept_for
@@ -29,8 +29,6 @@ PER_COARSE = 4
 SAMPLES, MOST_SAMPLES = 3, 2**23
 #: Random points that look for layers and inclusions between the samples.
 PROBES = 10_000
-#: A cell "varies" if its samples differ by more than this fraction of their mean.
-VARIATION = 0.05
 
 _located = MeshCache(4)
 

@@ -210,9 +210,9 @@ def named_parts(name: Any, mesh: ngs.Mesh, space: Space, option: str) -> list[tu
     tolerance, found = CLOSE * max(space.size), []
     for side in SIDES:
         along = 0 if _axis(side) else 1
-        on_side = (np.abs(mine[:, :, 1 - along] - _place(side, space)) <= tolerance).all(1)
+        there = (np.abs(mine[:, :, 1 - along] - _place(side, space)) <= tolerance).all(1)
         joined: list[list[float]] = []
-        for low, high in sorted(np.sort(mine[on_side][:, :, along], axis=1).tolist()):
+        for low, high in sorted(np.sort(mine[there][:, :, along], axis=1).tolist()):
             if joined and low <= joined[-1][1] + tolerance:
                 joined[-1][1] = high
             else:

@@ -28,6 +28,8 @@ BESIDE = 0.1234567
 CHECKS = 10_000
 #: Where in a pixel (y, x) its value is read: on no line of a grid that is twice or three times as fine.
 PLACE = (0.41, 0.57)
+#: A cell "varies" if its samples differ by more than this fraction of their mean.
+VARIATION = 0.05
 
 
 def find_pixels(

@@ -13,8 +13,9 @@ from ..errors import GridMismatch
 from ..solvers.space import Space
 from .cell_rules import raster_function
 from .checks import check_coefficient_function
-from .coefficient import SAMPLES, VARIATION
+from .coefficient import SAMPLES
 from .evaluate import mesh_points
+from .pixels import VARIATION
 from .quad_cells import QuadCells
 
 

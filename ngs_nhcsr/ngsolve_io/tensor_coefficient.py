@@ -11,14 +11,12 @@ import numpy as np
 from ..errors import InvalidProblem
 from ..solvers.space import Space
 from ..solvers.tensor_medium import eigenvalues
-from .pixels import Values, find_pixels
+from .pixels import PLACE, VARIATION, Values, find_pixels
 
 #: Entries xx, yy, xy, yx of a 2 x 2 coefficient.
 PLACES = ((0, 0), (1, 1), (0, 1), (1, 0))
 #: Weights of a combination of the entries that jumps where one of them does.
 GENERIC = (1.0, 0.6180339887, 0.3819660113)
-#: A cell varies if an entry of its samples does by more than this fraction of the largest eigenvalue.
-VARIATION = 0.05
 
 Sampler = Callable[[ngs.CoefficientFunction], np.ndarray]
 
@@ -101,6 +99,7 @@ def averaged(samples: np.ndarray, cells: tuple[int, int], mean: str) -> tuple[np
     else:
         raise InvalidProblem(f"mean must be arithmetic, harmonic or geometric, not {mean!r}.")
     spread = np.ptp(blocks, (2, 4)).max(0)
+    # an entry, by more than that share of the largest eigenvalue
     varying = int((spread > VARIATION * eigenvalues(arithmetic)[1]).sum())
     # (harmonic mean) = (mean of the inverses)⁻¹, so its least share of the arithmetic one is 1 / λ_max(M H)
     variation = 1 - 1 / np.linalg.eigvals(_full(arithmetic) @ _full(harmonic)).real.max(-1)
@@ -136,7 +135,7 @@ def pixels_of(
     if found is None:
         return None
     my, mx = found.shape
-    y, x = np.repeat((np.arange(my) + 0.41) / my, mx), np.tile((np.arange(mx) + 0.57) / mx, my)
+    y, x = np.repeat((np.arange(my) + PLACE[0]) / my, mx), np.tile((np.arange(mx) + PLACE[1]) / mx, my)
     parts = dict(zip(PLACES, (f(y, x).reshape(my, mx) for f in functions), strict=True))
     return np.stack([np.stack([parts[i, j] for j in range(2)], -1) for i in range(2)], -2)
 

@@ -12,6 +12,7 @@ from ..checks import check_kind
 from ..errors import GridMismatch, InvalidProblem
 from ..solvers.space import Space
 from ..solvers.transfer import prolongate
+from .checks import SCALAR_H1
 from .meshes import dirichlet_names, fine_space_on, vertices
 
 
@@ -88,7 +89,7 @@ def transfer(
     yx = (coordinates[:, ::-1] - np.array(grid.lower)[::-1]) / np.array(grid.size)
     if (yx < -1e-9).any() or (yx > 1 + 1e-9).any():
         raise GridMismatch("the mesh of fes= reaches beyond the domain of the coarse solution.")
-    if fes.type == "h1ho" and fes.globalorder == 1:
+    if fes.type == SCALAR_H1 and fes.globalorder == 1:
         out.vec.FV().NumPy()[: len(yx)] = prolongate(values, np.clip(yx, 0, 1))
     else:
         out.Set(make())

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import InvalidProblem
+from ..space import SIDES
 from .cell import TraceCell
 from .edges import EdgeFit, lobatto
-from .layout import SIDES, Boundary, TraceVector
+from .layout import Boundary, TraceVector
 
 Array = np.ndarray
 Side = float | Array | Callable[[Array, Array], Array]

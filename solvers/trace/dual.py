@@ -26,10 +26,11 @@ import numpy as np
 
 from ...errors import InvalidProblem
 from ...short_repr import ShortRepr
+from ..space import SIDES
 from .boundary import axis_of, edge_line, extend
 from .edges import circulation
 from .function import TraceFunction, quadratic, without_constants
-from .layout import SIDES, TraceVector, gather, scatter
+from .layout import TraceVector, gather, scatter
 from .loads import CellLoad
 from .particular import (
     GRAM,

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InvalidProblem
+from ..space import SIDES
 from .boundary import NEIGHBOURS, axis_of
 from .function import TraceFunction
-from .layout import SIDES
 from .loads import CellLoad, Load, cell_load
 from .problem import TraceProblem, apply_cells
 from .schwarz import SolveInfo

@@ -24,8 +24,7 @@ import scipy.sparse as sp
 import torch
 
 from ...errors import InvalidProblem
-
-SIDES = ("bottom", "right", "top", "left")
+from ..space import SIDES
 
 
 def _join(parts: list[Any]) -> Any:

@@ -11,6 +11,7 @@ import scipy.sparse.linalg as sla
 import torch
 from torch import Tensor
 
+from ..direct import SYMMETRIC
 from .layout import Boundary, sparse_matrix
 
 
@@ -28,9 +29,7 @@ class PeriodicCoarse:
         self.free = np.flatnonzero(boundary.free((a.shape[-2], a.shape[-1]), 0).corners)
         kept = self.free[1:]
         matrices = [sparse_matrix(v, element, 0, boundary)[kept][:, kept].tocsc() for v in a.cpu().numpy()]
-        # Ordered as the symmetric matrices they are, factors have half the entries of those of the default.
-        ordered = {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}}
-        self.factors = [sla.splu(A, **ordered) if kept.size else None for A in matrices]
+        self.factors = [sla.splu(A, **SYMMETRIC) if kept.size else None for A in matrices]
 
     def solve(self, r: Tensor) -> Tensor:
         """Return the solution (B, my+1, mx+1) with mean zero for moments r (B, my+1, mx+1) whose sum is zero."""

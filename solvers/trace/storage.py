@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from ...errors import InvalidProblem
+from ..space import SIDES
 from .boundary import BoundaryData
 from .cell import TraceCell
 from .field import TraceField, TraceInfo
-from .layout import SIDES, Boundary, TraceVector
+from .layout import Boundary, TraceVector
 from .loads import CellLoad
 from .problem import TraceProblem
 
