@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -145,13 +147,18 @@ def load_solution(path: str | Path) -> Solution:
         If there is no such file or it holds something else.
     """
     names = {f.name for f in fields(Solution)}
+    arrays = {}
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.ndarray):  # else it is an .npy file
+            with loaded as file:
+                arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidProblem(f"{path} cannot be read as an .npz file: {error}.") from error
     if not {"u", "a", "size"} <= set(arrays):
-        raise InvalidProblem(f"{path} holds {', '.join(sorted(arrays)) or 'nothing'}, not a solution (u, a, size …).")
+        raise InvalidProblem(
+            f"{path} holds {', '.join(sorted(arrays)) or 'no named arrays'}, not a solution (u, a, size …)."
+        )
     numbers = {name: float(v) for name, v in arrays.items() if name not in {*names, "x", "y"} and v.ndim == 0}
     known: dict[str, Any] = {name: v for name, v in arrays.items() if name in names - {"provenance", "size", "lower"}}
     for name in ("size", "lower"):

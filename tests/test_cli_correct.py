@@ -95,6 +95,8 @@ def test_one_value_per_level_in_the_order_of_the_levels(tmp_path):
     assert read_medium(tmp_path / "m.png", (3.0, 2.0, 1.0)).a.tolist() == expected
     np.save(tmp_path / "m.npy", levels)
     assert read_medium(tmp_path / "m.npy", (3.0, 2.0, 1.0)).a.tolist() == expected
+    (tmp_path / "m.npy").rename(tmp_path / "m.npz")  # what is inside counts
+    assert read_medium(tmp_path / "m.npz", (3.0, 2.0, 1.0)).a.tolist() == expected
 
 
 def test_colours_and_sixteen_bits(tmp_path):

@@ -77,7 +77,12 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(InvalidProblem, match="holds x, not a solution"):
         load_solution(tmp_path / "x.npz")
     (tmp_path / "y.npz").write_text("y")
-    for name in ("y.npz", "none.npz"):
+    write(tmp_path / "u.npz", Solution(np.zeros((2, 2)), np.ones((1, 1)), (1.0, 1.0)))
+    (tmp_path / "half.npz").write_bytes((tmp_path / "u.npz").read_bytes()[:-200])
+    np.save(tmp_path / "a.npy", np.ones((2, 2)))
+    with pytest.raises(InvalidProblem, match="holds no named arrays"):
+        load_solution(tmp_path / "a.npy")
+    for name in ("y.npz", "none.npz", "half.npz"):
         with pytest.raises(InvalidProblem, match="cannot be read"):
             load_solution(tmp_path / name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ Array = np.ndarray
 
 IMAGES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 ARRAYS = (".npy", ".npz")
-#: Name of the array to take from an .npz file that has several; files written by ``output.write`` have it.
+#: Name of the array to take from an .npz file that has several; files written by ``files.write`` have it.
 COEFFICIENT = "a"
 
 
@@ -247,7 +248,7 @@ def _read_array(path: Path) -> Array:
     """Two-dimensional array of real numbers of an .npy file, or the one named "a" or the only one of an .npz file."""
     try:
         loaded: Any = np.load(path, allow_pickle=False)
-        if path.suffix.lower() == ".npz":
+        if not isinstance(loaded, np.ndarray):
             with loaded as archive:
                 names = archive.files
                 if COEFFICIENT not in names and len(names) != 1:
@@ -255,7 +256,7 @@ def _read_array(path: Path) -> Array:
                 loaded = archive[COEFFICIENT if COEFFICIENT in names else names[0]]
     except InvalidProblem:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidProblem(f"{path.name} cannot be read as a NumPy array of numbers; write it by np.save.") from error
     if loaded.ndim != 2 or loaded.size == 0 or loaded.dtype.kind not in "buif":
         raise InvalidProblem(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ def load_field(path: str | os.PathLike[str]) -> TraceField:
         if str(arrays["format"]) != FORMAT:
             raise InvalidProblem(f"{os.fspath(path)} has format {arrays['format']}; this version reads {FORMAT!r}.")
         return _field(arrays)
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InvalidProblem):
             raise
         raise InvalidProblem(f"{os.fspath(path)} is not a field saved by TraceField.save ({error}).") from error
