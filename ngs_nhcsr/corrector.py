@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .checks import check_kind, check_scale
-from .errors import DeviceError, GridMismatch
+from .errors import DeviceError, GridMismatch, InvalidProblem
 from .options import Options, Request
 from .pipeline import Lap, Outcome, make_reader, run, run_with_target, without_cuts
 from .refine import Refiner
@@ -166,9 +166,9 @@ class Corrector:
     ) -> np.ndarray:
         """Evaluate the network's continuous field at any points of the domain.
 
-        At the nodes of the fine mesh it equals the network's nodal values, before guard and multigrid steps. Where
-        fine cells cut those of the coefficient, it is the Q1 function of the nearest mesh that cuts none; where coarse
-        cells do, it is that of multigrid.
+        At the nodes of the fine mesh it equals the network's nodal values, before guard, multigrid steps and the mean
+        over symmetries (``symmetrize`` is for nodes). Where fine cells cut those of the coefficient, it is the Q1
+        function of the nearest mesh that cuts none; where coarse cells do, it is that of multigrid.
 
         Parameters
         ----------
@@ -176,8 +176,8 @@ class Corrector:
         u_coarse : coarse solution, as for :func:`correct`.
         a : coefficient, as for :func:`correct`.
         scale : fine cells per coarse cell and axis.
-        **options : ``f``, ``points``, ``flux``, ``reaction``, ``robin``, ``form``, ``mesh``, ``cells_per_coarse``
-            as for :func:`correct`.
+        **options : ``f``, ``points``, ``flux``, ``reaction``, ``robin``, ``form``, ``mesh``, ``cells_per_coarse``,
+            ``g`` as for :func:`correct`; ``target`` may be a :class:`FineQ1`, whose scale counts then.
 
         Returns
         -------
@@ -187,12 +187,21 @@ class Corrector:
         ------
         GridMismatch
             If a point lies outside the domain.
+        InvalidProblem
+            If the target is another than u_h.
         """
         import torch
 
         from .solvers.positions import Points
 
         request = Request.of(options)
+        if not request.fine:
+            raise InvalidProblem(
+                'evaluate() has values of u_h only; those of the PDE\'s solution are in correct(..., target="pde", '
+                "full=True).field.at(points)."
+            )
+        if isinstance(request.target, FineQ1):
+            scale = request.target.scale
         problem = self._reader(a, request).read(u_coarse, **request.reading)
         space = problem.space
         yx = (np.asarray(points, dtype=float)[:, ::-1] - np.array(space.lower)[::-1]) / np.array(space.size)

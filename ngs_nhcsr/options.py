@@ -74,6 +74,8 @@ class Request:
             raise InvalidProblem(f'target must be "fine", "pde" or a Target, not {self.target!r}.')
         if self.fine:
             check_refinement(self.refine or 0, self.refine_to)
+            if self.refine is not None and self.refine_to is not None:
+                raise InvalidProblem("refine= and refine_to= say in two ways when multigrid stops; give one of them.")
             if self.accuracy is not None:
                 raise InvalidProblem('accuracy= is for target="pde"; use refine_to= for the fine solution.')
         else:

@@ -6,7 +6,7 @@ from conftest import quads, solve_on, voxel
 from ngsolve import BND, H1, CoefficientFunction, Integrate, LinearForm, dx, exp, grad, pi, sin, x, y
 from test_raster import refined
 
-from ngs_nhcsr import Corrector, NhcsrWarning, Status, correct, solve_fine
+from ngs_nhcsr import Corrector, FineQ1, InvalidProblem, NhcsrWarning, Status, correct, solve_fine
 from ngs_nhcsr.ngsolve_io.quad_space import QuadSpace
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.norms import relative_errors
@@ -131,6 +131,9 @@ def test_evaluate_at_nodes_gives_the_nodal_values(corrector, scale, random_mediu
     points = np.stack([X.ravel(), Y.ravel()], 1)
     values = corrector.evaluate(points, u, voxel(A), scale)
     np.testing.assert_allclose(values, result.values.ravel(), atol=2e-6 * np.abs(values).max())
+    np.testing.assert_array_equal(corrector.evaluate(points, u, voxel(A), target=FineQ1(scale)), values)
+    with pytest.raises(InvalidProblem, match="values of u_h only"):
+        corrector.evaluate(points, u, voxel(A), scale, target="pde")
 
 
 def test_symmetrised_correction_commutes_with_a_flip(random_medium):

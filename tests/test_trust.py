@@ -73,7 +73,15 @@ def test_no_bound_without_a_load(case, random_medium):
 
 
 @pytest.mark.parametrize(
-    "options", [{"refine": -1}, {"refine": 1.5}, {"refine": True}, {"refine_to": 2.0}, {"refine_to": "x"}]
+    "options",
+    [
+        {"refine": -1},
+        {"refine": 1.5},
+        {"refine": True},
+        {"refine_to": 2.0},
+        {"refine_to": "x"},
+        {"refine": 2, "refine_to": 1e-3},
+    ],
 )
 def test_senseless_refinement(case, options):
     with pytest.raises(InvalidProblem, match="refine"):
