@@ -135,6 +135,14 @@ def test_ngsolve_is_behind_one_door():
             assert not re.search(r"^\s*(import|from) (ngsolve|netgen)", path.read_text(), re.M), name
 
 
+def test_text_is_written_as_utf8_everywhere():
+    """Tables have "²" and "ε", which the encoding of some systems lacks."""
+    for name, path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "write_text":
+                assert "encoding" in [k.arg for k in node.keywords], f"{name}: line {node.lineno}"
+
+
 @pytest.mark.parametrize("concept", OWNERS)
 def test_every_concept_has_one_owner(concept):
     pattern, owners = OWNERS[concept]

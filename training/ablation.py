@@ -118,7 +118,7 @@ def run_row(name: str, folder: Path, data: Path, minutes: float) -> Row:
     run = folder / slug(name)
     done = run.with_suffix(".json")
     if done.exists():
-        stored = json.loads(done.read_text())
+        stored = json.loads(done.read_text(encoding="utf-8"))
         return Row(**{**stored, "errors": {k: tuple(v) for k, v in stored["errors"].items()}})
     config = override(configs["mini"](), overrides)
     train(config, run, data, minutes=minutes, clock="cpu", cases=CASES[:1], validate_every=1e9)
@@ -129,8 +129,8 @@ def run_row(name: str, folder: Path, data: Path, minutes: float) -> Row:
         errors[case.name] = (round(float(found["energy"].median()), 6), round(float(found["L2"].median()), 7))
     count = sum(p.numel() for p in network.parameters())
     row = Row(name, command(overrides, minutes), steps_done(run), minutes, count, errors)
-    (run / "config.json").write_text(to_json(config))
-    done.write_text(json.dumps(asdict(row), indent=1))
+    (run / "config.json").write_text(to_json(config), encoding="utf-8")
+    done.write_text(json.dumps(asdict(row), indent=1), encoding="utf-8")
     return row
 
 

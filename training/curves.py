@@ -87,7 +87,7 @@ def run_curves(
                 cases=cases,
                 device=device,
             )
-        with open(run / "log.csv", newline="") as f:
+        with open(run / "log.csv", newline="", encoding="utf-8") as f:
             rows = list(csv.DictReader(f))
         energy, l2 = ({c.name: [float(r[f"{c.name} {n}"]) for r in rows] for c in cases} for n in ("energy", "L2"))
         curves.append(Curve(name, [int(r["step"]) for r in rows], energy, l2))

@@ -164,7 +164,7 @@ def export_cell(cell: Path, to: Path, *, hardware: str, count: int = 16) -> Mode
         If the file is no finished cell with a network.
     """
     try:
-        about = json.loads(cell.read_text())
+        about = json.loads(cell.read_text(encoding="utf-8"))
         protocol, seed, steps = PROTOCOLS[about["protocol"]], int(about["seed"]), int(about["steps"])
         config, row = from_json(json.dumps(about["config"])), about["row"]
         table = next(name for name, rows in TABLES.items() if row in rows)

@@ -75,7 +75,7 @@ class Keeper:
 def append_row(path: Path, row: dict[str, float]) -> None:
     """Add a row to a CSV file; the first one brings the names of the columns."""
     new = not path.exists()
-    with open(path, "a", newline="") as f:
+    with open(path, "a", newline="", encoding="utf-8") as f:
         writer = csv.DictWriter(f, list(row))
         if new:
             writer.writeheader()

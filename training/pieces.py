@@ -40,7 +40,7 @@ def split(path: Path, folder: Path, limit: int = LIMIT) -> list[Path]:
         pieces.append(piece)
     manifest = folder / f"{path.name}.json"
     about = {"name": path.name, "pieces": len(pieces), "bytes": len(data), "sha256": sha256(data).hexdigest()}
-    manifest.write_text(json.dumps(about))
+    manifest.write_text(json.dumps(about), encoding="utf-8")
     return [*pieces, manifest]
 
 
@@ -62,7 +62,7 @@ def join(manifest: Path, to: Path) -> Path:
         If a piece is missing or damaged, or the manifest is none.
     """
     try:
-        about = json.loads(manifest.read_text())
+        about = json.loads(manifest.read_text(encoding="utf-8"))
         names = [f"{Path(about['name']).name}.{k:03d}" for k in range(int(about["pieces"]))]
         data = b"".join((manifest.parent / name).read_bytes() for name in names)
         expected = about["sha256"]

@@ -238,8 +238,11 @@ def run_cell(
         metrics, price = measure(network, protocol)
         done.parent.mkdir(parents=True, exist_ok=True)
         about = {"row": row, "protocol": protocol.name, "seed": seed}
-        done.write_text(json.dumps({**about, "metrics": metrics, "cost": asdict(price), **training}, indent=1) + "\n")
-    stored = json.loads(done.read_text())
+        done.write_text(
+            json.dumps({**about, "metrics": metrics, "cost": asdict(price), **training}, indent=1) + "\n",
+            encoding="utf-8",
+        )
+    stored = json.loads(done.read_text(encoding="utf-8"))
     return Cell(row, seed, stored["metrics"], Cost(**stored["cost"]))
 
 

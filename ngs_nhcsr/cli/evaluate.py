@@ -58,8 +58,9 @@ def evaluate(
     text = to_markdown(results)
     typer.echo("energy / L2 error against u_h, median (worst)\n\n" + text)
     if save is not None:
-        save.with_suffix(".md").write_text(text)
-        save.with_suffix(".json").write_text(to_json(results) + "\n")
+        save.parent.mkdir(parents=True, exist_ok=True)
+        save.with_suffix(".md").write_text(text, encoding="utf-8")
+        save.with_suffix(".json").write_text(to_json(results) + "\n", encoding="utf-8")
 
 
 def _evaluate_beyond(model: str | Path | None, count: int, first_seed: int, save: Path | None) -> None:

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from .._version import __version__
 from ..errors import NhcsrError
+from .codes import NO_RESULT
 from .progress import progress
 
 #: What ``doctor`` tells the versions of: what is needed, and what is only for pictures.
@@ -93,4 +94,4 @@ def doctor() -> None:
             table.add_row(f"model {name}", str(error))
     get_console().print(table)
     if failed:
-        raise typer.Exit(1)
+        raise typer.Exit(NO_RESULT)

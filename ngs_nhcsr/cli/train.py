@@ -88,7 +88,7 @@ def ablation(
     rows = run_rows(runs, data, minutes, only or (), lambda row: typer.echo(f"{row.name} {row.errors}"))
     typer.echo(to_markdown(rows))
     if save is not None:
-        save.write_text(to_markdown(rows))
+        save.write_text(to_markdown(rows), encoding="utf-8")
 
 
 def reproduce(
@@ -143,8 +143,10 @@ def reproduce(
         return
     typer.echo(to_markdown(finished))
     if save is not None:
-        save.with_suffix(".md").write_text(to_markdown(finished))
-        save.with_suffix(".json").write_text(json.dumps([dataclasses.asdict(c) for c in finished], indent=1) + "\n")
+        save.with_suffix(".md").write_text(to_markdown(finished), encoding="utf-8")
+        save.with_suffix(".json").write_text(
+            json.dumps([dataclasses.asdict(c) for c in finished], indent=1) + "\n", encoding="utf-8"
+        )
 
 
 def _draw_figures(protocol: Protocol, runs: Path, folder: Path, only: Sequence[str], device: str) -> None:
@@ -163,7 +165,7 @@ def _draw_curves(protocol: Protocol, runs: Path, data: Path, device: str, save: 
     found = curves.run_curves(protocol, runs, data, device=device)
     typer.echo(curves.to_markdown(found))
     if save is not None:
-        save.with_suffix(".md").write_text(curves.to_markdown(found))
+        save.with_suffix(".md").write_text(curves.to_markdown(found), encoding="utf-8")
         curves.draw(found).savefig(save.with_suffix(".png"), dpi=110)
 
 

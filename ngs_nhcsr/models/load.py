@@ -172,5 +172,5 @@ def export_model(
     )
     card = dataclasses.replace(card, sha256=card.digest(weights))
     path.with_suffix(".safetensors").write_bytes(weights)
-    path.write_text(json.dumps(dataclasses.asdict(card), indent=1) + "\n")
+    path.write_text(json.dumps(dataclasses.asdict(card), indent=1) + "\n", encoding="utf-8")
     return card
