@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import get_console
@@ -11,6 +11,9 @@ from rich.table import Table
 
 from ..errors import InvalidProblem
 from .codes import NO_RESULT
+
+if TYPE_CHECKING:
+    from ..demo import DemoResult
 
 #: Suffixes of the picture, and pixels per coarse cell and axis as in ``ngs_nhcsr.demo``.
 PICTURES, PIXELS = (".png", ".html"), 4
@@ -22,7 +25,7 @@ def demo(
     n: Annotated[int, typer.Option(min=2, help="Coarse cells a side.")] = 32,
     scale: Annotated[int, typer.Option(min=1, help="Fine cells per coarse cell and axis.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the coefficient.")] = 2026,
-    model: Annotated[str | None, typer.Option(help="Model name; default: the best for the device.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model name; default: basis-hybrid.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     picture: Annotated[Path, typer.Option(help="Where to save the picture: .png or .html.")] = Path("demo.png"),
     surface: Annotated[bool, typer.Option("--surface", help="Draw surfaces in 3-D instead of maps.")] = False,
@@ -33,7 +36,7 @@ def demo(
     from ..media.families import families
     from ..models.catalogue import check_model_name
     from ..models.devices import check_device_name
-    from .progress import progress, seconds_in_words
+    from .progress import progress
 
     check_paths([picture], force, PICTURES)
     _ = families[family]  # an unknown one is told before anything large is imported
@@ -54,27 +57,17 @@ def demo(
         import_pyvista()
     with progress("solving the coarse problem"):
         result = run_demo(family=family, contrast=contrast, n=n, scale=scale, seed=seed, model=model, device=device)
-    fine = n * scale
-    table = Table(
-        title=f"{family} 1:{contrast:g}, H = 1/{n}, ε = 1/{4 * n}, h = 1/{fine}, f = 1, seed {seed}\n"
-        "relative errors, against u_h on the fine mesh and against the PDE's solution u"
+    table = _table(
+        result,
+        f"{family} 1:{contrast:g}, H = 1/{n}, ε = 1/{PIXELS * n}, h = 1/{n * scale}, f = 1, seed {seed}\n"
+        "relative errors, against u_h on the fine mesh and against the PDE's solution u",
     )
-    table.add_column("method")
-    for column in ("L2\nu_h", "energy\nu_h", "energy\nPDE", "\nseconds"):
-        table.add_column(column, justify="right")
-    for row in result.rows:
-        own = (
-            ("–", "–", f"≤ {row.beyond:.2g}")
-            if row.l2 is None or row.energy is None
-            else (f"{row.l2:.2g}", f"{row.energy:.2g}", f"{row.beyond:.2g}")
-        )
-        table.add_row(row.name, *own, seconds_in_words(row.seconds))
     console = get_console()
     console.print(table)
-    bound = result.exact.relative_error_bound
+    bound, pixels = result.exact.relative_error_bound, PIXELS * n
     console.print(
-        f'With target="pde" your coarse solve is corrected to the PDE\'s own solution on its {4 * n} x {4 * n} pixels: '
-        f"relative energy error at most {bound:.2g}, guaranteed.",
+        f'With target="pde" your coarse solve is corrected to the PDE\'s own solution on its {pixels} x {pixels} '
+        f"pixels: relative energy error at most {bound:.2g}, guaranteed.",
         highlight=False,
     )
     for name, correction in (("fine", result.correction), ("pde", result.exact)):
@@ -94,3 +87,21 @@ def demo(
     console.print(f"Picture: {picture}")
     if not (result.correction.status.trusted and result.exact.status.trusted):
         raise typer.Exit(NO_RESULT)
+
+
+def _table(result: DemoResult, title: str) -> Table:
+    """Make the table of errors and seconds."""
+    from .progress import seconds_in_words
+
+    table = Table(title=title)
+    table.add_column("method")
+    for column in ("L2\nu_h", "energy\nu_h", "energy\nPDE", "\nseconds"):
+        table.add_column(column, justify="right")
+    for row in result.rows:
+        own = (
+            ("–", "–", f"≤ {row.beyond:.2g}")
+            if row.l2 is None or row.energy is None
+            else (f"{row.l2:.2g}", f"{row.energy:.2g}", f"{row.beyond:.2g}")
+        )
+        table.add_row(row.name, *own, seconds_in_words(row.seconds))
+    return table
