@@ -1,5 +1,6 @@
 """What several test files need."""
 
+from ngs_nhcsr.ngsolve_io.read import Reader
 from ngs_nhcsr.proposer import NetworkProposer
 from ngs_nhcsr.solvers.bvp import BoundaryValueProblem
 from ngs_nhcsr.solvers.load import Load
@@ -38,3 +39,8 @@ def network_field(network, U, A, at, *, scale=None, scheme=None, **options):
     scale = query.cells[0] / problem.space.cells[0] if scale is None else scale
     field = solve(problem, FineQ1(scale), NetworkProposer(network), scheme, query)
     return field.reshape(*U.shape[:-2], *field.shape[2:])
+
+
+def read_problem(u_coarse, a, *, f=None, form=None, **options):
+    """One coarse problem as it is read with a :class:`Reader` of its own."""
+    return Reader(a, **options).read(u_coarse, f=f, form=form)

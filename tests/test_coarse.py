@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
+from helpers import read_problem
 from ngsolve import CoefficientFunction, IfPos, LinearForm, cos, dx, sin, x, y
 from test_raster import rectangle, refined
 
 from ngs_nhcsr.ngsolve_io.coarse_field import tensor_index
 from ngs_nhcsr.ngsolve_io.quadrature import BONUS_ORDERS, EXACT
-from ngs_nhcsr.ngsolve_io.read import read_problem
 from ngs_nhcsr.reading import galerkin_solve, roughness
 from ngs_nhcsr.solvers.load import Load, load_cells
 from ngs_nhcsr.solvers.q1 import mass_apply

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
+from helpers import read_problem
 
 import ngs_nhcsr
 from ngs_nhcsr import InvalidProblem, SolverFailure, compare, comparison, memory
@@ -173,7 +174,6 @@ def test_errors_are_ordered_as_theory_says(result):
 
 
 def test_prolongation_and_reference_are_what_they_claim(problem, result):
-    from ngs_nhcsr.ngsolve_io.read import read_problem
     from ngs_nhcsr.solvers.fine import fine_solve
     from ngs_nhcsr.solvers.norms import relative_errors
     from ngs_nhcsr.solvers.transfer import prolongate

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
+from helpers import read_problem
 from ngsolve import (
     H1,
     BilinearForm,
@@ -26,7 +27,6 @@ from ngs_nhcsr import Corrector, InvalidProblem, NhcsrWarning, Scheme, Status, c
 from ngs_nhcsr.budget import coefficient_error
 from ngs_nhcsr.demo import coarse_problem
 from ngs_nhcsr.ngsolve_io.meshes import structured_mesh
-from ngs_nhcsr.ngsolve_io.read import read_problem
 from ngs_nhcsr.reading import follows_solution
 from ngs_nhcsr.refine import Refiner
 from ngs_nhcsr.solvers.fine import fine_solve

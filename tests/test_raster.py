@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
+from helpers import read_problem
 from netgen.geom2d import SplineGeometry
 from ngsolve import BND, H1, L2, CoefficientFunction, GridFunction, IfPos, Integrate, Mesh, cos, sin, x, y
 
@@ -13,7 +14,7 @@ from ngs_nhcsr.ngsolve_io.coarse_field import read_coarse
 from ngs_nhcsr.ngsolve_io.coefficient import rasterise
 from ngs_nhcsr.ngsolve_io.evaluate import evaluate
 from ngs_nhcsr.ngsolve_io.meshes import fine_space, structured_mesh
-from ngs_nhcsr.ngsolve_io.read import Reader, read_problem
+from ngs_nhcsr.ngsolve_io.read import Reader
 from ngs_nhcsr.solvers.space import Space
 
 

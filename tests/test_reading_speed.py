@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
+from helpers import read_problem
 from ngsolve import (
     H1,
     L2,
@@ -33,7 +34,7 @@ from ngs_nhcsr.ngsolve_io.coefficient import rasterise
 from ngs_nhcsr.ngsolve_io.forms import load_of, sparse_matrix
 from ngs_nhcsr.ngsolve_io.gauss import exact_elements, gauss_rule, grid_loads
 from ngs_nhcsr.ngsolve_io.meshes import free_dofs
-from ngs_nhcsr.ngsolve_io.read import Reader, read_problem
+from ngs_nhcsr.ngsolve_io.read import Reader
 from ngs_nhcsr.solvers.q1 import assemble, element_matrices
 
 MESHES = {

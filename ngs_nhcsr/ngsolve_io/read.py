@@ -223,39 +223,3 @@ class Reader:
         alpha = None if medium.robin is None else robin_function(medium.robin, grid)
         rules = Rules(u.space, function, medium, reaction.function, alpha, constant=constant, certain=certain)
         return _Coefficient(raster, reaction, medium, rules)
-
-
-def read_problem(
-    u_coarse: ngs.GridFunction,
-    a: Any,
-    *,
-    f: Any = None,
-    form: ngs.BilinearForm | None = None,
-    mesh: ngs.Mesh | None = None,
-    cells_per_coarse: int | None = None,
-    mean: str = "arithmetic",
-) -> Problem:
-    """Read one coarse problem.
-
-    Parameters
-    ----------
-    u_coarse : coarse solution, a real scalar H1 GridFunction on a rectangle.
-    a : coefficient, as for :class:`Reader`.
-    f : load, as for :meth:`Reader.read`.
-    form : the assembled form that ``u_coarse`` was solved with.
-    mesh : the mesh a region-wise coefficient belongs to, if another than that of ``u_coarse``.
-    cells_per_coarse : raster cells per coarse cell and axis, where ``a`` is no array; default 4.
-    mean : how a raster cell in which ``a`` varies gets its value.
-
-    Returns
-    -------
-    Problem
-        With the canonical coarse solution, and notes on all that is in doubt.
-
-    Raises
-    ------
-    InvalidProblem, NotCoercive, GridMismatch
-        If something breaks a rule.
-    """
-    reader = Reader(a, mesh=mesh, cells_per_coarse=cells_per_coarse, mean=mean)
-    return reader.read(u_coarse, f=f, form=form)
