@@ -103,7 +103,7 @@ def correct(
         as bring it there.
     refine_to : take them until the estimated relative energy error against u_h is below this instead.
     model : name of a shipped model, ``pathlib.Path`` of a model card, or a loaded ``Model``; default:
-        ``basis-hybrid``, the most accurate one.
+        ``basis-hybrid``, the most accurate one. Model, device, symmetrize and scheme are for ``target="fine"``.
     device : "auto", "cpu", "cuda", …
     symmetrize : average the network over the symmetries of the square.
     scheme : how often the effective problem is solved again for the residual, and until when.

@@ -118,7 +118,7 @@ def run_demo(
     n : coarse cells a side.
     scale : fine cells per coarse cell and axis, a multiple of 4.
     seed : of the coefficient.
-    model : name of the network; default: the best for the device.
+    model : name of the network; default: basis-hybrid.
     device : "auto", "cpu", "cuda", ….
 
     Returns

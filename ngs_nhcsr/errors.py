@@ -10,7 +10,7 @@ class InvalidProblem(NhcsrError, ValueError):  # noqa: N818
 
 
 class NotCoercive(InvalidProblem):
-    """The coefficient is not positive, so the problem has no unique solution."""
+    """A coefficient is not positive definite, or c or α is negative, so the problem may have no unique solution."""
 
 
 class GridMismatch(InvalidProblem):
@@ -30,7 +30,7 @@ class SolverFailure(NhcsrError, ArithmeticError):  # noqa: N818
 
 
 class DeviceError(NhcsrError, ValueError):
-    """A device was asked for that is not there."""
+    """A device was asked for that is not there, or ran out of memory."""
 
 
 class DependencyMissing(NhcsrError, ImportError):  # noqa: N818

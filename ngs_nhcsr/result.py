@@ -51,10 +51,10 @@ class Correction:
     notes : everything the user should know, in sentences.
     remarks : those of them that only say how the values were made: no warning where the result is accepted.
     timings : seconds per stage.
-    model : name of the model; empty where no network took part.
+    model : name of the model; "coarse solution" where multigrid took its place, from there; empty with other targets.
     energy, coarse_energy : E(v) = ½ a(v, v) − f(v) of the result and of the canonical coarse solution, where the load
         is known; their difference is half the difference of the squared energy errors against u_h.
-    refinement : steps and error estimates, where ``refine`` or ``refine_to`` was asked for.
+    refinement : steps and error estimates, where multigrid steps were asked for or the estimate asked for them.
     damping : 1 for the network's own field, 0 for the coarse solution, between them for a damped one.
     budget : estimated relative energy errors by cause; the status is judged by their sum.
     target : "fine" for u_h, the Q1 solution on the fine mesh, "pde" for the solution u of the PDE, or the name of

@@ -37,7 +37,7 @@ def fine_solve(
         definite tensors.
     cells : (ny, nx) cells of the mesh, or one number for both; the raster and the mesh need not be nested.
     f : number, callable f(x, y) of arrays with x in [0, Lx] and y in [0, Ly], or nodal values (ny+1, nx+1).
-    method : "direct" (SuperLU), "multigrid", or "auto", which takes multigrid from 20 000 nodes on.
+    method : "direct" (a sparse factorisation), "multigrid", or "auto", which takes multigrid from 20 000 nodes on.
     size : (Ly, Lx) of the rectangle.
     tolerance : relative residual at which the multigrid iteration ends.
     g : likewise a number, a callable g(x, y), or nodal values of which those on the boundary count.

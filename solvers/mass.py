@@ -37,7 +37,7 @@ def both_axes(My: np.ndarray, Mx: np.ndarray, v: Array) -> Array:
 
 
 def projected(b: Array, size: tuple[float, float]) -> Array:
-    """Nodal values of the Q1 function with load vectors b on their grid: the inverse mass matrix, axis by axis."""
+    """Find the Q1 function with load vectors b on their grid: apply the inverse mass matrix, axis by axis."""
     if isinstance(b, np.ndarray):
         for axis, length in zip((-2, -1), size, strict=True):
             b = np.moveaxis(_solve_mass(np.moveaxis(b, axis, 0), length), 0, axis)  # type: ignore[assignment]

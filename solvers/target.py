@@ -99,12 +99,12 @@ class Target(ABC):
 
 @dataclass(frozen=True)
 class FineQ1(Target):
-    """u_h, the Q1 solution on the fine mesh, found by multigrid; what networks are trained to give.
+    """u_h, the Q1 solution on the fine mesh: what networks are trained to give; :meth:`solve` finds it by multigrid.
 
     Parameters
     ----------
-    scale : fine cells per coarse cell and axis.
-    tolerance : relative energy error at which multigrid stops.
+    scale : fine cells per coarse cell and axis; as target of a correction it takes the place of the correction's.
+    tolerance : relative energy error at which :meth:`solve` stops; networks know none.
     """
 
     scale: float

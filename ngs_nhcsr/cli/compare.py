@@ -24,7 +24,7 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the coefficient.")] = 2026,
     methods: Annotated[str | None, typer.Option(help="Names with commas between; default: ten.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="All methods that there are.")] = False,
-    model: Annotated[str | None, typer.Option(help="Model name; default: the best for the device.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model name; default: basis-hybrid.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     json_: Annotated[Path | None, typer.Option("--json", help="Where to save the rows as JSON.")] = None,
     picture: Annotated[

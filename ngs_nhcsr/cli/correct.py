@@ -49,7 +49,7 @@ def correct(
     ] = None,
     scale: Annotated[float, typer.Option(help="Fine cells per coarse cell of 4 pixels and axis.")] = 16,
     crop: Annotated[bool, typer.Option("--crop", help="Cut the image down to multiples of 4 pixels.")] = False,
-    model: Annotated[str | None, typer.Option(help="With fine: model name; default: the best for the device.")] = None,
+    model: Annotated[str | None, typer.Option(help="With fine: model name; default: basis-hybrid.")] = None,
     device: Annotated[str, typer.Option(help="With fine: auto, cpu, cuda, cuda:1 …")] = "auto",
     out: Annotated[list[Path] | None, typer.Option(help="File to write: .vtu, .npz or .png; may be repeated.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,

@@ -10,7 +10,7 @@ import typer
 
 
 def evaluate(
-    model: Annotated[str | None, typer.Option(help="Model name; default: the best for CPUs.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model name; default: basis-hybrid.")] = None,
     card: Annotated[Path | None, typer.Option(help="Model card to evaluate instead.")] = None,
     suite: Annotated[
         str,

@@ -104,7 +104,7 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
     ----------
     problem : coefficient, boundary conditions and load.
     scale : fine cells per coarse cell and axis.
-    model : name of a shipped model; None: the best for the device.
+    model : name of a shipped model; None: basis-hybrid.
     device : see :func:`ngs_nhcsr.models.devices.resolve_device`.
 
     Returns

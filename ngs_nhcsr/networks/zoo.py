@@ -1,8 +1,8 @@
 """Any encoder with any decoder, as a corrector network.
 
 What all of them promise is in ``encoders/encoder.py`` and ``decoders/decoder.py``. ``idm`` is stochastic (seeded) and
-expensive; ``frl``, ``idm`` and ``nhcsr`` are reconstructions of papers without public code, and their files say what is
-reconstructed.
+expensive; ``frl`` and ``nhcsr`` are reconstructions of papers without public code, ``idm`` in parts of one with code,
+and their files say what is reconstructed.
 """
 
 from __future__ import annotations

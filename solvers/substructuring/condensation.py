@@ -210,7 +210,7 @@ def condense_by_lapack(a: np.ndarray, h: tuple[float, float], constraints: np.nd
 
 
 def bubbles(a: np.ndarray, h: tuple[float, float], loads: np.ndarray, threads: int = 1) -> np.ndarray:
-    """Solutions in the cell interiors, zero on the cell boundaries: :math:`A_{II}^{-1} b_I`.
+    """Solve in the cell interiors, with zero on the cell boundaries: :math:`A_{II}^{-1} b_I`.
 
     Parameters
     ----------

@@ -277,7 +277,7 @@ def times(v: Tensor, matrix: np.ndarray) -> Tensor:
 
 
 def gathered(parts: Tensor) -> Tensor:
-    """Sums (..., my+1, mx+1) at corners of what the cells (..., my, mx, 4) contribute to theirs."""
+    """Add up at corners (..., my+1, mx+1) what the cells (..., my, mx, 4) contribute to theirs."""
     total = parts.new_zeros(*parts.shape[:-3], parts.shape[-3] + 1, parts.shape[-2] + 1)
     for k in range(4):
         i, j = divmod(k, 2)

@@ -9,11 +9,11 @@ The package owns everything between a raster and the PDE's own solution:
 - ``cell`` with ``candidates``, ``corner``, ``hp``, ``assembly``, ``reduction``, ``edges``, ``cell_cache``: the
   reference cell, an element after static condensation.
 - ``layout``, ``loads``, ``boundary``, ``problem``, ``start``, ``solve``: the discrete problem of one medium.
-- ``schwarz`` with ``cg``, ``estimate``; ``compiled``, ``kernels``, ``symmetry``, ``local_solvers``, ``local_kernels``,
-  ``vertex_kernels``, ``vertices`` in numba; ``twin``,
-  ``periodic`` in torch: its iterative solution, with the coarse problem of ``solvers.blackbox``.
-- ``function``, ``field``, ``particular``, ``dual``, ``bounds``, ``effective``, ``storage``: solutions, equilibrated
-  fluxes, guaranteed bounds.
+- ``schwarz`` with ``cg``, ``estimate``, ``symmetry``, ``vertices``; ``compiled``, ``kernels``, ``local_solvers``,
+  ``local_kernels``, ``vertex_kernels`` in numba; ``twin``, ``periodic`` in torch: its iterative solution, with the
+  coarse problem of ``solvers.blackbox``.
+- ``function`` with ``function_kernels``, ``field``, ``particular``, ``dual``, ``bounds``, ``goals``, ``effective``,
+  ``storage``: solutions, equilibrated fluxes, guaranteed bounds.
 
 Examples
 --------
