@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import numpy as np
-from scipy import ndimage
 
 from ..errors import NotCoercive
 
@@ -74,6 +73,8 @@ def grounded(voids: Array, sides: Collection[str]) -> Array:
     >>> grounded(voids, ["left"]).astype(int).tolist()
     [[1, 0, 0], [1, 0, 0]]
     """
+    from scipy import ndimage  # here, since commands are checked before anything large is imported
+
     grains = np.asarray(ndimage.label(~voids)[0])  # type: ignore[index] - SciPy types it as a number too
     ends = {"bottom": grains[0], "top": grains[-1], "left": grains[:, 0], "right": grains[:, -1]}
     kept = np.unique(np.concatenate([ends[side] for side in sides]))
