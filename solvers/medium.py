@@ -111,8 +111,9 @@ class Medium(ShortRepr):
         (my, mx), (Ny, Nx) = self.cells, coarse
         if not self.refines(coarse):
             raise GridMismatch(
-                f"the raster {self.cells} is no multiple of the coarse cells {coarse}; use mean='galerkin', or "
-                f"resample it to, say, {(max(1, round(my / Ny)) * Ny, max(1, round(mx / Nx)) * Nx)}."
+                f"the raster {self.cells} is no multiple of the coarse cells {coarse}; resample it to, say, "
+                f"{(max(1, round(my / Ny)) * Ny, max(1, round(mx / Nx)) * Nx)}. (coarse_solve takes it as it is with "
+                "mean='galerkin'.)"
             )
         return my // Ny, mx // Nx
 
