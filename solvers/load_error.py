@@ -6,6 +6,7 @@ import numpy as np
 
 from .direct import DirichletSystem
 from .hierarchy import hierarchy
+from .jumps import jump_loads
 from .load import Load
 from .medium import Medium
 from .moments import point_moments
@@ -84,7 +85,8 @@ def load_uncertainty(
         lost = Load.from_moments(dropped - inside, space)
         at_sides = _unmatched(lost, medium, space, grid) / size  # a flux, which is no load
         found = float(np.linalg.norm([found, energy(lost.vector(grid.cells) + there), at_sides]))
-    return float(np.hypot(found, _unmatched(load, medium, space, grid) / size))
+    jumps = [energy(v.vector(grid.cells)) for v in jump_loads(load.moments, space)] if recovered is None else []
+    return float(np.linalg.norm([found, *jumps, _unmatched(load, medium, space, grid) / size]))
 
 
 def _at_points(F: np.ndarray, space: Space, grid: Space) -> tuple[np.ndarray, np.ndarray]:

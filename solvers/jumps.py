@@ -1,0 +1,111 @@
+r"""Jumps of a load that its coarse moments were not integrated with, as far as the moments themselves show it.
+
+A rule with few points takes a jump inside a cell for one halfway between points: the moments near a jump along a grid
+line are then one of few patterns, whatever its place is. With t the place in the cell, 0 before the jump and 1 behind
+it, the moments at the two nodes of the cell are p and q:
+
+    ::
+
+        1            o---o      exact:    p = (1 - t)²/2, q = 1 - t²/2
+                  q             m points: p = Σ w (1 - g), q = 1/2 + Σ w g over the points g > t
+               p
+        0  o---o                (o: undisturbed neighbours)
+
+Where p and q are those of few points, the jump may lie anywhere between two of them, and its mean square distance from
+where the moments have it is a share of the cell. Where they are not, the load was integrated better, or has no jump.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .load import Load
+from .space import Space
+
+#: Points per axis of NGSolve's plain ``dx`` on quads of order 1 and 2, for ∫ f v (2 order + bonus_intorder is 2, 4).
+POINTS = (2, 3)
+#: Distance of p and q from those of a rule, and …
+NEAR = 0.015
+#: … slope beside a jump that no slope on its other side explains, both in parts of the jump.
+FLAT = 0.1
+#: Jumps below this part of the largest density are round-off.
+ROUND_OFF = 1e-9
+
+
+def jump_loads(F: np.ndarray, space: Space) -> list[Load[np.ndarray]]:
+    """Find jumps along grid lines whose place in their cells a rule with few points decided.
+
+    Counted are cells between two inner nodes with an undisturbed inner node on either side, two on one of them. Smooth
+    loads have none: between undisturbed neighbours three cells apart they do not change by steps.
+
+    Parameters
+    ----------
+    F : (N+1, M+1) coarse load vector; counts at inner nodes.
+    space : the coarse space.
+
+    Returns
+    -------
+    For jumps along y and along x, where there are any, the load that the root of the mean square error of their places
+    makes; of one sign, as if all moved outwards.
+
+    Examples
+    --------
+    >>> space, step = Space((8, 8)), np.ones((9, 9)) / 64
+    >>> step[:, :4] = 0  # a jump somewhere between 0.8 of a cell and 0.2 of the next one
+    >>> step[:, 4] /= 2
+    >>> [round(float(load.vector((8, 8)).sum()) * 8, 3) for load in jump_loads(step, space)]
+    [0.122]
+    """
+    density = F[1:-1, 1:-1] / (space.spacing[0] * space.spacing[1])
+    found = []
+    for axis in (0, 1):
+        lines = np.moveaxis(density, axis, -1)
+        lost = np.pad(_lost(lines), ((1, 1), (0, 0)), mode="edge")
+        if lost.any():
+            # the mean of a cell as a hat of height 2 on it; between lines of nodes linear
+            values = np.zeros((2 * lost.shape[0] - 1, 2 * lost.shape[1] + 1))
+            values[::2, 1::2] = 2 * lost
+            values[1::2, 1::2] = lost[1:] + lost[:-1]
+            found.append(Load(np.moveaxis(values, -1, axis), space.size))
+    return found
+
+
+def _lost(v: np.ndarray) -> np.ndarray:
+    """Root mean square error of the mean of f in the cells between n+1 nodes, from lines of inner nodes (k, n-1)."""
+    lines, n = v.shape[0], v.shape[1] + 1
+    lost = np.zeros((lines, n))
+    if n < 6:
+        return lost
+    # nodes -2 .. 3 of the cells 2 .. n-3 from the node 0 on their left; at the ends the outermost is not known
+    step = np.pad(np.diff(v), ((0, 0), (1, 1)))
+    before, behind = step[:, :-4], step[:, 4:]
+    low, first, second, high = v[:, :-3], v[:, 1:-2], v[:, 2:-1], v[:, 3:]
+    slope = np.where(before * behind > 0, np.sign(before) * np.minimum(abs(before), abs(behind)), 0.0)
+    jump = high - low - 3 * slope
+    safe = np.where(abs(jump) > ROUND_OFF * np.abs(v).max(), jump, np.inf)
+    p, q = (first - low - slope) / safe, (second - low - 2 * slope) / safe
+    left, right = (before - slope) / safe, (behind - slope) / safe
+    doubt = np.minimum(abs(left), abs(right))
+    steps = (doubt < FLAT) & (np.maximum(left, right) < FLAT) & np.isfinite(safe)
+    for points in POINTS:
+        for p_rule, q_rule, error in _patterns(points):
+            near = np.maximum(abs(p - p_rule), abs(q - q_rule)) < NEAR + doubt
+            lost[:, 2:-2] = np.maximum(lost[:, 2:-2], np.where(steps & near, error * abs(jump), 0.0))
+    return lost
+
+
+def _patterns(points: int) -> list[tuple[float, float, float]]:
+    """p and q of a Gauss rule for jumps between its points, and the root mean square error of their places."""
+    g, w = np.polynomial.legendre.leggauss(points)
+    g, w = (g + 1) / 2, w / 2
+    ends = np.concatenate([[0.0], g, [1.0]])
+    found = []
+    for k in range(points + 1):
+        p, rest = float(w[k:] @ (1 - g[k:])), float(w[k:] @ g[k:])
+        if k in (0, points):  # from the last point of a cell to the first of the next: both have this pattern
+            error = g[0] / np.sqrt(3) / 2
+        else:
+            low, high = ends[k : k + 2] - (1 - p - rest)
+            error = np.sqrt((high**3 - low**3) / (3 * (high - low)))
+        found.append((p, 0.5 + rest, float(error)))
+    return found
