@@ -76,21 +76,26 @@ def _lost(v: np.ndarray) -> np.ndarray:
     lost = np.zeros((lines, n))
     if n < 6:
         return lost
-    # nodes -2 .. 3 of the cells 2 .. n-3 from the node 0 on their left; at the ends the outermost is not known
-    step = np.pad(np.diff(v), ((0, 0), (1, 1)))
-    before, behind = step[:, :-4], step[:, 4:]
+    # the nodes of the cells 2 .. n-3 and their neighbours; what lies beyond is not known, and taken for flat
     low, first, second, high = v[:, :-3], v[:, 1:-2], v[:, 2:-1], v[:, 3:]
-    slope = np.where(before * behind > 0, np.sign(before) * np.minimum(abs(before), abs(behind)), 0.0)
-    jump = high - low - 3 * slope
-    safe = np.where(abs(jump) > ROUND_OFF * np.abs(v).max(), jump, np.inf)
-    p, q = (first - low - slope) / safe, (second - low - 2 * slope) / safe
-    left, right = (before - slope) / safe, (behind - slope) / safe
-    doubt = np.minimum(abs(left), abs(right))
-    steps = (doubt < FLAT) & (np.maximum(left, right) < FLAT) & np.isfinite(safe)
+    slopes = np.pad(np.diff(v), ((0, 0), (2, 2)))
+    before, behind = slopes[:, 1:-5], slopes[:, 5:-1]
+    height, least = high - low, ROUND_OFF * np.abs(v).max()
+    # a narrow load has another jump on one side; then it must be flat on the other, as waves are not
+    returns = [s * height < -FLAT * height**2 for s in (before, behind)]
+    ends = [np.maximum(abs(s), abs(t)) for s, t in ((before, slopes[:, :-6]), (behind, slopes[:, 6:]))]
+    flat = [end < FLAT / 2 * abs(height) for end in ends]
+    before, behind = np.where(returns[0], behind, before), np.where(returns[1], before, behind)
+    jump = high - low - 1.5 * (before + behind)
+    sharp = abs(jump) > least
+    jump = np.where(sharp, jump, 1.0)
+    doubt = abs(behind - before) / abs(jump) / 2
+    sharp &= np.where(returns[0], flat[1], np.where(returns[1], flat[0], doubt < FLAT))
+    p, q = (first - low - before) / jump, 1 - (high - behind - second) / jump
     for points in POINTS:
         for p_rule, q_rule, error in _patterns(points):
-            near = np.maximum(abs(p - p_rule), abs(q - q_rule)) < NEAR + doubt
-            lost[:, 2:-2] = np.maximum(lost[:, 2:-2], np.where(steps & near, error * abs(jump), 0.0))
+            near = sharp & (np.maximum(abs(p - p_rule), abs(q - q_rule)) < NEAR + doubt)
+            lost[:, 2:-2] = np.maximum(lost[:, 2:-2], np.where(near, error * abs(jump), 0.0))
     return lost
 
 
