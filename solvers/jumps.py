@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 
 from .load import Load
-from .space import Space
+from .space import PLACES, Space
 
 #: Points per axis of NGSolve's plain ``dx`` on quads of order 1 and 2, for ∫ f v (2 order + bonus_intorder is 2, 4).
 POINTS = (2, 3)
@@ -30,6 +30,13 @@ NEAR = 0.015
 FLAT = 0.1
 #: Jumps below this part of the largest density are round-off.
 ROUND_OFF = 1e-9
+#: Second difference to those further inside from which it shows a jump near a side, and …
+BEND = 4.0
+#: … error at the side of a cubic extrapolation, in parts of how far the outermost node is off the line through others,
+#: for jumps in the outermost cell and in the next one.
+SIDE = (5.0, 1.0)
+#: Quotient of the nodal values of a piecewise linear function without moments at inner nodes.
+DECAY = 3**0.5 - 2
 
 
 def jump_loads(F: np.ndarray, space: Space) -> list[Load[np.ndarray]]:
@@ -68,6 +75,47 @@ def jump_loads(F: np.ndarray, space: Space) -> list[Load[np.ndarray]]:
             values[1::2, 1::2] = lost[1:] + lost[:-1]
             found.append(Load(np.moveaxis(values, -1, axis), space.size))
     return found
+
+
+def side_load(F: np.ndarray, space: Space) -> Load[np.ndarray]:
+    """Find jumps too near to Dirichlet sides to be seen behind, where the recovered load is extrapolated.
+
+    A jump in the outermost cell disturbs one node, one in the next cell two. It is seen by a second difference that is
+    large beside those further inside.
+
+    Parameters
+    ----------
+    F : (N+1, M+1) coarse load vector; counts at inner nodes.
+    space : the coarse space.
+
+    Returns
+    -------
+    Load with nodal values on the coarse grid: by so much the extrapolation may be wrong. Its moments vanish at inner
+    nodes, and it vanishes where no such jump is.
+    """
+    density = F[1:-1, 1:-1] / (space.spacing[0] * space.spacing[1])
+    values = np.zeros(space.shape)
+    for axis, end in PLACES:
+        nodes, fixed, out = (np.moveaxis(v, axis, 0) for v in (density, ~space.free, values))
+        if end:
+            nodes, fixed, out = nodes[::-1], fixed[::-1], out[::-1]
+        wrong = np.pad(_extrapolated(nodes), 1, mode="edge") * fixed[0]
+        out += DECAY ** np.arange(len(out))[:, None] * wrong
+    return Load(values, space.size)
+
+
+def _extrapolated(v: np.ndarray) -> np.ndarray:
+    """Error of the extrapolation to a side from inner nodes (n-1, k), the outermost first."""
+    wrong = np.zeros(v.shape[1])
+    bends = np.diff(v, 2, axis=0)
+    for k in (1, 0):  # a jump in the outermost cell is the simpler explanation
+        if len(bends) < k + 2:
+            continue
+        inside = np.abs(bends[k + 1 : k + 3]).max(0)
+        seen = np.abs(bends[k]) > BEND * inside + ROUND_OFF * np.abs(v).max()
+        off = v[0] - (k + 2) * v[k + 1] + (k + 1) * v[k + 2]  # from the line through undisturbed nodes
+        wrong = np.where(seen & (off * bends[k] > 0), SIDE[k] * off, wrong)
+    return wrong
 
 
 def _lost(v: np.ndarray) -> np.ndarray:

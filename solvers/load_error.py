@@ -6,7 +6,7 @@ import numpy as np
 
 from .direct import DirichletSystem
 from .hierarchy import hierarchy
-from .jumps import jump_loads
+from .jumps import jump_loads, side_load
 from .load import Load
 from .medium import Medium
 from .moments import point_moments
@@ -85,7 +85,8 @@ def load_uncertainty(
         lost = Load.from_moments(dropped - inside, space)
         at_sides = _unmatched(lost, medium, space, grid) / size  # a flux, which is no load
         found = float(np.linalg.norm([found, energy(lost.vector(grid.cells) + there), at_sides]))
-    jumps = [energy(v.vector(grid.cells)) for v in jump_loads(load.moments, space)] if recovered is None else []
+    jumps = [] if recovered is not None else [*jump_loads(load.moments, space), side_load(load.moments, space)]
+    jumps = [energy(v.vector(grid.cells)) for v in jumps if v.values.any()]
     return float(np.linalg.norm([found, *jumps, _unmatched(load, medium, space, grid) / size]))
 
 
