@@ -1,18 +1,19 @@
-r"""Jumps of a load that its coarse moments were not integrated with, as far as the moments themselves show it.
+r"""Jumps of a load that was recovered from moments: how far a quadrature rule with few points may have moved them.
 
-A rule with few points takes a jump inside a cell for one halfway between points: the moments near a jump along a grid
-line are then one of few patterns, whatever its place is. With t the place in the cell, 0 before the jump and 1 behind
-it, the moments at the two nodes of the cell are p and q:
+A user integrates a load as he integrates all else, by few points a cell. Where it jumps along a grid line, the moments
+do not depend on where in the cell it does, only on the points that are behind the jump, and so are those of one of few
+patterns. With t the place in the cell, 0 before the jump and 1 behind it, the nodes of the cell have the moments p, q:
 
     ::
 
-        1            o---o      exact:    p = (1 - t)²/2, q = 1 - t²/2
-                  q             m points: p = Σ w (1 - g), q = 1/2 + Σ w g over the points g > t
+        1            o---o      exact:         p = (1 - t)²/2,        q = 1 - t²/2
+                  q             by points g:   p = Σ_{g>t} w (1 - g),  q = 1/2 + Σ_{g>t} w g
                p
         0  o---o                (o: undisturbed neighbours)
 
-Where p and q are those of few points, the jump may lie anywhere between two of them, and its mean square distance from
-where the moments have it is a share of the cell. Where they are not, the load was integrated better, or has no jump.
+Where p and q are those of few points, the jump may lie anywhere between two of them, and the mean of f in the cell is
+off by a share of the jump. Where they are not, the load was integrated better, or has no jump. Jumps along curves are
+moved to and fro from cell to cell, which is left out: the error is small (``tests/test_jumps.py``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ import numpy as np
 from .load import Load
 from .space import PLACES, Space
 
-#: Points per axis of NGSolve's plain ``dx`` on quads of order 1 and 2, for ∫ f v (2 order + bonus_intorder is 2, 4).
+#: Points per axis of the rules that NGSolve takes for ∫ f v dx on quads of order 1 and 2; with ``bonus_intorder=2`` it
+#: is one more.
 POINTS = (2, 3)
 #: Distance of p and q from those of a rule, and …
 NEAR = 0.015
@@ -32,18 +34,15 @@ FLAT = 0.1
 ROUND_OFF = 1e-9
 #: Second difference to those further inside from which it shows a jump near a side, and …
 BEND = 4.0
-#: … error at the side of a cubic extrapolation, in parts of how far the outermost node is off the line through others,
-#: for jumps in the outermost cell and in the next one.
+#: … error at the side of the recovered load, in parts of how far the outermost node is off the line through others, for
+#: jumps in the outermost cell and in the next one. In the outermost cell 1/9.5 of a jump is all that two points show.
 SIDE = (5.0, 1.0)
 #: Quotient of the nodal values of a piecewise linear function without moments at inner nodes.
 DECAY = 3**0.5 - 2
 
 
 def jump_loads(F: np.ndarray, space: Space) -> list[Load[np.ndarray]]:
-    """Find jumps along grid lines whose place in their cells a rule with few points decided.
-
-    Counted are cells between two inner nodes with an undisturbed inner node on either side, two on one of them. Smooth
-    loads have none: between undisturbed neighbours three cells apart they do not change by steps.
+    """Find jumps whose place in their cells, or in the outermost cells, the moments do not tell.
 
     Parameters
     ----------
@@ -52,48 +51,43 @@ def jump_loads(F: np.ndarray, space: Space) -> list[Load[np.ndarray]]:
 
     Returns
     -------
-    For jumps along y and along x, where there are any, the load that the root of the mean square error of their places
-    makes; of one sign, as if all moved outwards.
+    What the recovered load may be wrong by: for jumps in y, for jumps in x, and next to Dirichlet sides. Empty for
+    smooth loads.
 
     Examples
     --------
     >>> space, step = Space((8, 8)), np.ones((9, 9)) / 64
-    >>> step[:, :4] = 0  # a jump somewhere between 0.8 of a cell and 0.2 of the next one
+    >>> step[:, :4] = 0  # two points: a jump somewhere between 0.8 of a cell and 0.2 of the next one
     >>> step[:, 4] /= 2
     >>> [round(float(load.vector((8, 8)).sum()) * 8, 3) for load in jump_loads(step, space)]
     [0.122]
     """
     density = F[1:-1, 1:-1] / (space.spacing[0] * space.spacing[1])
-    found = []
-    for axis in (0, 1):
-        lines = np.moveaxis(density, axis, -1)
-        lost = np.pad(_lost(lines), ((1, 1), (0, 0)), mode="edge")
-        if lost.any():
-            # the mean of a cell as a hat of height 2 on it; between lines of nodes linear
-            values = np.zeros((2 * lost.shape[0] - 1, 2 * lost.shape[1] + 1))
-            values[::2, 1::2] = 2 * lost
-            values[1::2, 1::2] = lost[1:] + lost[:-1]
-            found.append(Load(np.moveaxis(values, -1, axis), space.size))
-    return found
+    if not density.any():
+        return []
+    found = [_moved(density, axis, space) for axis in (0, 1)]
+    return [load for load in (*found, _at_sides(density, space)) if load.values.any()]
 
 
-def side_load(F: np.ndarray, space: Space) -> Load[np.ndarray]:
-    """Find jumps too near to Dirichlet sides to be seen behind, where the recovered load is extrapolated.
+def _moved(density: np.ndarray, axis: int, space: Space) -> Load[np.ndarray]:
+    """Root of the mean square error of f, mean over cells, from the places of jumps along an axis.
 
-    A jump in the outermost cell disturbs one node, one in the next cell two. It is seen by a second difference that is
-    large beside those further inside.
-
-    Parameters
-    ----------
-    F : (N+1, M+1) coarse load vector; counts at inner nodes.
-    space : the coarse space.
-
-    Returns
-    -------
-    Load with nodal values on the coarse grid: by so much the extrapolation may be wrong. Its moments vanish at inner
-    nodes, and it vanishes where no such jump is.
+    All of one sign: as if all loads grew.
     """
-    density = F[1:-1, 1:-1] / (space.spacing[0] * space.spacing[1])
+    lost = np.pad(_lost(np.moveaxis(density, axis, -1)), ((1, 1), (0, 0)), mode="edge")
+    # the mean of a cell as a hat of height 2 on it; linear between lines of nodes
+    values = np.zeros((2 * lost.shape[0] - 1, 2 * lost.shape[1] + 1))
+    values[::2, 1::2] = 2 * lost
+    values[1::2, 1::2] = lost[1:] + lost[:-1]
+    return Load(np.moveaxis(values, -1, axis), space.size)
+
+
+def _at_sides(density: np.ndarray, space: Space) -> Load[np.ndarray]:
+    """Error of f next to Dirichlet sides, to which it is extrapolated; without moments at inner nodes.
+
+    A jump in the outermost cell disturbs one node, one in the next cell two: a second difference is large beside those
+    further inside.
+    """
     values = np.zeros(space.shape)
     for axis, end in PLACES:
         nodes, fixed, out = (np.moveaxis(v, axis, 0) for v in (density, ~space.free, values))
@@ -105,7 +99,7 @@ def side_load(F: np.ndarray, space: Space) -> Load[np.ndarray]:
 
 
 def _extrapolated(v: np.ndarray) -> np.ndarray:
-    """Error of the extrapolation to a side from inner nodes (n-1, k), the outermost first."""
+    """Error of f at a side, by the means of f around inner nodes (n-1, k), the outermost first."""
     wrong = np.zeros(v.shape[1])
     bends = np.diff(v, 2, axis=0)
     for k in (1, 0):  # a jump in the outermost cell is the simpler explanation
@@ -119,7 +113,7 @@ def _extrapolated(v: np.ndarray) -> np.ndarray:
 
 
 def _lost(v: np.ndarray) -> np.ndarray:
-    """Root mean square error of the mean of f in the cells between n+1 nodes, from lines of inner nodes (k, n-1)."""
+    """Root mean square error of the mean of f in n cells, by its means around inner nodes, line by line (k, n-1)."""
     lines, n = v.shape[0], v.shape[1] + 1
     lost = np.zeros((lines, n))
     if n < 6:
@@ -148,7 +142,7 @@ def _lost(v: np.ndarray) -> np.ndarray:
 
 
 def _patterns(points: int) -> list[tuple[float, float, float]]:
-    """p and q of a Gauss rule for jumps between its points, and the root mean square error of their places."""
+    """Moments p, q of a Gauss rule for jumps between its points, and root mean square error of their places."""
     g, w = np.polynomial.legendre.leggauss(points)
     g, w = (g + 1) / 2, w / 2
     ends = np.concatenate([[0.0], g, [1.0]])
