@@ -6,6 +6,7 @@ import numpy as np
 
 from .direct import DirichletSystem
 from .hierarchy import hierarchy
+from .jumps import jump_loads
 from .load import Load
 from .medium import Medium
 from .moments import point_moments
@@ -40,11 +41,12 @@ def load_uncertainty(
     """Estimate the relative energy error from a load that was recovered from coarse moments.
 
     One part is known: moments at natural sides which the recovered load need not have are those of a flux. The other
-    part no coarse moment tells: the linear spline with the same moments is as
-    good a load as the cubic one. Its estimate is ``FACTOR`` times the energy norm of the difference of their solutions
+    part no coarse moment tells: the linear spline with the same moments is as good a load as the cubic one. Its
+    estimate is ``FACTOR`` times the energy norm of the difference of their solutions
     on the raster, relative to that of the solution itself; or ``OTHER`` times that to another load, where there is one
     and that is more: sources that sit in points, or ``recovered``. Moments that were dropped count with the energy of a
-    load that has them. Oscillations that have no coarse moments cannot be seen.
+    load that has them, and on quads jumps that may lie elsewhere in their cells (``jumps``) with theirs. Oscillations
+    that have no coarse moments cannot be seen.
 
     Parameters
     ----------
@@ -84,7 +86,8 @@ def load_uncertainty(
         lost = Load.from_moments(dropped - inside, space)
         at_sides = _unmatched(lost, medium, space, grid) / size  # a flux, which is no load
         found = float(np.linalg.norm([found, energy(lost.vector(grid.cells) + there), at_sides]))
-    return float(np.hypot(found, _unmatched(load, medium, space, grid) / size))
+    jumps = [] if recovered is not None else [energy(v.vector(grid.cells)) for v in jump_loads(load.moments, space)]
+    return float(np.linalg.norm([found, *jumps, _unmatched(load, medium, space, grid) / size]))
 
 
 def _at_points(F: np.ndarray, space: Space, grid: Space) -> tuple[np.ndarray, np.ndarray]:
@@ -163,6 +166,6 @@ def _grid(medium: Medium, space: Space) -> Space:
 
 def _energy(b: np.ndarray, medium: Medium, grid: Space) -> float:
     """Energy norm of the solution for a load vector on a grid."""
-    b = np.where(grid.free, b, 0.0)
+    b = np.where(grid.free, b - b.mean() if is_neumann(grid, medium) else b, 0.0)
     u, _ = hierarchy(medium, grid).solve(b, np.zeros(grid.shape), tolerance=TOLERANCE, max_iterations=STEPS)
     return energy_norm(u, medium, grid.size)

@@ -1,13 +1,17 @@
 """What recovered loads leave open: moments at natural sides, sources in points; and what is returned if all fails."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ngsolve import H1, BilinearForm, GridFunction, LinearForm, Mesh, VoxelCoefficient, ds, dx, grad, unit_square
 
 from ngs_nhcsr import Status
+from ngs_nhcsr.budget import budget_of
 from ngs_nhcsr.ngsolve_io.read import Reader
 from ngs_nhcsr.options import Request
 from ngs_nhcsr.pipeline import Outcome, run
+from ngs_nhcsr.problem import Problem
 from ngs_nhcsr.reading import galerkin_solve, read_load
 from ngs_nhcsr.solvers.direct import DirichletSystem
 from ngs_nhcsr.solvers.hierarchy import hierarchy
@@ -92,6 +96,20 @@ def test_a_zero_field_for_a_weak_load_is_all_wrong():
     reading = read_load(exact, space, exact.solve(weak, np.zeros(space.shape)), {"exact": weak, "dx": noise})
     assert not reading.U.any()
     assert load_uncertainty(reading.load, medium, space, reading.U, reading.other, reading.dropped) == 1
+
+
+@pytest.mark.parametrize(("g", "more"), [(lambda X, Y: X + 0 * Y, True), (0.0, False)])
+def test_errors_of_loads_are_relative_to_the_field_where_the_coarse_solution_is_too_large(g, more):
+    """The energy of a coarse solution is far too large for boundary data, and never so for loads alone."""
+    problem = Problem.from_arrays(random_medium(4, (32, 32), 1e4).values, coarse=8, g=g)
+    fine = problem.space.with_cells((128, 128))
+    u = galerkin_solve(
+        problem.medium, fine, Load.of(1.0, fine.cells).vector(fine.cells), boundary_values(g, fine.cells)
+    )
+    coarse, size = (energy_norm(v, problem.medium, fine.size) for v in (problem.U, u))
+    assert (coarse > 1.5 * size) == more
+    told = budget_of(u, replace(problem, load_error=0.01), None).load
+    assert told == pytest.approx(0.01 * max(1.0, coarse / size))
 
 
 def test_points_are_found_where_they_are():
