@@ -38,7 +38,9 @@ def bench(
     console = get_console()
 
     def tell(t: Timing) -> None:
-        console.print(f"{1e3 * t.seconds:10.2f} ms  {t.name}: {t.case}", highlight=False)
+        exponent = t.details.get("exponent")  # of rows on how seconds grow with the mesh
+        said = f"{1e3 * t.seconds:10.2f} ms" if exponent is None else f"cells^{exponent:.2f}".rjust(13)
+        console.print(f"{said}  {t.name}: {t.case}", highlight=False)
 
     report = run(EFFORTS[effort], sections=sections, device=device, tell=tell)
     for path, text in ((json_, report.to_json), (markdown, report.to_markdown)):
