@@ -6,6 +6,7 @@ would take on the whole batch, up to rounding.
 
 from __future__ import annotations
 
+import atexit
 import os
 from dataclasses import dataclass
 
@@ -33,6 +34,8 @@ class Team:
             return Team()
         if not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            # Not left, its threads may still run when the process ends, which is then aborted now and then.
+            atexit.register(_leave)
         return Team(dist.get_rank(), dist.get_world_size())
 
     @property
@@ -79,3 +82,9 @@ class Team:
         wish = torch.tensor([float(flag)], device=device)
         dist.all_reduce(wish, dist.ReduceOp.MAX)
         return bool(wish.item())
+
+
+def _leave() -> None:
+    """End the group of processes, unless somebody has."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
