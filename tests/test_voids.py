@@ -78,7 +78,7 @@ def test_no_filled_medium_is_refused_for_its_contrast():
         assert solve_exact(image_problem(a, parse_sides(None), load=value)).trusted
 
 
-@pytest.mark.parametrize("a", [[[0.0, 0.0]], [[-1.0, 1.0]]])
+@pytest.mark.parametrize("a", [[[0.0, 0.0]], [[-1.0, 1.0]], [[0.0, 1.0, 1.1e3]]])
 def test_what_is_no_medium_is_refused(a):
     with pytest.raises(NotCoercive):
         fill_voids(np.array(a))

@@ -18,6 +18,8 @@ Array = np.ndarray
 
 #: Coefficient of voids over the largest one: the contrast that the solver of the PDE takes.
 FILL = 1e-7
+#: Contrast of the other values up to which that is far below all of them.
+LARGEST_CONTRAST_WITH_VOIDS = 1e3
 
 
 def fill_voids(a: Array) -> tuple[Array, Array]:
@@ -37,7 +39,8 @@ def fill_voids(a: Array) -> tuple[Array, Array]:
     Raises
     ------
     NotCoercive
-        If a coefficient is negative, or there is nothing but voids.
+        If a coefficient is negative, there is nothing but voids, or the other values have a contrast above 1000: a
+        void would conduct too much beside the smallest of them.
 
     Examples
     --------
@@ -50,7 +53,13 @@ def fill_voids(a: Array) -> tuple[Array, Array]:
     voids = a == 0
     if voids.all():
         raise NotCoercive("the coefficient is 0 everywhere; it must be positive outside voids.")
-    return np.where(voids, FILL * a.max(), a), voids
+    low, high = float(a[~voids].min()), float(a.max())
+    if voids.any() and high > LARGEST_CONTRAST_WITH_VOIDS * low:
+        raise NotCoercive(
+            f"beside voids (0) the coefficient has the contrast {high / low:.1e}; at most "
+            f"{LARGEST_CONTRAST_WITH_VOIDS:.0e} is solved: raise the smallest value, or make it 0."
+        )
+    return np.where(voids, FILL * high, a), voids
 
 
 def grounded(voids: Array, sides: Collection[str]) -> Array:
