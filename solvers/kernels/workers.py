@@ -1,4 +1,4 @@
-"""A pool of threads for compiled kernels that release Python's lock: nothing spins, nothing survives in a fork.
+"""A pool of threads for compiled kernels that release Python's lock: none spins for long, none is used after a fork.
 
 Owns the threads of the compiled solver and how work is split among them.
 """
@@ -9,10 +9,13 @@ import os
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from threading import Lock, Thread
 from typing import Any
-from weakref import finalize
+
+import numpy as np
+
+from . import signals
 
 
 def cores() -> int:
@@ -42,16 +45,16 @@ def split(count: int, parts: int) -> list[tuple[int, int]]:
 
 
 class Workers:
-    """Run functions side by side, on the calling thread and on waiting ones.
+    """Run functions side by side, on the calling thread and on the helpers of the process.
 
-    Waiting threads block, unlike those of OpenMP, which spin and hold up the process when another program uses a core.
-    Tasks are taken from a queue: where no core is free the calling thread does them all and waits for nobody. Locks are
-    handed over directly, since a step of some 0.3 ms would not bear the cost of futures. The threads end with the
-    object.
+    There is one helper per further core, whoever asks: what runs at the same time in other threads, or further out,
+    has it, and then the calling thread does all tasks and waits for nobody. Helpers look for their next job for 0.2 ms,
+    since passes of 0.1 ms would not bear the cost of waking a thread, then they sleep, unlike those of OpenMP, which
+    hold up the process when another program uses a core.
 
     Parameters
     ----------
-    threads : number of threads, the calling one included.
+    threads : number of threads at most, the calling one included.
 
     Examples
     --------
@@ -61,9 +64,6 @@ class Workers:
 
     def __init__(self, threads: int):
         self.threads = threads
-        self._helpers = [_Helper() for _ in range(threads - 1)]
-        for helper in self._helpers:
-            finalize(self, helper.end)
 
     def ranges(self, count: int) -> list[tuple[int, int]]:
         """Split range(count) for the threads.
@@ -76,7 +76,7 @@ class Workers:
         -------
         One range, or two per thread, so that they end together.
         """
-        return split(count, 1 if not self._helpers else 2 * self.threads)
+        return split(count, 1 if self.threads == 1 else 2 * self.threads)
 
     def together(self, tasks: list[Callable[[], Any]]) -> list[Any]:
         """Call all tasks, started in order, and return their results in order.
@@ -94,13 +94,21 @@ class Workers:
         BaseException
             Whatever a task raised; the first of several.
         """
-        if not self._helpers or len(tasks) == 1:
+        count = min(self.threads, len(tasks)) - 1
+        helpers = [helper for k in range(count) if (helper := _helper(k)).take()]
+        if not helpers:
             return [task() for task in tasks]
         job = _Job(tasks)
-        for helper in self._helpers[: len(tasks) - 1]:
-            helper.begin(job)
-        job.work()
-        job.wait()
+        try:
+            for helper in helpers:
+                helper.begin(job)
+            job.work()
+            for helper in helpers:
+                helper.wait(job)
+            job.wait()
+        finally:
+            for helper in helpers:
+                helper.release()
         for result in job.results:
             if isinstance(result, _Failure):
                 raise result.error
@@ -139,6 +147,11 @@ class _Job:
         self._all = Lock()
         self._all.acquire()
 
+    @property
+    def finished(self) -> bool:
+        """Whether all tasks are done."""
+        return len(self._finished) == len(self.results)
+
     def work(self, last_first: bool = False) -> None:
         """Do tasks until none is waiting, the first or the last of them first.
 
@@ -156,7 +169,7 @@ class _Job:
             except BaseException as error:  # raised again by the calling thread
                 self.results[k] = _Failure(error)
             self._finished.append(k)
-            if len(self._finished) == len(self.results):
+            if self.finished:
                 with suppress(RuntimeError):  # two threads may both be the last
                     self._all.release()
 
@@ -166,33 +179,54 @@ class _Job:
 
 
 class _Helper:
-    """A thread that sleeps until it is given a job."""
+    """A thread that does jobs: it looks for the next one for 0.2 ms, then it sleeps until it is woken."""
 
     def __init__(self) -> None:
         self._job: _Job | None = None
-        self._wake = Lock()
+        self._signal = np.zeros(signals.LENGTH, np.int64)
+        self._taken, self._wake = Lock(), Lock()
         self._wake.acquire()
-        self._ended = False
         Thread(target=self._run, name="ngs_nhcsr", daemon=True).start()
 
-    def begin(self, job: _Job) -> None:
-        """Wake the thread for a job; one that it has not begun is forgotten."""
-        self._job = job
-        with suppress(RuntimeError):  # still awake: it will look for a job again
-            self._wake.release()
+    def take(self) -> bool:
+        """Take the thread for oneself, until :meth:`release`; return whether it was free."""
+        return self._taken.acquire(blocking=False)
 
-    def end(self) -> None:
-        """End the thread."""
-        self._ended = True
-        with suppress(RuntimeError):
-            self._wake.release()
+    def release(self) -> None:
+        """Leave the thread to others."""
+        self._taken.release()
+
+    def begin(self, job: _Job) -> None:
+        """Give the thread a job; one that it has not begun is forgotten."""
+        self._job = job
+        if signals.give(self._signal):
+            with suppress(RuntimeError):  # woken already
+                self._wake.release()
+
+    def wait(self, job: _Job) -> None:
+        """Wait for the last task of a job, for a while: the thread may not have begun it."""
+        given = int(self._signal[signals.JOB])
+        if self._signal[signals.BEGUN] == given and not job.finished:
+            signals.await_done(self._signal, given)
 
     def _run(self) -> None:
-        """Do jobs until the end."""
+        """Do jobs until the process ends."""
+        done = 0
         while True:
-            self._wake.acquire()
-            if self._ended:
-                return
+            given = signals.await_job(self._signal, done)
+            if given == done:
+                self._wake.acquire()
+                given = int(self._signal[signals.JOB])
             job, self._job = self._job, None
+            self._signal[signals.BEGUN] = done = given
             if job is not None:
                 job.work(last_first=True)
+                del job
+
+
+@cache
+def _helper(k: int) -> _Helper:
+    """Return the process's helper number ``k``, which is started when it is first asked for."""
+    if k == 0 and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_helper.cache_clear)  # threads do not survive in a fork
+    return _Helper()
