@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .kernels import blocks
+from .kernels.buffers import Buffers
 
 
 class DirectSolver:
@@ -16,15 +17,16 @@ class DirectSolver:
     Parameters
     ----------
     S : (5, ny+3, nx+3) operator as in ``kernels.blackbox``, fixed nodes with identity rows.
+    buffers : where the inverses are stored.
     """
 
-    def __init__(self, S: np.ndarray):
+    def __init__(self, S: np.ndarray, buffers: Buffers):
         self.transposed = S.shape[2] > S.shape[1]
         if self.transposed:
             S = np.ascontiguousarray(S[[0, 2, 1, 3, 4]].transpose(0, 2, 1))
         rows, n = S.shape[1] - 2, S.shape[2] - 2
         self.middle = rows // 2
-        self.G = np.empty((rows, n, n), np.float32)
+        self.G = buffers.zeros((rows, n, n), np.float32)
         self.S64 = S
         self.S = S.astype(np.float32)
         self.b, self.x = np.zeros((2, rows + 2, n + 2), np.float32)

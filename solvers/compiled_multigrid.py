@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Meshes with fewer cells are solved on one thread.
-SMALL = 300 * 300
+SMALL = 200 * 200
 MAX_THREADS = 4
 #: Residuals below this, in the coefficient's unit, are zero to the cycle: squares of their reciprocals overflow.
 TINY = 1e-150
@@ -56,9 +56,8 @@ class CompiledMultigrid:
         self.space, self._vcycle, self._unit = space, cycle, unit
         self._operator, self._workers = cycle.finest, cycle.workers
         shape = (space.cells[0] + 3, space.cells[1] + 3)
-        self._b, self._x, self._r = (cycle.buffers.zeros(shape) for _ in range(3))
-        self._p, self._q = (cycle.buffers.zeros(shape, np.float32) for _ in range(2))
-        self._fixed = np.nonzero(~space.free)
+        self._b, self._x, self._r = (cycle.buffers.ringed(shape) for _ in range(3))
+        self._p, self._q = (cycle.buffers.ringed(shape, np.float32) for _ in range(2))
         rows = space.cells[0] + 1
         self._rows = [(0, rows)] if space.cells[0] * space.cells[1] < SMALL else self._workers.ranges(rows)
 
@@ -124,13 +123,16 @@ class CompiledMultigrid:
         size = max(_largest(b) / self._unit, 0.0 if x is None else _largest(x))
         # A power of two, so that boundary values come back as they were.
         self._size = math.ldexp(1.0, math.frexp(size)[1] - 1) if 0 < size < np.inf else 1.0
-        np.multiply(b, 1 / self._unit, out=self._b[1:-1, 1:-1])
-        self._b /= self._size
-        if x is None:
-            self._x[:] = 0
-        else:
-            np.divide(x, self._size, out=self._x[1:-1, 1:-1])
         op = self._operator
+        if x is None:
+            self._x.fill(0)
+            scale = 1 / self._unit / self._size
+            load = np.require(b, float, "C")
+            self._workers.map(rows.begin, self._rows, op.F, op.kind, load, scale, self._b, self._r)
+            self._set_scale()
+            return 0.0, 0.0
+        np.multiply(b, 1 / self._unit / self._size, out=self._b[1:-1, 1:-1])
+        np.divide(x, self._size, out=self._x[1:-1, 1:-1])
         parts = self._workers.map(rows.residual, self._rows, op.S, op.F, op.kind, self._b, self._x, self._r)
         self._set_scale()
         return sum(p[0] for p in parts), sum(p[1] for p in parts)
@@ -177,7 +179,7 @@ class CompiledMultigrid:
         """
         inner = self._r[1:-1, 1:-1]
         inner[:] = r
-        inner[self._fixed] = 0
+        inner[~self.space.free] = 0
         if self._vcycle.singular:
             inner -= inner.mean()
         self._set_scale()
@@ -204,6 +206,7 @@ class CompiledMultigrid:
         rz = self._precondition()
         if rz == 0:
             return 0.0
+        self._p[:] = 0
         zAz = self._direction(0.0)
         if not (rz > 0 and zAz > 0):
             return float("nan")

@@ -31,7 +31,7 @@ MAX_BLOCK, MAX_BLOCK_HIGH = 130, 300
 #: From here on it must be on half the raster: 53 steps instead of 77 at contrast 10⁴ (30 instead of 32 at 1000).
 HIGH_CONTRAST = 2000.0
 #: Grids with fewer nodes are worked on by one thread: handing out work takes longer than doing it.
-SMALL = 300 * 300
+SMALL = 150 * 150
 Weights = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -62,7 +62,7 @@ class Level:
     def of(cls, operator: RowOperator, weights: Weights | None, buffers: Buffers) -> Level:
         """Set up the smoother of an operator."""
         shape = (len(operator.kind), operator.F.shape[1])
-        b, x, z = (buffers.zeros(shape, np.float32) for _ in range(3))
+        b, x, z = (buffers.ringed(shape, np.float32) for _ in range(3))
         return cls(
             S=operator.single(buffers),
             D=operator.diagonal,
@@ -73,7 +73,7 @@ class Level:
             b=b,
             x=x,
             z=z,
-            r=b if weights is None else buffers.zeros(shape, np.float32),
+            r=b if weights is None else buffers.ringed(shape, np.float32),
         )
 
     @property
@@ -130,10 +130,11 @@ class VCycle:
             if sides is not None:  # edges are twice as long
                 sides = (2 * sides[0], 2 * sides[1], 2 * sides[2], 2 * sides[3])
             operator = RowOperator.of_raster(elements, (ky, kx), free, np.float32, self.buffers, sides)
-        K = full_elements(elements)
+        own = Buffers()  # goes back at the end of the set-up
+        K = full_elements(elements, own)
         diffusion = K
         if reaction is not None and not isinstance(elements, Multiples):
-            diffusion = full_elements(elements - reaction)
+            diffusion = full_elements(elements - reaction, own)
         if (ky, kx) != (1, 1):
             same = diffusion is K
             K = K.repeat(ky, 0).repeat(kx, 1)
@@ -147,8 +148,8 @@ class VCycle:
         while not self.masks or min(K.shape[:2]) > block:
             weights = blackbox.weights(S if diffusion is K else blackbox.stencil(diffusion))
             self.levels.append(Level.of(operator, weights, self.buffers))
-            coarse = blackbox.galerkin(K, *weights)
-            diffusion = coarse if diffusion is K else blackbox.galerkin(diffusion, *weights)
+            coarse = self._galerkin(K, weights, own)
+            diffusion = coarse if diffusion is K else self._galerkin(diffusion, weights, own)
             K, free = coarse, free[kept_nodes(free.shape[0])][:, kept_nodes(free.shape[1])]
             S = blackbox.stencil(K)
             operator = RowOperator.of_stencil(S, free)
@@ -158,12 +159,18 @@ class VCycle:
             free[0, 0] = False
             self.masks[-1][0, 0] = 0
         blackbox.fix(S, free)
-        self.exact = DirectSolver(S)
+        self.exact = DirectSolver(S, self.buffers)
         self.exact.join(*workers.together([partial(self.exact.eliminate, step) for step in (1, -1)]))
         self.b, self.x = np.zeros((2, *S.shape[1:]), np.float32)
         if serial:
             self.workers = Workers(1)
         self._ranges = [self._split(level) for level in self.levels]
+
+    def _galerkin(self, K: np.ndarray, weights: Weights, buffers: Buffers) -> np.ndarray:
+        """Element matrices (Ny, Nx, 4, 4) of patches of two by two cells with the matrices K (ny, nx, 4, 4)."""
+        coarse = buffers.zeros((*weights[2].shape, 4))
+        self.workers.map(blackbox.galerkin, self.workers.ranges(len(coarse)), K, *weights, coarse)
+        return coarse
 
     def _split(self, level: Level) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """Ranges of rows for the passes down and up."""

@@ -266,8 +266,12 @@ def _entries(matrix: np.ndarray) -> np.ndarray:
     return np.array([matrix[i, j] for i, j in SYMMETRIC_PAIRS])[:, None, None]
 
 
-def full_elements(elements: np.ndarray | Multiples) -> np.ndarray:
-    """Write element matrices (10, ny, nx) out as (ny, nx, 4, 4)."""
+def full_elements(elements: np.ndarray | Multiples, buffers: Buffers) -> np.ndarray:
+    """Write element matrices (10, ny, nx) out as (ny, nx, 4, 4), in ``buffers``."""
     if isinstance(elements, Multiples):
-        elements = elements.written_out()
-    return blackbox.full_elements(elements, ENTRIES)
+        K = buffers.zeros((elements.a.size, 16))
+        np.outer(elements.a, elements.matrix[ENTRIES], out=K)
+        return K.reshape(*elements.a.shape, 4, 4)
+    K = buffers.zeros((*elements.shape[1:], 4, 4))
+    blackbox.full_elements(elements, ENTRIES, K)
+    return K

@@ -19,17 +19,15 @@ from .options import OPTIONS
 
 
 @njit(**OPTIONS)
-def full_elements(elements, entries):
-    """Return element matrices (ny, nx, 4, 4) from their distinct entries (10, ny, nx), numbered by entries (4, 4)."""
+def full_elements(elements, entries, K):
+    """Set element matrices K (ny, nx, 4, 4) from their distinct entries (10, ny, nx), numbered by entries (4, 4)."""
     ny, nx = elements.shape[1:]
-    K = np.empty((ny, nx, 4, 4))
     for r in range(4):
         for c in range(4):
             q = entries[r, c]
             for j in range(ny):
                 for i in range(nx):
                     K[j, i, r, c] = elements[q, j, i]
-    return K
 
 
 @njit(**OPTIONS)
@@ -122,8 +120,10 @@ def weights(S: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @njit(**OPTIONS)
-def galerkin(K: np.ndarray, Wx: np.ndarray, Wy: np.ndarray, Wc: np.ndarray) -> np.ndarray:
-    """Return the element matrices of the patches, the sum over their cells of P^T K P.
+def galerkin(
+    K: np.ndarray, Wx: np.ndarray, Wy: np.ndarray, Wc: np.ndarray, coarse: np.ndarray, j0: int, j1: int
+) -> None:
+    """Add to the element matrices of the patches the sum over their cells of P^T K P.
 
     Parameters
     ----------
@@ -131,18 +131,16 @@ def galerkin(K: np.ndarray, Wx: np.ndarray, Wy: np.ndarray, Wc: np.ndarray) -> n
     Wx : (Ny+1, Nx) interpolation weights along x.
     Wy : (Ny, Nx+1) interpolation weights along y.
     Wc : (Ny, Nx, 4) interpolation weights inside.
-
-    Returns
-    -------
-    (Ny, Nx, 4, 4) matrices.
+    coarse : (Ny, Nx, 4, 4) matrices, changed.
+    j0 : first row of patches.
+    j1 : end of these rows.
     """
     ny, nx = K.shape[:2]
-    Ny, Nx = Wc.shape[:2]
-    coarse = np.zeros((Ny, Nx, 4, 4))
+    Nx = Wc.shape[1]
     P = np.zeros((9, 4))
     KP = np.empty((4, 4))
     P[0, 0] = P[2, 1] = P[6, 2] = P[8, 3] = 1
-    for jc in range(Ny):
+    for jc in range(j0, j1):
         for ic in range(Nx):
             P[1, 0], P[1, 1] = Wx[jc, ic], 1 - Wx[jc, ic]
             P[7, 2], P[7, 3] = Wx[jc + 1, ic], 1 - Wx[jc + 1, ic]
@@ -169,7 +167,6 @@ def galerkin(K: np.ndarray, Wx: np.ndarray, Wy: np.ndarray, Wc: np.ndarray) -> n
                             + P[n + 3, r] * KP[2, c]
                             + P[n + 4, r] * KP[3, c]
                         )
-    return coarse
 
 
 @njit(**OPTIONS)

@@ -81,6 +81,31 @@ def fill_kinds(K: np.ndarray, below: np.ndarray, above: np.ndarray, width: int, 
 
 
 @njit(**OPTIONS)
+def begin(
+    F: np.ndarray, kind: np.ndarray, load: np.ndarray, scale: float, b: np.ndarray, r: np.ndarray, j0: int, j1: int
+) -> None:
+    """Set b to a load vector times ``scale``, and r to the residual of zero.
+
+    Parameters
+    ----------
+    F : mask of the free nodes.
+    kind : (ny+3,) kind of every row.
+    load : (ny+1, nx+1) float64, without ring.
+    scale : factor.
+    b : written.
+    r : written, zero at fixed nodes.
+    j0 : first row, counted without ring.
+    j1 : end of these rows.
+    """
+    for j in range(j0 + 1, j1 + 1):
+        c = kind[j]
+        for i in range(1, b.shape[1] - 1):
+            v = scale * load[j - 1, i - 1]
+            b[j, i] = v
+            r[j, i] = F[c, i] * v
+
+
+@njit(**OPTIONS)
 def residual(
     S: np.ndarray, F: np.ndarray, kind: np.ndarray, b: np.ndarray, x: np.ndarray, r: np.ndarray, j0: int, j1: int
 ) -> tuple[float, float]:
