@@ -13,7 +13,7 @@ from .errors import InvalidProblem
 from .kept import Kept
 from .options import Request, TargetName
 from .pipeline import Outcome, solve_target, without_cuts
-from .solvers.kernels.workers import cores
+from .solvers.kernels.workers import alone, cores
 from .solvers.target import FineQ1, Target
 from .solvers.threads import one_torch_thread
 
@@ -152,7 +152,7 @@ def correct_many(
         if count == 1:
             return list(_with_bar(map(task, problems), progress))
         pool = ThreadPoolExecutor(count, thread_name_prefix="ngs_nhcsr")
-        return list(_with_bar(_in_order(task, problems, pool, 2 * count), progress))
+        return list(_with_bar(_in_order(partial(_beside_others, task), problems, pool, 2 * count), progress))
 
 
 def _solver(
@@ -182,12 +182,18 @@ def _solver(
     return lambda problem: solve_target(other, problem, problem.space.refined(scale), lambda name: None)
 
 
+def _beside_others(task: Callable[[Any], R], item: Any) -> R:
+    """Do a task in a thread whose neighbours have problems of their own."""
+    with alone():
+        return task(item)
+
+
 def _on_worker(task: Callable[[Any], R], item: Any) -> R:
     """Do a task in a worker's process, whose threads have problems of their own."""
     import torch
 
     torch.set_num_threads(1)
-    return task(item)
+    return _beside_others(task, item)
 
 
 def _in_order(task: Callable[[Any], R], items: Iterable[Any], pool: Executor, ahead: int) -> Iterator[R]:

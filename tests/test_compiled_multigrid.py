@@ -10,12 +10,29 @@ from ngs_nhcsr.solvers.compiled_multigrid import CompiledMultigrid
 from ngs_nhcsr.solvers.direct import DirichletSystem
 from ngs_nhcsr.solvers.hierarchy import TorchHierarchy
 from ngs_nhcsr.solvers.kernels import passes, rows
+from ngs_nhcsr.solvers.kernels.buffers import _Pool
 from ngs_nhcsr.solvers.medium import Medium
 from ngs_nhcsr.solvers.norms import relative_errors
 from ngs_nhcsr.solvers.q1 import stiffness
 from ngs_nhcsr.solvers.row_operator import RowOperator, raster_elements
 from ngs_nhcsr.solvers.space import Space
 from ngs_nhcsr.solvers.stencil import Stencil, galerkin_elements
+
+
+@pytest.fixture(autouse=True, scope="module")
+def used_memory():
+    """Work space comes full of NaN, as what others have left may be."""
+    take = _Pool.take
+
+    def spoilt(self, nbytes):
+        out = take(self, nbytes)
+        out.fill(255)
+        return out
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_Pool, "take", spoilt)
+        yield
+
 
 SIDES = st.sets(st.sampled_from(["bottom", "right", "top", "left"]), max_size=3)
 

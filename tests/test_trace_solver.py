@@ -343,16 +343,6 @@ def test_threads_do_not_change_the_solution():
             np.testing.assert_allclose(x.flat(), z.flat(), atol=1e-7 * abs(x.flat()).max())
 
 
-def test_workers_raise_what_a_task_raises():
-    def fail():
-        raise ValueError("task")
-
-    with pytest.raises(ValueError, match="task"):
-        Workers(2).together([fail, lambda: 1, lambda: 2])
-    with pytest.raises(ValueError, match="task"):
-        Workers(2).together([lambda: 1, lambda: 2, fail])
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_is_refused(backend):
     c, shape = cell(), (4, 4)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache, partial
 from threading import Lock, Thread
 from typing import Any
@@ -42,6 +43,25 @@ def split(count: int, parts: int) -> list[tuple[int, int]]:
     """
     parts = max(1, min(parts, count))
     return [(count * k // parts, count * (k + 1) // parts) for k in range(parts)]
+
+
+_alone: ContextVar[bool] = ContextVar("alone", default=False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let workers use the calling thread only, in a context: where other threads have problems of their own.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
 
 
 class Workers:
@@ -94,7 +114,7 @@ class Workers:
         BaseException
             Whatever a task raised; the first of several.
         """
-        count = min(self.threads, len(tasks)) - 1
+        count = 0 if _alone.get() else min(self.threads, len(tasks)) - 1
         helpers = [helper for k in range(count) if (helper := _helper(k)).take()]
         if not helpers:
             return [task() for task in tasks]
