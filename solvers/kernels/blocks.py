@@ -16,24 +16,55 @@ from .options import OPTIONS
 
 
 @njit(**OPTIONS)
-def invert(A):
+def _invert_small(A):
     """Invert a positive definite matrix A (n, n) in place by Gauss-Jordan elimination without pivoting."""
     n = A.shape[0]
-    row = np.empty(n)
     for k in range(n):
         pivot = 1 / A[k, k]
         A[k, k] = 1
         for c in range(n):
-            row[c] = A[k, c] * pivot
+            A[k, c] *= pivot
         for r in range(n):
-            if r == k:
+            if r != k:
+                f = A[r, k]
+                A[r, k] = 0
+                for c in range(n):
+                    A[r, c] -= f * A[k, c]
+
+
+@njit(**OPTIONS)
+def invert(A):
+    """Invert a positive definite matrix A (n, n) in place by Gauss-Jordan elimination of four rows at a time.
+
+    A row then goes through the registers once for four pivots: it takes half the time of one pivot after the other.
+    """
+    n = A.shape[0]
+    pivot, f, rows = np.empty((4, 4)), np.empty(4), np.empty((4, n))
+    for k in range(0, n, 4):
+        m = min(4, n - k)
+        P = pivot[:m, :m]
+        for q in range(m):
+            for p in range(m):
+                P[q, p] = A[k + q, k + p]
+                A[k + q, k + p] = q == p
+        _invert_small(P)
+        rows[:] = 0
+        for q in range(m):
+            for p in range(m):
+                v = P[q, p]
+                for c in range(n):
+                    rows[q, c] += v * A[k + p, c]
+        for r in range(n):
+            if k <= r < k + m:
                 continue
-            f = A[r, k]
-            A[r, k] = 0
+            f[:] = 0
+            for q in range(m):
+                f[q] = A[r, k + q]
+                A[r, k + q] = 0
+            f0, f1, f2, f3 = f[0], f[1], f[2], f[3]
             for c in range(n):
-                A[r, c] -= f * row[c]
-        for c in range(n):
-            A[k, c] = row[c]
+                A[r, c] -= (f0 * rows[0, c] + f1 * rows[1, c]) + (f2 * rows[2, c] + f3 * rows[3, c])
+        A[k : k + m] = rows[:m]
 
 
 @njit(**OPTIONS)
