@@ -240,3 +240,15 @@ def test_sizes_of_loads_and_coefficients_do_not_matter(unit, load):
     assert info.iterations > 3
     np.testing.assert_allclose(u * (unit / load), expected, atol=1e-9 * expected.max())
     assert mg.relative_error(load * b, 0.9 * u) == pytest.approx(0.1, rel=0.1)
+
+
+def test_contrast_costs_few_steps_where_half_the_raster_is_no_block_for_the_direct_solver():
+    b, steps = np.full((301, 301), 1 / 300**2), []
+    for contrast in (10.0, 100.0, 1000.0):
+        mg = CompiledMultigrid.of_medium(Medium(two_values((300, 300), contrast, 1)), Space((300, 300)))
+        u, info = mg.solve(b, tolerance=1e-8)
+        assert info.converged
+        assert mg.relative_error(b, u) < 2e-8
+        steps.append(info.iterations)
+    assert steps[1] <= 1.6 * steps[0]
+    assert steps[2] <= 2.3 * steps[0]
