@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .blocktri import BlockTridiagonal
 from .q1 import SYMMETRIC_PAIRS
-from .smoothing import chebyshev_factors, smoothing_bound
+from .smoothing import smoother, smoothing_bound
 from .stencil import Stencil
 from .trace.layout import Boundary
 
@@ -174,7 +174,7 @@ class CoarseProblem:
             half[0, 0] = 0
         self.exact = BlockTridiagonal(_stencil(K), half.bool())
         self.inverse = self.free / self.stencil.C
-        self.factors = chebyshev_factors(smoothing_bound(element))
+        self.factors = smoother(smoothing_bound(element))
 
     @staticmethod
     def _free(cells: tuple[int, int], boundary: Boundary, a: Tensor) -> Tensor:
@@ -182,7 +182,7 @@ class CoarseProblem:
 
     def _smooth(self, b: Tensor, x: Tensor | None) -> Tensor:
         """Take two Chebyshev steps from x (None: zero)."""
-        first, again, second = self.factors
+        first, ((again, second),) = self.factors
         r = b if x is None else (b - self.stencil.apply(x))
         d = first * self.inverse * r
         x = d if x is None else x + d

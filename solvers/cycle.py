@@ -25,16 +25,12 @@ from .kernels.buffers import Buffers
 from .kernels.workers import Workers
 from .robin import Sides, add_full_sides
 from .row_operator import Multiples, RowOperator, Storage, full_elements
-from .smoothing import chebyshev_factors, kept_nodes
+from .smoothing import half_raster, kept_nodes, smoother
 
 #: The exact solution is on a grid of at most so many cells along its short side, and at high contrast.
 MAX_BLOCK, MAX_BLOCK_HIGH = 130, 300
 #: From here on it must be on half the raster: 53 steps instead of 77 at contrast 10⁴ (30 instead of 32 at 1000).
 HIGH_CONTRAST = 2000.0
-#: From which contrast on so many Chebyshev steps are taken on half the raster, for eigenvalues in [lowest, 1]: with
-#: 512² pixels 11 steps instead of 17 at contrast 100, 15 instead of 45 at 1000. A step on a mesh of 2048² costs 16 of
-#: theirs.
-CHEBYSHEV = ((30.0, 2, 0.4), (250.0, 4, 0.1), (HIGH_CONTRAST, 8, 0.02))
 #: Grids with fewer nodes are worked on by one thread: handing out work takes longer than doing it.
 SMALL = 150 * 150
 Weights = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -66,6 +62,7 @@ class Level:
     @classmethod
     def of(cls, operator: RowOperator, weights: Weights | None, buffers: Buffers) -> Level:
         """Set up the smoother of an operator."""
+        first, ((again, second),) = smoother(operator.bound)
         shape = (len(operator.kind), operator.F.shape[1])
         b, x, z = (buffers.ringed(shape, np.float32) for _ in range(3))
         return cls(
@@ -73,7 +70,7 @@ class Level:
             D=operator.diagonal,
             F=operator.F,
             kind=operator.kind,
-            steps=np.array(chebyshev_factors(operator.bound), np.float32),
+            steps=np.array([first, again, second], np.float32),
             weights=None if weights is None else tuple(w.astype(np.float32) for w in weights),  # type: ignore[arg-type]
             b=b,
             x=x,
@@ -170,9 +167,10 @@ class VCycle:
         if serial:
             self.workers = Workers(1)
         self._ranges = [self._split(level) for level in self.levels]
+        # Half the raster, if that is not the last grid, is solved on by Chebyshev's iteration.
+        self._half = len(self.levels) - len(self.masks) + 1
+        self._first, self._further = half_raster(contrast)
         self._kept: tuple[np.ndarray, ...] | None = None
-        self._half = len(self.levels) - len(self.masks) + 1  # half the raster; exact if there is no such level
-        self._steps, self._lowest = next((c[1:] for c in reversed(CHEBYSHEV) if contrast > c[0]), (1, 1.0))
 
     def _galerkin(self, K: np.ndarray, weights: Weights, buffers: Buffers) -> np.ndarray:
         """Element matrices (Ny, Nx, 4, 4) of patches of two by two cells with the matrices K (ny, nx, 4, 4)."""
@@ -197,29 +195,23 @@ class VCycle:
         """Where a cycle leaves its result: (ny+3, nx+3) float32 with ring, overwritten by the next one."""
         return self.levels[0].z
 
-    def _chebyshev(self, depth: int) -> None:
-        """Solve on a grid, below the raster, from its ``b`` to its ``z``; ``b`` is lost.
-
-        On half the raster by steps of Chebyshev's iteration, else by one cycle.
-        """
+    def _coarse(self, depth: int) -> None:
+        """Solve below the raster, from a grid's ``b``, which is lost, to its ``z``: by a cycle, or some on its half."""
         self.cycle(depth)
-        if depth != self._half or self._steps == 1:
+        if depth != self._half or not self._further:
             return
-        level, rows_ = self.levels[depth], self._ranges[depth][1]
-        theta, delta = 0.5 * (1 + self._lowest), 0.5 * (1 - self._lowest)
-        rho = delta / theta
+        level, all_rows = self.levels[depth], self._ranges[depth][1]
         if self._kept is None:
             self._kept = tuple(self.buffers.ringed(level.b.shape, np.float32) for _ in range(3))
         b, x, d = self._kept
         b[:] = level.b
-        np.multiply(level.z, np.float32(1 / theta), out=d)
+        np.multiply(level.z, np.float32(self._first), out=d)
         x[:] = d
-        for _ in range(self._steps - 1):
-            self.workers.map(rows.residual, rows_, level.S, level.F, level.kind, b, x, level.b)
+        for again, second in self._further:
+            self.workers.map(rows.residual, all_rows, level.S, level.F, level.kind, b, x, level.b)
             self.cycle(depth)
-            previous, rho = rho, 1 / (2 * theta / delta - rho)
-            d *= np.float32(rho * previous)
-            level.z *= np.float32(2 * rho / delta)
+            d *= np.float32(again)
+            level.z *= np.float32(second)
             d += level.z
             x += d
         level.z[:] = x
@@ -251,7 +243,7 @@ class VCycle:
             if last:
                 self.exact.solve(self.b, self.x)
             else:
-                self._chebyshev(depth + 1)
+                self._coarse(depth + 1)
             blackbox.prolong(level.x, *weights, self.x if last else self.levels[depth + 1].z)
         parts = self.workers.map(
             passes.correct_and_smooth, up, *level.operator, level.b, level.x, coarse, level.z, bilinear

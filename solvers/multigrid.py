@@ -16,17 +16,18 @@ SIAM J. Sci. Comput. 22 (2000); the error identity of Hestenes and Stiefel as in
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from .blackbox import Interpolation
 from .blocktri import BlockTridiagonal
+from .level import Level
 from .linalg import quiet_blas
 from .medium import Medium, as_medium
 from .q1 import ENTRIES, SYMMETRIC_PAIRS
-from .smoothing import WINDOW, kept_nodes
+from .smoothing import half_raster, kept_nodes
 from .stencil import Stencil, aligned_stencil, galerkin_elements, mass_part
 from .tensor_medium import entries_of
 from .transfer import prolongate_by_two, restrict_by_two
@@ -46,44 +47,6 @@ def _coarse_elements(interpolation: Interpolation, K: Tensor) -> Tensor:
 def dot(p: Tensor, q: Tensor) -> Tensor:
     """Return the inner products of fields (..., ny+1, nx+1), as (..., 1, 1)."""
     return (p * q).sum((-2, -1), keepdim=True)
-
-
-@dataclass
-class Level:
-    """One grid of the hierarchy.
-
-    Attributes
-    ----------
-    stencil : operator in full precision, without boundary conditions.
-    free : (ny+1, nx+1) boolean mask of the free nodes.
-    smoother : the operator in the precision of the cycle.
-    mask : (ny+1, nx+1) ``free`` in that precision.
-    inverse_diagonal : (B, ny+1, nx+1) reciprocals of the diagonal, zero at fixed nodes.
-    eigenvalue_bound : upper bound of the eigenvalues of D^-1 A, for the Chebyshev smoother.
-    interpolation : black-box interpolation from the next coarser grid; ``None``: bilinear.
-    """
-
-    stencil: Stencil
-    free: Tensor
-    interpolation: Interpolation | None = None
-    smoother: Stencil = field(init=False)
-    mask: Tensor = field(init=False)
-    inverse_diagonal: Tensor = field(init=False)
-    eigenvalue_bound: float = field(init=False)
-
-    def prepare(self, dtype: torch.dtype, *, monotone: bool = False) -> None:
-        """Set up the smoother.
-
-        Parameters
-        ----------
-        dtype : precision of the cycle.
-        monotone : whether no coupling of the operator is positive, as in an M-matrix.
-        """
-        self.smoother = self.stencil.to(dtype)
-        self.mask = self.free.to(dtype)
-        self.inverse_diagonal = self.mask / self.smoother.C
-        # 2 is the bound of an M-matrix with zero row sums; Galerkin products of jumping coefficients exceed it.
-        self.eigenvalue_bound = 2.0 if monotone else float(self.smoother.row_sum_bound().clamp(max=2.5))
 
 
 @dataclass(frozen=True)
@@ -188,6 +151,8 @@ class Multigrid:
         It is made for the diffusion alone: where the mass dominates, smoothing does all the work.
         """
         coarsened, self.singular = False, bool(free.all()) and mass is None
+        self._half = len(self.levels) + 1
+        self._first, self._further = half_raster(float(K[:, 0].amax() / K[:, 0].amin()))
         while not coarsened or min(K.shape[-2:]) > COARSEST:
             stencil = Stencil.from_elements(K)
             interpolation = Interpolation(stencil if mass is None else Stencil.from_elements(K - mass))
@@ -205,27 +170,6 @@ class Multigrid:
             pinned[0, 0] = False
         self.coarsest = BlockTridiagonal(last.stencil.to(torch.float64), pinned)
 
-    def _smooth(self, level: Level, x: Tensor | None, b: Tensor) -> Tensor:
-        """Smooth by Chebyshev iteration (Saad, *Iterative Methods*) on [λ/WINDOW, λ], λ the bound on the spectrum."""
-        hi = level.eigenvalue_bound
-        lo = hi / WINDOW
-        theta, delta = (hi + lo) / 2, (hi - lo) / 2
-        sigma = theta / delta
-        rho = 1 / sigma
-        A, Dinv = level.smoother, level.inverse_diagonal
-        r = b if x is None else b - A.apply(x)
-        d = (Dinv * r).mul_(1 / theta)
-        x = d if x is None else x.add_(d)
-        if x is d and self.smoothing > 1:
-            x = d.clone()
-        for _ in range(self.smoothing - 1):
-            r = r - A.apply(d)
-            rho_next = 1 / (2 * sigma - rho)
-            d = d * (rho_next * rho) + (Dinv * r) * (2 * rho_next / delta)
-            x += d
-            rho = rho_next
-        return x
-
     def cycle(self, b: Tensor, depth: int = 0) -> Tensor:
         """Run one symmetric V-cycle from zero.
 
@@ -241,14 +185,27 @@ class Multigrid:
         level = self.levels[depth]
         if depth == len(self.levels) - 1:
             return self.coarsest.solve(b.double() * level.free).to(b.dtype)
-        x = self._smooth(level, None, b)
+        x = level.smooth(b, None, self.smoothing)
         r = torch.sub(b, level.smoother.apply(x)).mul_(level.mask)
         if level.interpolation is None:
             coarse = prolongate_by_two(self.cycle(restrict_by_two(r), depth + 1))
         else:
-            coarse = level.interpolation.prolong(self.cycle(level.interpolation.restrict(r), depth + 1))
+            coarse = level.interpolation.prolong(self._coarse(level.interpolation.restrict(r), depth + 1))
         x = x.addcmul_(coarse, level.mask)
-        return self._smooth(level, x, b)
+        return level.smooth(b, x, self.smoothing)
+
+    def _coarse(self, b: Tensor, depth: int) -> Tensor:
+        """Solve below the raster by a cycle, on half the raster by some of them: see ``smoothing.half_raster``."""
+        if depth != self._half or depth == len(self.levels) - 1 or not self._further:
+            return self.cycle(b, depth)
+        level = self.levels[depth]
+        d = self.cycle(b, depth).mul_(self._first)
+        x = d.clone()
+        for again, second in self._further:
+            r = torch.sub(b, level.smoother.apply(x)).mul_(level.mask)
+            d = d.mul_(again).add_(self.cycle(r, depth), alpha=second)
+            x += d
+        return x
 
     def _precondition(self, r: Tensor) -> Tensor:
         """Run a V-cycle in ``cycle_dtype`` for residuals of any size."""
