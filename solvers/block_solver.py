@@ -18,19 +18,20 @@ class DirectSolver:
     ----------
     S : (5, ny+3, nx+3) operator as in ``kernels.blackbox``, fixed nodes with identity rows.
     buffers : where the inverses are stored.
+    dtype : precision of the solution.
     """
 
-    def __init__(self, S: np.ndarray, buffers: Buffers):
+    def __init__(self, S: np.ndarray, buffers: Buffers, dtype: type = np.float32):
         self.transposed = S.shape[2] > S.shape[1]
         if self.transposed:
             S = np.ascontiguousarray(S[[0, 2, 1, 3, 4]].transpose(0, 2, 1))
         rows, n = S.shape[1] - 2, S.shape[2] - 2
         self.middle = rows // 2
-        self.G = buffers.zeros((rows, n, n), np.float32)
+        self.G = buffers.zeros((rows, n, n), dtype)
         self.S64 = S
-        self.S = S.astype(np.float32)
-        self.b, self.x = np.zeros((2, rows + 2, n + 2), np.float32)
-        self.work = np.empty((rows, n), np.float32)
+        self.S = S.astype(dtype)
+        self.b, self.x = np.zeros((2, rows + 2, n + 2), dtype)
+        self.work = np.empty((rows, n), dtype)
 
     def eliminate(self, step: int) -> np.ndarray:
         """Eliminate the rows of one half, independent of the other.
@@ -57,7 +58,7 @@ class DirectSolver:
         del self.S64  # only the set-up needs double precision
 
     def solve(self, b: np.ndarray, x: np.ndarray) -> None:
-        """Set x to the solution for b, both (ny+3, nx+3) float32 with ring."""
+        """Set x to the solution for b, both (ny+3, nx+3) with ring."""
         if self.transposed:
             self.b[:] = b.T
             blocks.solve(self.S, self.G, self.middle, self.b, self.x, self.work)

@@ -1,8 +1,8 @@
 """Conjugate gradients with the compiled V-cycle: the fine solver on CPUs, one medium at a time.
 
-Owns the iteration. Solution, residual and its operator are float64; the cycle and the directions are float32, which
-costs no steps: solution and residual move along the same rounded direction, so they stay consistent. ``multigrid`` does
-the same in torch, for batches and other devices.
+Owns the iteration. Solution, residual and its operator are float64; cycle and directions are float32 unless the
+contrast is high, which costs no steps: solution and residual move along the same rounded direction, so they stay
+consistent. ``multigrid`` does the same in torch, for batches and other devices.
 
 References: Y. Notay, *Flexible conjugate gradients*, SIAM J. Sci. Comput. 22 (2000); the error identity of Hestenes and
 Stiefel as in Z. Strakoš and P. Tichý, ETNA 13 (2002).
@@ -57,7 +57,7 @@ class CompiledMultigrid:
         self._operator, self._workers = cycle.finest, cycle.workers
         shape = (space.cells[0] + 3, space.cells[1] + 3)
         self._b, self._x, self._r = (cycle.buffers.ringed(shape) for _ in range(3))
-        self._p, self._q = (cycle.buffers.ringed(shape, np.float32) for _ in range(2))
+        self._p, self._q = (cycle.buffers.ringed(shape, cycle.dtype) for _ in range(2))
         rows = space.cells[0] + 1
         self._rows = [(0, rows)] if space.cells[0] * space.cells[1] < SMALL else self._workers.ranges(rows)
 
@@ -138,7 +138,7 @@ class CompiledMultigrid:
         return sum(p[0] for p in parts), sum(p[1] for p in parts)
 
     def _set_scale(self) -> None:
-        """Set the factor that takes the residual to numbers near one, for the cycle in float32."""
+        """Set the factor that takes the residual to numbers near one, for a cycle in float32."""
         largest = max(float(self._r.max()), -float(self._r.min()))
         self._scale = 1 / largest if TINY < largest < np.inf else 1.0
 
@@ -150,7 +150,7 @@ class CompiledMultigrid:
         """Run a cycle for a float64 field with ring times the scale; return right-hand side times result."""
         from .kernels import rows
 
-        self._workers.map(rows.single, self._rows, field, self._scale, self._vcycle.right_side)
+        self._workers.map(rows.scaled, self._rows, field, self._scale, self._vcycle.right_side)
         return self._vcycle.cycle()
 
     def _direction(self, beta: float) -> float:

@@ -79,11 +79,12 @@ class RowOperator:
             return self.F
         return np.divide(self.F, self.S[0], out=np.zeros_like(self.F), where=self.F > 0, casting="same_kind")
 
-    def single(self, buffers: Buffers) -> Storage:
-        """Return S in float32, a copy in ``buffers`` unless it is.
+    def stored(self, dtype: type, buffers: Buffers) -> Storage:
+        """Return S in a precision, a copy in ``buffers`` unless it is.
 
         Parameters
         ----------
+        dtype : float32 or float64.
         buffers : where the copy comes from.
 
         Returns
@@ -91,8 +92,8 @@ class RowOperator:
         Storage
         """
         values, rest = (self.S[0], self.S[1:]) if isinstance(self.S, tuple) else (self.S, None)
-        if values.dtype != np.float32:
-            copy = buffers.zeros(values.shape, np.float32)
+        if values.dtype != dtype:
+            copy = buffers.zeros(values.shape, dtype)
             copy[:] = values
             values = copy
         return values if rest is None else _cells(values, *rest)

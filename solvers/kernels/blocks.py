@@ -4,7 +4,7 @@ Owns the direct solution on the coarsest grid of the coarse problem; operators a
 ``blackbox``. One block is one row of n nodes.
 
 The rows of nodes are eliminated from the first and from the last towards a middle row (a twisted factorisation), so the
-two halves can be set up side by side. Inverses are computed in float64 and kept in float32.
+two halves can be set up side by side. Inverses are computed in float64 and kept in the precision of the cycle.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def eliminate(S: np.ndarray, G: np.ndarray, middle: int, step: int) -> np.ndarra
     Parameters
     ----------
     S : (5, rows+2, n+2) float64 operator with ring.
-    G : (rows, n, n) float32, where the inverses of the eliminated rows' Schur complements are written.
+    G : (rows, n, n), where the inverses of the eliminated rows' Schur complements are written.
     middle : number of the row that is kept.
     step : 1 from the first row, -1 from the last.
 
@@ -157,7 +157,7 @@ def finish(S: np.ndarray, G: np.ndarray, middle: int, first: np.ndarray, second:
     Parameters
     ----------
     S : (5, rows+2, n+2) float64 operator with ring.
-    G : (rows, n, n) float32 inverses, changed at ``middle``.
+    G : (rows, n, n) inverses, changed at ``middle``.
     middle : number of the row.
     first : (n, n) result of :func:`eliminate` from the first row.
     second : (n, n) result from the last row.
@@ -206,8 +206,8 @@ def solve(S: np.ndarray, G: np.ndarray, middle: int, b: np.ndarray, x: np.ndarra
 
     Parameters
     ----------
-    S : (5, rows+2, n+2) float32 operator with ring.
-    G : (rows, n, n) float32 inverses of all Schur complements.
+    S : (5, rows+2, n+2) operator with ring, of the type of G.
+    G : (rows, n, n) inverses of all Schur complements.
     middle : number of the row that was eliminated last.
     b : (rows+2, n+2) right-hand side with ring.
     x : (rows+2, n+2) solution with ring, written.

@@ -139,11 +139,11 @@ def residual(
 
 
 @njit(**OPTIONS)
-def single(r: np.ndarray, scale: float, b: np.ndarray, j0: int, j1: int) -> None:
-    """Set the float32 field b to ``scale`` times the float64 field r, in rows [j0, j1) counted without ring."""
+def scaled(r: np.ndarray, scale: float, b: np.ndarray, j0: int, j1: int) -> None:
+    """Set the field b to ``scale`` times the float64 field r, in rows [j0, j1) counted without ring."""
     for j in range(j0 + 1, j1 + 1):
         for i in range(1, b.shape[1] - 1):
-            b[j, i] = np.float32(scale * r[j, i])
+            b[j, i] = scale * r[j, i]
 
 
 @njit(**OPTIONS)
@@ -154,7 +154,7 @@ def direction(
 
     Parameters
     ----------
-    S : operator, float32 as the fields.
+    S : operator, in the precision of the fields.
     kind : (ny+3,) kind of every row.
     z : preconditioned residual.
     p : last direction.
@@ -168,7 +168,7 @@ def direction(
     The product of q and S q over these rows.
     """
     n = z.shape[1] - 1
-    factor = np.float32(beta)
+    factor = z.dtype.type(beta)
     total = 0.0
     for j in range(j0, j1 + 2):
         for i in range(1, n):
@@ -177,7 +177,7 @@ def direction(
         if k < j0 + 1:
             continue
         c, s = kind[k], kind[k - 1]
-        part = np.float32(0)
+        part = z.dtype.type(0)
         for i in range(1, n):
             part += q[k, i] * times(S, q, c, s, k - 1, k, k + 1, i)
         total += part
@@ -205,12 +205,12 @@ def advance(
     S : operator, float64.
     F : mask of the free nodes.
     kind : (ny+3,) kind of every row.
-    q : direction, float32, in units of 1 / scale.
+    q : direction, in units of 1 / scale.
     alpha : length of the step.
     scale : by which residuals are multiplied for the preconditioner.
     x : solution, float64, changed.
     r : residual, float64, changed.
-    b : float32, written.
+    b : the scaled residual, in the precision of the cycle, written.
     j0 : first row, counted without ring.
     j1 : end of these rows.
     """
@@ -223,7 +223,7 @@ def advance(
             x[j, i] += step * q[j, i]
             v = r[j, i] - step * F[c, i] * t
             r[j, i] = v
-            b[j, i] = np.float32(scale * v)
+            b[j, i] = scale * v
 
 
 @njit(**OPTIONS)
