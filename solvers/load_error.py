@@ -17,16 +17,16 @@ from .space import PLACES, Space
 
 #: Cells per coarse cell of the grid on which the difference is measured, at least.
 CELLS = 4
-#: … and per raster cell and axis, where the contrast is above the second figure: one cell does not see what a load does
-#: inside pixels of a small value among others of a large one, which may be most of the energy.
-PER_PIXEL, ISLANDS = 2, 10.0
+#: … and per raster cell and axis: one does not see what a load does inside pixels of a small value among others of a
+#: large one, which may be most of the energy.
+PER_PIXEL = 2
 #: Multigrid tolerance and steps: one digit is enough.
 TOLERANCE, STEPS = 0.03, 30
 #: Error of the cubic spline to its distance from the linear one: 1 to 4 for boxes, steps and discs, 0.3 to 1 for waves
 #: and Gaussians of a few coarse cells (random media, contrast 10 and 100, 16 and 32 coarse cells).
-FACTOR = 3.0
+FACTOR = 3.5
 #: The same for the load of the lumped density on triangles: 0.6 to 1.4 for boxes and steps (docs/trust.md).
-OTHER = 1.5
+OTHER = 1.75
 #: Where a simple bound is below this, it is the estimate.
 SURELY_SMALL = 1e-4
 #: Share of the largest moment below which one is what a solver left of zero.
@@ -165,8 +165,7 @@ def _unmatched(load: Load[np.ndarray], medium: Medium, space: Space, grid: Space
 
 def _grid(medium: Medium, space: Space, refinement: int) -> Space:
     """Refined raster on which differences are measured."""
-    inside = min(PER_PIXEL, refinement) if medium.contrast > ISLANDS else 1
-    k = max(inside, *(-(-CELLS * n // m) for n, m in zip(space.cells, medium.cells, strict=True)))
+    k = max(min(PER_PIXEL, refinement), *(-(-CELLS * n // m) for n, m in zip(space.cells, medium.cells, strict=True)))
     return space.with_cells((k * medium.cells[0], k * medium.cells[1]))
 
 
