@@ -139,15 +139,15 @@ def budget_of(values: np.ndarray, problem: Problem, fine_scales: float | None) -
     mismatch = problem.mismatch if problem.mismatch > MATCHED else 0.0
     bent = 0.0 if problem.dirichlet else data_error(problem.U, problem.space, values, problem.medium)
     load = problem.load_error
-    if load > 0:  # relative to the coarse solution, whose energy may be far too large for its boundary data
-        load *= max(1.0, _relative_size(problem.U, values, problem))
+    if load > 0:  # relative to the coarse solution, whose energy may be far from that of the field
+        load *= _relative_size(problem.U, values, problem)
     return Budget(fine_scales, lost, load, bent, mismatch, problem.consistent, problem.decided)
 
 
 def _relative_size(U: np.ndarray, values: np.ndarray, problem: Problem) -> float:
-    """Divide energy norms of two fields of nodal values; 0 where the second one has none."""
+    """Divide energy norms of two fields of nodal values; 1 where one of them has none."""
     coarse, fine = (energy_squared(v, problem.medium, problem.space.size) for v in (U, values))
-    return float(np.sqrt(coarse / fine)) if fine > 0 else 0.0
+    return float(np.sqrt(coarse / fine)) if coarse > 0 and fine > 0 else 1.0
 
 
 def coefficient_error(

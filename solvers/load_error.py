@@ -17,13 +17,16 @@ from .space import PLACES, Space
 
 #: Cells per coarse cell of the grid on which the difference is measured, at least.
 CELLS = 4
+#: … and per raster cell and axis: one does not see what a load does inside pixels of a small value among others of a
+#: large one, which may be most of the energy.
+PER_PIXEL = 2
 #: Multigrid tolerance and steps: one digit is enough.
 TOLERANCE, STEPS = 0.03, 30
 #: Error of the cubic spline to its distance from the linear one: 1 to 4 for boxes, steps and discs, 0.3 to 1 for waves
 #: and Gaussians of a few coarse cells (random media, contrast 10 and 100, 16 and 32 coarse cells).
-FACTOR = 3.0
+FACTOR = 3.5
 #: The same for the load of the lumped density on triangles: 0.6 to 1.4 for boxes and steps (docs/trust.md).
-OTHER = 1.5
+OTHER = 1.75
 #: Where a simple bound is below this, it is the estimate.
 SURELY_SMALL = 1e-4
 #: Share of the largest moment below which one is what a solver left of zero.
@@ -37,25 +40,27 @@ def load_uncertainty(
     U: np.ndarray,
     recovered: Load[np.ndarray] | None = None,
     dropped: np.ndarray | None = None,
+    refinement: int = PER_PIXEL,
 ) -> float:
     """Estimate the relative energy error from a load that was recovered from coarse moments.
 
     One part is known: moments at natural sides which the recovered load need not have are those of a flux. The other
     part no coarse moment tells: the linear spline with the same moments is as good a load as the cubic one. Its
-    estimate is ``FACTOR`` times the energy norm of the difference of their solutions
-    on the raster, relative to that of the solution itself; or ``OTHER`` times that to another load, where there is one
-    and that is more: sources that sit in points, or ``recovered``. Moments that were dropped count with the energy of a
-    load that has them, and on quads jumps that may lie elsewhere in their cells (``jumps``) with theirs. Oscillations
-    that have no coarse moments cannot be seen.
+    estimate is ``FACTOR`` times the energy norm of the difference of their solutions on the raster or twice as many
+    cells, relative to that of the coarse solution; or ``OTHER`` times that to another load, where there is one and that
+    is more: sources that sit in points, or ``recovered``. Moments that were dropped count with the energy of a load
+    that has them, and on quads jumps that may lie elsewhere in their cells (``jumps``) with theirs. Oscillations that
+    have no coarse moments cannot be seen.
 
     Parameters
     ----------
     load : recovered, with its moments.
     medium : the coefficient.
     space : the coarse space.
-    U : (N+1, M+1) coarse solution, whose energy stands for that of the solution.
+    U : (N+1, M+1) coarse solution, by whose energy the error is divided; ``budget`` relates it to the field.
     recovered : a load that another recovery found.
     dropped : (N+1, M+1) moments that the load lacks: they were taken for what an iterative solver left of none.
+    refinement : cells per raster cell and axis of the mesh that the load is for; the difference is measured on no more.
 
     Returns
     -------
@@ -66,7 +71,7 @@ def load_uncertainty(
     size, other = energy_norm(U, medium, space.size), Load.from_moments(load.moments, space, degree=1)
     if not size > 0:
         return float(dropped is not None and dropped.any())
-    grid = _grid(medium, space)
+    grid = _grid(medium, space, refinement)
 
     def energy(b: np.ndarray) -> float:
         return _energy(b, medium, grid) / size
@@ -158,9 +163,9 @@ def _unmatched(load: Load[np.ndarray], medium: Medium, space: Space, grid: Space
     return _energy(b, medium, grid)
 
 
-def _grid(medium: Medium, space: Space) -> Space:
+def _grid(medium: Medium, space: Space, refinement: int) -> Space:
     """Refined raster on which differences are measured."""
-    k = max(1, *(-(-CELLS * n // m) for n, m in zip(space.cells, medium.cells, strict=True)))
+    k = max(min(PER_PIXEL, refinement), *(-(-CELLS * n // m) for n, m in zip(space.cells, medium.cells, strict=True)))
     return space.with_cells((k * medium.cells[0], k * medium.cells[1]))
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from netgen.geom2d import SplineGeometry
 from ngsolve import (
     CF,
     H1,
@@ -9,6 +10,7 @@ from ngsolve import (
     GridFunction,
     IfPos,
     LinearForm,
+    Mesh,
     Parameter,
     VoxelCoefficient,
     ds,
@@ -22,8 +24,8 @@ from ngsolve import (
 from ngs_nhcsr.errors import InvalidProblem
 from ngs_nhcsr.ngsolve_io.meshes import structured_mesh
 from ngs_nhcsr.ngsolve_io.read import Reader
-from ngs_nhcsr.solvers.moments import line_moments
-from ngs_nhcsr.solvers.space import Space
+from ngs_nhcsr.solvers.moments import function_moments, line_moments, of_callable, point_moments
+from ngs_nhcsr.solvers.space import SIDES, Space
 
 CELLS, SCALE = (8, 12), 8
 FINE = (CELLS[0] * SCALE, CELLS[1] * SCALE)
@@ -36,11 +38,17 @@ JUMP = IfPos(x - 0.37, 2.0, -1.0)  # at no node of any mesh
 NORMAL = specialcf.normal(2)
 
 
+def triangles():
+    geometry = SplineGeometry()
+    geometry.AddRectangle(LOWER, (LOWER[0] + SIZE[1], LOWER[1] + SIZE[0]), bcs=SIDES)
+    return Mesh(geometry.GenerateMesh(maxh=0.2))
+
+
 def read(form):
     """The problem of a form, as it is read from the coarse solution and the form."""
-    u, (p, q) = GridFunction(FES), FES.TnT()
+    u, (p, q) = GridFunction(form.space), form.space.TnT()
     matrix = BilinearForm(VOXELS * grad(p) * grad(q) * dx).Assemble().mat
-    u.vec.data = matrix.Inverse(FES.FreeDofs(), "sparsecholesky") * form.vec
+    u.vec.data = matrix.Inverse(form.space.FreeDofs(), "sparsecholesky") * form.vec
     return Reader(VOXELS).read(u, f=form, scale=SCALE)
 
 
@@ -81,6 +89,32 @@ def test_fluxes_in_forms_are_integrated_on_the_fine_mesh(term, exact):
     assert problem.load_error == 0
     assert problem.mismatch < 1e-10
     assert not problem.notes
+
+
+@pytest.mark.parametrize("mesh", [MESH, triangles()], ids=["quads", "triangles"])
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_functions_fluxes_and_points_are_found_on_any_mesh_and_order(mesh, order):
+    v = H1(mesh, order=order, dirichlet="bottom").TestFunction()
+    form = LinearForm(JUMP * v * dx + (1 + x) * v * ds("top"))
+    for point in ((0.31, 2.43), (1.29, 2.71)):
+        form += v(*point)
+    problem = read(form.Assemble())
+    cells = problem.load.cells
+    exact = function_moments(of_callable(lambda X, Y: np.where(X > 0.37, 2.0, -1.0) + 0 * Y), cells, SIZE, LOWER).vector
+    exact += point_moments([(0.31, 2.43, 1.0), (1.29, 2.71, 1.0)], cells, SIZE, LOWER)
+    exact[-1] += line_moments(lambda s: 1 + s, cells[1], SIZE[1], LOWER[0])
+    np.testing.assert_allclose(problem.load_vector(cells)[1:], exact[1:], atol=1e-6 * np.abs(exact).max())
+    assert problem.load_error == 0
+    assert problem.mismatch < 1e-8
+    assert not problem.notes
+
+
+@pytest.mark.parametrize("term", [lambda v: specialcf.mesh_size * v * dx, lambda v: CF((x, y)) * grad(v) * dx])
+@pytest.mark.parametrize("order", [1, 2])
+def test_on_triangles_too_what_cannot_be_integrated_anew_is_recovered(term, order):
+    problem = read(LinearForm(term(H1(triangles(), order=order, dirichlet=".*").TestFunction())).Assemble())
+    assert any("could not be integrated on the fine mesh" in note for note in problem.notes)
+    assert problem.load_error > 0
 
 
 def test_a_grid_function_in_a_form_is_evaluated_where_it_lives():

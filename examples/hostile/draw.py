@@ -193,7 +193,7 @@ def draw(seed: int, number: int, largest: int) -> Drawn:
         parts = {"f": load.f, "points": list(load.points), "flux": load.flux}
         options |= {name: part for name, part in parts.items() if name == "f" or part}
     order, quadrature = (2 if rng.random() < 0.15 else 1), int(rng.choice([0, 0, 0, 1, 2, 5]))
-    recovered = given in ("recovered", "form") or (given == "LinearForm" and (mesh_name == "triangles" or order == 2))
+    recovered = given in ("recovered", "form")
     per_wave = load.wavelength * nx / size[0]
     label = (
         f"{family} 1:{pixels.max() / pixels.min():.3g} of {shape[1]} x {shape[0]} {'array' if array else 'voxels'}, "

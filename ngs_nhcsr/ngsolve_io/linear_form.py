@@ -11,11 +11,12 @@ from ..errors import InvalidProblem
 from ..solvers.load import Load
 from ..solvers.moments import function_moments, line_moments, point_moments
 from ..solvers.space import SIDES, Space
+from ..solvers.transfer import restrict
 from .coarse_field import CoarseField
 from .density import to_grid
 from .flux import EDGES
-from .meshes import boundary_segments, vertices
-from .samplers import element_moments, of_integrators, segment_moments
+from .meshes import boundary_segments, free_dofs, vertices
+from .samplers import element_moments, of_integrators, point_functionals, segment_moments
 
 #: Entries below this part of the largest are round-off.
 ROUND_OFF = 1e-9
@@ -25,8 +26,12 @@ TINY = 1e-5
 SYMBOLIC = "Symbolic LFI"
 #: Length of the segments on which a flux is taken, in coarse cells.
 POINT = 1e-8
+#: Segments as near to a side as this, in parts of its length, lie on it.
+CLOSE = 1e-9
 #: Part of the coarse moments by which those of the user's rule may differ from exact ones.
 RULE = 0.5
+#: … compared, where the mesh is no grid, by a function on a grid refined so many times, with so many orders more.
+VIA, BONUS = 4, 6
 
 
 def form_moments(
@@ -34,9 +39,9 @@ def form_moments(
 ) -> tuple[np.ndarray, Load[np.ndarray], tuple[str, ...]]:
     r"""Find the load in an assembled LinearForm, or in its vector.
 
-    On a grid of quads the functions in domain and boundary integrators :math:`\int f v` are integrated anew, on the
-    fine grid. What the vector holds besides are point sources, seen as moments of up to four neighbouring nodes. Where
-    that does not explain the vector, the load is recovered from it.
+    The functions in domain and boundary integrators :math:`\int f v` are integrated anew, on the fine grid. What the
+    vector holds besides are point sources, seen as moments of up to four vertices of an element. Where that does not
+    explain the vector, the load is recovered from it.
 
     Parameters
     ----------
@@ -67,39 +72,57 @@ def form_moments(
         raise InvalidProblem("f has values that are not finite; was the LinearForm assembled?")
     if isinstance(form, ngs.LinearForm) and not b.any() and _assembled(form, u.space).any():
         raise InvalidProblem("f= is a LinearForm that is not assembled; call its Assemble().")
-    F = to_grid(u, found, b)
-    if isinstance(form, ngs.LinearForm) and found.quads is not None and u.space.globalorder == 1:
-        moments = _taken_apart(form, F, found, cells)
+    if isinstance(form, ngs.LinearForm):
+        moments = _taken_apart(form, b, u, found, cells)
         if moments is not None:
             return b, Load.from_vector(moments, found.space.size), ()
     note = (
         "the LinearForm could not be integrated on the fine mesh, so f was recovered from its moments with the coarse "
         "hats; pass the function itself where it has jumps or oscillates."
     )
-    return b, Load.from_moments(np.where(found.space.free, F, 0.0), found.space), (note,)
+    F = np.where(found.space.free, to_grid(u, found, b), 0.0)
+    return b, Load.from_moments(F, found.space), (note,)
 
 
-def _taken_apart(form: ngs.LinearForm, F: np.ndarray, found: CoarseField, cells: tuple[int, int]) -> np.ndarray | None:
-    """Moments of the parts on a grid; ``None`` where they do not explain the coarse moments F."""
+def _taken_apart(
+    form: ngs.LinearForm, b: np.ndarray, u: ngs.GridFunction, found: CoarseField, cells: tuple[int, int]
+) -> np.ndarray | None:
+    """Moments of the parts on a grid; ``None`` where they do not explain the vector b (n,)."""
+    space, integrators = found.space, form.integrators
+    if any(str(integrator) != SYMBOLIC for integrator in integrators):
+        return None
+    if len(form.space.mesh.GetMaterials()) > 1 or not _is_density(integrators, space):
+        return None
+    moments, known = np.zeros((cells[0] + 1, cells[1] + 1)), _assembled(form, u.space)
+    if known.any():
+        sides = _Sides(form, space)
+        if sides.elsewhere:
+            return None
+        moments += function_moments(of_integrators(integrators, space), cells, space.size, space.lower).vector
+        if sides.carry:
+            moments += sides.moments(cells)
+        at_vertices = known[: u.space.mesh.nv]
+        off = _vertex_moments(moments, u.space.mesh, found) - at_vertices
+        if np.linalg.norm(off) > RULE * np.linalg.norm(at_vertices):
+            return None  # the integrand depends on the mesh, or is too narrow for the user's rule
+    size = max(float(np.abs(v).max()) for v in (b, known))
+    points = _points(np.where(np.abs(b - known) > ROUND_OFF * size, b - known, 0.0), u)
+    return None if points is None else moments + point_moments(points, cells, space.size, space.lower)
+
+
+def _vertex_moments(moments: np.ndarray, mesh: ngs.Mesh, found: CoarseField) -> np.ndarray:
+    """Compute the moments (nv,) of a load with the hats of the user's mesh; about, where that is no grid."""
     space = found.space
-    if any(str(integrator) != SYMBOLIC for integrator in form.integrators):
-        return None
-    if len(form.space.mesh.GetMaterials()) > 1 or not _is_density(form.integrators, space):
-        return None
-    moments = np.zeros((cells[0] + 1, cells[1] + 1))
-    inside, through = _domain_part(form.integrators, space), _Sides(form, found)
-    size = max(float(np.abs(v).max()) for v in (F, inside, through.coarse))
-    if inside.any():
-        moments += function_moments(of_integrators(form.integrators, space), cells, space.size, space.lower).vector
-    if through.coarse.any():
-        moments += through.moments(cells)
-    known = inside + through.coarse
-    off = Load.from_vector(moments, space.size).vector(space.cells) - known
-    if np.linalg.norm(off) > RULE * np.linalg.norm(known):
-        return None  # the integrand depends on the mesh, or is too narrow for the user's rule
-    rest = np.where(np.abs(F - known) > ROUND_OFF * size, F - known, 0.0)
-    points = _points(rest, space, cells)
-    return None if points is None else moments + points
+    if found.vertices is not None:
+        out = np.empty(mesh.nv)
+        out[found.vertices] = restrict(moments, space.cells)
+        return out
+    load = Load.from_vector(restrict(moments, space.refined(VIA).cells), space.size)
+    upper = (space.lower[0] + space.size[1], space.lower[1] + space.size[0])
+    f = ngs.VoxelCoefficient(space.lower, upper, load.values, linear=True)
+    hats = ngs.H1(mesh, order=1)
+    form = ngs.LinearForm(f * hats.TestFunction() * ngs.dx(bonus_intorder=BONUS)).Assemble()
+    return form.vec.FV().NumPy().copy()
 
 
 def _is_density(integrators: Sequence[ngs.LFI], space: Space) -> bool:
@@ -110,37 +133,29 @@ def _is_density(integrators: Sequence[ngs.LFI], space: Space) -> bool:
     return float(m.max()) <= float(m[:, 0, 0].max()) / TINY**0.5
 
 
-def _domain_part(integrators: Sequence[ngs.LFI], space: Space) -> np.ndarray:
-    """Coarse moments (N+1, M+1) of domain integrators by the user's rule, assembled on separate elements."""
-    y, x = space.nodes()
-    (ny, nx), out = space.cells, np.zeros(space.shape)
-    ends_y, ends_x = ((t[:-1], t[1:]) for t in (y, x))
-    low_y, low_x = (v.ravel() for v in np.meshgrid(ends_y[0], ends_x[0], indexing="ij"))
-    high_y, high_x = (v.ravel() for v in np.meshgrid(ends_y[1], ends_x[1], indexing="ij"))
-    m = element_moments(integrators, (low_y, high_y), (low_x, high_x), 1).reshape(ny, nx, 2, 2)
-    to_hats = np.array([[0.5, -0.5], [0.5, 0.5]])  # from 1, 2t - 1 to 1 - t, t
-    corners = np.einsum("ai,yxij,bj->yxab", to_hats, m, to_hats, optimize=True)
-    for i in (0, 1):
-        for j in (0, 1):
-            out[i : ny + i, j : nx + j] += corners[:, :, i, j]
-    return out
-
-
 class _Sides:
-    """Boundary integrators of a LinearForm on the sides of the rectangle; ``coarse`` are their moments (N+1, M+1)."""
+    """Boundary integrators of a LinearForm on the sides of the rectangle.
 
-    def __init__(self, form: ngs.LinearForm, found: CoarseField):
+    ``carry`` tells whether they have moments there, ``elsewhere`` whether on other lines of the mesh.
+    """
+
+    def __init__(self, form: ngs.LinearForm, space: Space):
         mesh = form.space.mesh
-        self._integrators, self._found, self._names = form.integrators, found, mesh.GetBoundaries()
-        self._pairs, self._regions = boundary_segments(mesh)
-        b = np.zeros(mesh.nv)
-        ends = vertices(mesh)[self._pairs]
-        np.add.at(b, self._pairs, segment_moments(self._integrators, ends, self._regions, self._names))
-        self.coarse = b[found.vertices]
+        self._integrators, self._space, self._names = form.integrators, space, mesh.GetBoundaries()
+        pairs, self._regions = boundary_segments(mesh)
+        self._ends = vertices(mesh)[pairs]  # (ns, 2, 2) as (end, x or y)
+        (x0, y0), (Ly, Lx), close = space.lower, space.size, CLOSE * max(space.size)
+        places = {"bottom": (1, y0), "right": (0, x0 + Lx), "top": (1, y0 + Ly), "left": (0, x0)}
+        self._on = {
+            side: (np.abs(self._ends[:, :, across] - at) <= close).all(1) for side, (across, at) in places.items()
+        }
+        heard = segment_moments(self._integrators, self._ends, self._regions, self._names).any(1)
+        on_any = np.any(list(self._on.values()), axis=0)
+        self.carry, self.elsewhere = bool((heard & on_any).any()), bool((heard & ~on_any).any())
 
     def moments(self, cells: tuple[int, int]) -> np.ndarray:
         """Integrate the flux of the integrators against the hats of a grid: (ny+1, nx+1)."""
-        out, space = np.zeros((cells[0] + 1, cells[1] + 1)), self._found.space
+        out, space = np.zeros((cells[0] + 1, cells[1] + 1)), self._space
         for side in SIDES:
             axis = 1 if side in ("bottom", "top") else 0
             lower = space.lower[1 - axis]
@@ -149,51 +164,54 @@ class _Sides:
 
     def _flow(self, side: str, axis: int) -> Callable[[np.ndarray], np.ndarray]:
         """Values of the flux at coordinates along a side, from integrals over tiny segments."""
-        space, n = self._found.space, self._found.space.cells[axis]
-        Y, X = np.meshgrid(*space.nodes(), indexing="ij")
-        places = np.stack([X, Y], -1)[EDGES[side]]
-        along, ends = places[:, 1 - axis], self._found.vertices[EDGES[side]]  # type: ignore[index]
-        number = {frozenset(pair): k for k, pair in enumerate(self._pairs.tolist())}
-        segments = np.array([number[frozenset(pair)] for pair in np.stack([ends[:-1], ends[1:]], 1).tolist()])
-        backward = self._pairs[segments, 0] != ends[:-1]
+        along, (mine,) = 1 - axis, np.nonzero(self._on[side])
+        mine = mine[np.argsort(self._ends[mine, :, along].min(1))]
+        ends, regions = self._ends[mine], self._regions[mine]
+        low, high = np.sort(ends[:, :, along], axis=1).T
+        backward = ends[:, 0, along] > ends[:, 1, along]
+        half = POINT / 2 * self._space.spacing[axis]
 
         def flow(s: np.ndarray) -> np.ndarray:
-            t, half = s.ravel(), POINT / 2 * space.spacing[axis]
-            edge = np.clip(np.searchsorted(along, t, side="right") - 1, 0, n - 1)
-            tiny = places[np.stack([edge, edge], 1)]  # (k, 2, 2) as (end, x or y)
-            tiny[:, 0, 1 - axis] = np.maximum(t - half, along[edge])
-            tiny[:, 1, 1 - axis] = np.minimum(t + half, along[edge + 1])
-            length = tiny[:, 1, 1 - axis] - tiny[:, 0, 1 - axis]
-            tiny = np.where(backward[edge, None, None], tiny[:, ::-1], tiny)
-            found = segment_moments(self._integrators, tiny, self._regions[segments[edge]], self._names)
+            t = s.ravel()
+            k = np.clip(np.searchsorted(low, t, side="right") - 1, 0, len(low) - 1)
+            tiny = ends[k]
+            tiny[:, 0, along], tiny[:, 1, along] = np.maximum(t - half, low[k]), np.minimum(t + half, high[k])
+            length = tiny[:, 1, along] - tiny[:, 0, along]
+            tiny = np.where(backward[k, None, None], tiny[:, ::-1], tiny)
+            found = segment_moments(self._integrators, tiny, regions[k], self._names)
             return (found.sum(1) / length).reshape(s.shape)
 
         return flow
 
 
-def _points(rest: np.ndarray, space: Space, cells: tuple[int, int]) -> np.ndarray | None:
-    """Moments of the point sources that have the coarse moments ``rest``; ``None`` if these are no point sources'."""
-    from scipy.ndimage import find_objects, label
+def _points(rest: np.ndarray, u: ngs.GridFunction) -> list[tuple[float, float, float]] | None:
+    """Find the point sources (x, y, weight) with the vector ``rest`` (n,); ``None`` if it is not that of any."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    moments = np.zeros((cells[0] + 1, cells[1] + 1))
-    groups: np.ndarray = label(rest != 0, np.ones((3, 3)))[0]  # type: ignore[index]
-    y, x = space.nodes()
-    for k, window in enumerate(find_objects(groups), 1):
-        mine = np.where(groups == k, rest, 0.0)
-        if not (mine * space.free).any():
-            continue
-        weight = float(mine.sum())
-        if max(groups[window].shape) > 2 or abs(weight) < ROUND_OFF * float(np.abs(mine).max()):
+    mesh, free = u.space.mesh, free_dofs(u)
+    if not (rest * free).any():
+        return []
+    heard, places = rest[: mesh.nv] != 0, vertices(mesh)
+    elements = mesh.ngmesh.Elements2D().NumPy()["nodes"][:, :4].astype(int) - 1
+    elements = np.where(elements < 0, elements[:, :1], elements)  # triangles among quads
+    i, j = (v.ravel() for v in (np.repeat(elements, elements.shape[1], 1), np.tile(elements, elements.shape[1])))
+    both = heard[i] & heard[j]
+    graph = coo_array((np.ones(int(both.sum())), (i[both], j[both])), (mesh.nv, mesh.nv))
+    part = connected_components(graph, directed=False)[1]
+    sources: list[tuple[float, float, float]] = []
+    for one in np.unique(part[heard & free[: mesh.nv]]):
+        at = np.flatnonzero((part == one) & heard)
+        weight = float(rest[at].sum())
+        if len(at) > 4 or abs(weight) < ROUND_OFF * float(np.abs(rest[at]).max()):
             return None
-        source = [(float((mine * x).sum()) / weight, float((mine.T * y).sum()) / weight, weight)]
-        try:
-            same = point_moments(source, space.cells, space.size, space.lower)
-        except InvalidProblem:
+        place = rest[at] @ places[at] / weight
+        if (place < places[at].min(0)).any() or (place > places[at].max(0)).any():
             return None
-        if np.abs(same - mine).max() > 100 * ROUND_OFF * float(np.abs(mine).max()):
-            return None
-        moments += point_moments(source, cells, space.size, space.lower)
-    return moments
+        sources.append((float(place[0]), float(place[1]), weight))
+    left = rest - point_functionals(u.space, sources)
+    same = np.abs(left[free]).max() <= 100 * ROUND_OFF * float(np.abs(rest).max())
+    return sources if same else None
 
 
 def _assembled(form: ngs.LinearForm, space: ngs.FESpace) -> np.ndarray:

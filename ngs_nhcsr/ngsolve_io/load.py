@@ -19,7 +19,7 @@ from ..solvers.target import FineQ1
 from .coarse_field import CoarseField
 from .flux import flux_form, flux_moments, flux_parts
 from .linear_form import form_moments
-from .samplers import of_coefficient
+from .samplers import of_coefficient, point_functionals
 
 #: Load vectors of users' spaces are integrated with so much more than NGSolve's default order.
 LOAD_BONUS = 6
@@ -95,7 +95,7 @@ class Sources:
                 b = np.zeros(mesh.nv)
                 b[found.vertices] = load.vector(space.cells)
                 yield b
-            rest = _functionals(u.space, self.points) + flux_form(u.space, parts, space)
+            rest = point_functionals(u.space, self.points) + flux_form(u.space, parts, space)
             if not direct:
                 yield (integrated(u.space, as_function(f, alone, space)) if dofs is None else dofs) + rest
             if dofs is None:
@@ -224,16 +224,6 @@ def _load(
             f"{min(integral.uncertain, 1.0):.0%} of it may be wrong by parts of a fine cell.",
         )
     return Load.from_vector(integral.vector, space.size), notes
-
-
-def _functionals(space: ngs.FESpace, points: Sequence[tuple[float, float, float]]) -> np.ndarray:
-    """Load vector (n,) of point sources in a user's space."""
-    out = np.zeros(space.ndof)
-    for x, y, weight in points:
-        form = ngs.LinearForm(space)
-        form += space.TestFunction()(float(x), float(y))
-        out += weight * form.Assemble().vec.FV().NumPy()
-    return out
 
 
 def _finite(load: Load[np.ndarray]) -> Load[np.ndarray]:

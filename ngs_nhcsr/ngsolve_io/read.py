@@ -19,7 +19,7 @@ from .canonical import canonical
 from .checks import check_kinds, check_neumann
 from .coarse_field import CoarseField, read_coarse
 from .coefficient import Raster, rasterise
-from .load import Sources
+from .load import Sources, load_grid
 from .notes import doubts_about_load, mismatch_notes, other_data, raster_notes
 from .quadrature import Rules, as_coefficient_function
 from .reaction import Reaction
@@ -166,7 +166,10 @@ class Reader:
         load_error = 0.0
         if reading.load is not None and reading.recovered:
             unsure = reading.other, reading.dropped
-            load_error = load_uncertainty(reading.load, coefficient.medium, found.space, reading.U, *unsure)
+            medium = coefficient.medium
+            fine = load_grid(found.space, medium, scale)
+            refinement = min(n // m for n, m in zip(fine, medium.cells, strict=True))
+            load_error = load_uncertainty(reading.load, medium, found.space, reading.U, *unsure, refinement)
         notes = (
             *raster_notes(coefficient.raster, self._mean, is_voxels(self._a)),
             *coefficient.reaction.notes,

@@ -156,3 +156,24 @@ def segment_moments(
     for integrator in integrators:
         form += integrator
     return form.Assemble().vec.FV().NumPy().reshape(-1, 2).copy()
+
+
+def point_functionals(space: ngs.FESpace, points: Sequence[tuple[float, float, float]]) -> np.ndarray:
+    """Compute the load vector of point sources in a user's space.
+
+    Parameters
+    ----------
+    space : scalar.
+    points : (x, y, weight) of each, in the mesh.
+
+    Returns
+    -------
+    np.ndarray
+        (n,) values of the basis at the points, times the weights.
+    """
+    out = np.zeros(space.ndof)
+    for x, y, weight in points:
+        form = ngs.LinearForm(space)
+        form += space.TestFunction()(float(x), float(y))
+        out += weight * form.Assemble().vec.FV().NumPy()
+    return out
