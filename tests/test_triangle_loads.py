@@ -62,9 +62,11 @@ def test_a_source_in_one_triangle_may_be_a_point(random_medium, reaction):
     well = LinearForm(fes)
     well += q(0.3, 0.4)
     u.vec.data = form.mat.Inverse(fes.FreeDofs(), "sparsecholesky") * well.Assemble().vec
-    recovered = correct(u, kappa, 8, f=well, reaction=reaction, full=True, on_untrusted="return")
+    recovered = correct(u, kappa, 8, f=well.vec, reaction=reaction, full=True, on_untrusted="return")
+    read = correct(u, kappa, 8, f=well, reaction=reaction, full=True)
     given = correct(u, kappa, 8, points=[(0.3, 0.4, 1.0)], reaction=reaction, full=True)
-    error = relative_errors(recovered.values, given.values, kappa)["energy"]
-    assert error > 0.2
+    error = relative_errors(given.values, recovered.values, kappa)["energy"]  # relative to the field, as the budget is
+    assert relative_errors(read.values, given.values, kappa)["energy"] < 1e-10  # the form says where the point is
+    assert error > 1
     assert recovered.status is Status.INACCURATE
-    assert error / 2.5 < recovered.budget.load < 2.5 * error
+    assert 0.8 * error < recovered.budget.load < 2 * error
