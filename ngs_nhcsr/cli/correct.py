@@ -48,10 +48,10 @@ def correct(
         typer.Option(help="With pde: relative energy error to guarantee, e.g. 1e-3; 1e-5 is near the least."),
     ] = None,
     scale: Annotated[float, typer.Option(help="Fine cells per coarse cell of 4 pixels and axis.")] = 16,
-    crop: Annotated[bool, typer.Option("--crop", help="Cut the image down to multiples of 4 pixels.")] = False,
+    crop: Annotated[bool, typer.Option("--crop", help="Cut down to multiples of 4 pixels, for the network.")] = False,
     model: Annotated[str | None, typer.Option(help="With fine: model name; default: basis-hybrid.")] = None,
     device: Annotated[str, typer.Option(help="With fine: auto, cpu, cuda, cuda:1 …")] = "auto",
-    out: Annotated[list[Path] | None, typer.Option(help="File to write: .vtu, .npz or .png; may be repeated.")] = None,
+    out: Annotated[list[Path] | None, typer.Option(metavar="PATH", help="File to write: .vtu, .npz or .png; may be repeated.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Solve for an image's pixels and write the field: -div(a grad u) = f with bounds of its error."""
@@ -59,7 +59,6 @@ def correct(
     from ..files import check_paths, import_writers, write
     from .image_problem import (
         PIXELS_PER_COARSE,
-        check_multiples,
         check_pixels,
         fine_per_pixel,
         image_problem,
@@ -70,12 +69,12 @@ def correct(
     # What is wrong with an option is told before anything large is imported or read.
     _check_target(target, accuracy, model, device)
     check_paths(out or (), force)
+    if any(path.resolve() == image.resolve() for path in out or ()):
+        raise InvalidProblem(f"--out {image} is the image itself; give another name.")
     sides, per_pixel = parse_sides(bc), fine_per_pixel(scale)
     medium = _medium(image, values, threshold)
     if crop:
         medium = medium.cropped(PIXELS_PER_COARSE)
-    if target == "fine":
-        check_multiples(medium.a.shape)
     problem = image_problem(medium.a, sides, load, pixel, medium.voids)
     check_pixels(problem.a)
     check_memory((problem.a.shape[0] * per_pixel, problem.a.shape[1] * per_pixel))
@@ -170,7 +169,7 @@ def _check_target(target: str, accuracy: float | None, model: str | None, device
     from ..models.devices import check_device_name
 
     if target not in ("fine", "pde"):
-        raise InvalidProblem(f'target must be "fine" or "pde", not {target!r}.')
+        raise InvalidProblem(f'--target must be "fine" or "pde", not {target!r}.')
     if target == "fine" and accuracy is not None:
         raise InvalidProblem("--accuracy is for --target pde; fields of the network have an estimate only.")
     if target == "pde" and (model is not None or device != "auto"):
