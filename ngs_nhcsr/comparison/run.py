@@ -80,7 +80,8 @@ def compare(
     Offline seconds are spent once per coefficient, online seconds once per load: all methods start from the raster of
     the coefficient and the load, and pay for the coarse solve they need. Reading NGSolve objects, weights from disk,
     the network's first call and compiling are not timed. The online part is the fastest of up to three runs.
-    ``break_even`` counts the loads from which on a method has cost less than multigrid, whose hierarchy is kept between loads too.
+    ``break_even`` counts the loads from which on a method has cost less than multigrid, whose hierarchy is kept
+    between loads too.
 
     Against "pde", L2 errors are those of the nodal values on the fine mesh, and energy errors come from
     E(v) − E(u) = ½ |||v − u|||²: no function of that mesh is below u_h, the row "multigrid". The rows ``trace6`` and
