@@ -6,6 +6,8 @@ PyVista.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ._lazy import lazy
@@ -49,6 +51,11 @@ if TYPE_CHECKING:
         plot_zoom,
         to_pyvista,
     )
+
+# In a clone, solvers/ and training/ lie beside this folder. Python started there finds this folder before an installed
+# package, and without an editable install nothing else would tell where they are.
+if find_spec(f"{__name__}.solvers") is None:
+    __path__.append(str(Path(__file__).parent.parent))
 
 __getattr__, __dir__ = lazy(
     globals(),

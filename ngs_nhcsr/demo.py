@@ -13,7 +13,6 @@ import numpy as np
 from ngsolve.meshes import MakeStructured2DMesh
 
 from .api import correct
-from .comparison.methods.interpolation import best_multiple
 from .corrector import Corrector
 from .errors import InvalidProblem
 from .media.families import families
@@ -21,6 +20,7 @@ from .ngsolve_io.fine_solve import ngsolve_solve
 from .result import Correction
 from .solvers.fine import fine_solve
 from .solvers.load import Load
+from .solvers.mass import best_multiple
 from .solvers.norms import energy_distance, functional, relative_errors
 from .solvers.pde import PDE
 from .solvers.transfer import prolongate

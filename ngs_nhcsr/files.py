@@ -227,7 +227,7 @@ def import_writers(paths: Iterable[str | Path]) -> None:
         elif suffix == ".png":
             from .visual.backend import import_pyvista
 
-            import_pyvista()  # raises where nothing can be drawn
+            _ = import_pyvista().Plotter  # raises where nothing can be drawn, or a package is missing that draws
 
 
 def cell_velocity(solution: TraceField, cells: tuple[int, int]) -> Array:

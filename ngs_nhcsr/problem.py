@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 MATCHING = 0.05
 #: … and below which it does so up to quadrature and the tolerance of a solver.
 MATCHED = 1e-3
-#: How raster cells in which the coefficient varies get their value, where no model says how it was trained.
+#: How raster cells in which the coefficient varies get their value, where no model says how it was trained. They lie
+#: far below the coarse mesh: the geometric mean is what a chequered cell conducts, the arithmetic one what layers along
+#: the flow do, too much for others. On a mesh that is solved on itself (``QuadSpace.coefficient``) the mean is
+#: arithmetic, because that is what its element matrices integrate.
 MEAN: Mean = "geometric"
 
 

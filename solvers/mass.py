@@ -1,4 +1,6 @@
-"""Q1 mass matrices as products of one-dimensional ones: products and inverses, in numpy and in torch."""
+"""Q1 mass matrices as products of one-dimensional ones: products and inverses, in numpy and in torch, and the
+L2 projection on one field.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +24,30 @@ def mass_times(v: Array, size: tuple[float, float]) -> Array:
     from .stencil import apply_mass
 
     return apply_mass(v, size)
+
+
+def best_multiple(v: np.ndarray, reference: np.ndarray, size: tuple[float, float]) -> np.ndarray:
+    """Compute the multiple of a field that is nearest to a reference in the L2 norm.
+
+    Parameters
+    ----------
+    v : (ny+1, nx+1) nodal values.
+    reference : (ny+1, nx+1) nodal values on the same grid.
+    size : (Ly, Lx) of the rectangle.
+
+    Returns
+    -------
+    Nodal values (ny+1, nx+1); ``v`` itself where it is zero.
+
+    Examples
+    --------
+    >>> v = np.array([[0.0, 1.0], [1.0, 0.0]])
+    >>> best_multiple(v, 3 * v, (1.0, 1.0)).round(12).tolist()
+    [[0.0, 3.0], [3.0, 0.0]]
+    """
+    weighted = mass_apply(v, size)
+    norm = float(np.sum(weighted * v))
+    return v * (float(np.sum(weighted * reference)) / norm) if norm > 0 else v
 
 
 def both_axes(My: np.ndarray, Mx: np.ndarray, v: Array) -> Array:

@@ -6,12 +6,15 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import ngs_nhcsr
 from ngs_nhcsr.cli import app as cli
+from ngs_nhcsr.cli import progress as cli_progress
 from ngs_nhcsr.cli.progress import progress
 from ngs_nhcsr.errors import DependencyMissing, InvalidProblem, SolverFailure, UntrustedResult
 
@@ -151,6 +154,53 @@ def test_exit_codes_tell_whose_fault_it_was(monkeypatch, capsys, error, code):
         cli.main()
     assert stop.value.code == code
     assert re.fullmatch(r"error: [^\n]+\n", capsys.readouterr().err)
+
+
+def test_an_interrupted_compilation_is_an_interrupt(monkeypatch, capsys):
+    def stop_numba():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("no compiled object yet") from error  # as numba.core.codegen does
+
+    monkeypatch.setattr(cli, "app", stop_numba)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_a_missing_package_is_one_line(monkeypatch, capsys):
+    def fail(name):
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(cli, "app", lambda: fail("torch.nn"))
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.startswith("error: torch is not installed")
+    monkeypatch.setattr(cli, "app", lambda: fail("ngs_nhcsr.nothing"))
+    with pytest.raises(ModuleNotFoundError):
+        cli.main()
+
+
+def test_a_clone_without_installation_finds_its_parts():
+    code = "import importlib.util as u; print(u.find_spec('ngs_nhcsr.solvers') is not None)"
+    root = Path(ngs_nhcsr.__file__).parent.parent
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=root)
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_a_pipe_is_told_of_compiling_and_of_nothing_else(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    monkeypatch.setattr(cli_progress, "SILENT", 0.05)
+    log = logging.getLogger("ngs_nhcsr.solvers")
+    with progress("loading"):
+        for message in ("loading compiled kernels", "cell problem 1", "loading more kernels"):
+            log.info(message)
+        time.sleep(0.3)
+        log.warning("careful")
+    assert capsys.readouterr().err == "loading more kernels\ncareful\n"
 
 
 def test_a_terminal_that_lacks_a_symbol_is_no_failure():

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 import ngs_nhcsr
-from ngs_nhcsr import InvalidProblem
+from ngs_nhcsr import InvalidProblem, SolverFailure
 from ngs_nhcsr.cli.image_problem import BOUNDARIES, image_problem, parse_sides
 from ngs_nhcsr.cli.image_solve import solve_exact
 from ngs_nhcsr.files import Solution, cell_velocity, write
 from ngs_nhcsr.media.images import read_medium
 from ngs_nhcsr.solvers.space import SIDES
-from ngs_nhcsr.solvers.trace import solve_pde
+from ngs_nhcsr.solvers.trace import TraceField, solve_pde
 from ngs_nhcsr.solvers.trace.effective import Condition
 
 SEALED = "left=0,right=1,top=sealed,bottom=sealed"
@@ -180,15 +180,51 @@ def test_checkerboard_conducts_like_the_geometric_mean(run):
 
 def test_the_fine_target_reports_against_the_fine_solution(run, pixels):
     save_image("m.png", 255 * np.kron(pixels, np.ones((3, 3))))  # 42 x 33
-    code, _, err = run("correct", "m.png", "--values", "1,10", "--target", "fine")
-    assert code == 2
-    assert "42 x 33 pixels are no multiples of 4, as the coarse mesh needs; add --crop" in err
+    code, said, _ = run("correct", "m.png", "--values", "1,10", "--target", "fine", "--bc", SEALED)
+    assert code == 0
+    assert "by multigrid" in said
+    assert "42 x 33 pixels do not fit 10 x 8 coarse cells" in unwrapped(said)
+    assert "flow" not in said  # the nodal values are not those of the mesh that was solved on
     code, said, _ = run("correct", "m.png", "--values", "1,10", "--target", "fine", "--crop", "--out", "u.vtu")
     assert code in (0, 3)
     assert "m.png: 40 x 32 pixels" in said
     assert "cropped at the top and right, from 42 x 33" in unwrapped(said)
     assert "error against the fine Q1 solution" in said
     assert max(map(len, said.splitlines())) <= 80
+
+
+def test_the_image_itself_is_not_replaced(run, pixels, tmp_path):
+    save_image("m.png", 255 * pixels)
+    before = (tmp_path / "m.png").read_bytes()
+    code, _, err = run("correct", "m.png", "--values", "1,10", "--out", tmp_path / "m.png", "--force")
+    assert code == 2
+    assert "is the image itself" in err
+    assert (tmp_path / "m.png").read_bytes() == before
+
+
+def test_a_field_without_bound_is_written_and_not_relied_on(run, pixels, monkeypatch):
+    def fail(self):
+        raise SolverFailure("conjugate gradients stopped; raise max_steps")
+
+    monkeypatch.setattr(TraceField, "relative_error_bound", property(fail))
+    np.save("m.npy", np.where(pixels, 10.0, 1.0))
+    code, said, _ = run("correct", "m.npy", "--out", "u.npz")
+    assert code == 1
+    assert "no bound was found" in said
+    assert "max_steps" not in said  # the command has no such option
+    assert np.load("u.npz")["u"].max() > 0
+
+
+def test_methods_are_compared_on_an_image(run, pixels):
+    save_image("m.png", 255 * pixels)
+    code, said, _ = run("compare", "m.png", "--values", "1,10", "--scale", "4", "--methods", "prolongation")
+    assert code == 0
+    assert "cropped at the top and right, from 14 x 11" in unwrapped(said)
+    assert "prolongation" in said
+    assert "3 x 2 coarse, 12 x 8 coefficient" in said
+    code, _, err = run("compare", "--values", "1,10")
+    assert code == 2
+    assert "for an image" in err
 
 
 def test_the_summary_is_short_and_fits_the_terminal(run, pixels):

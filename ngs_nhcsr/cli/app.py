@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from .._version import __version__
 from ..errors import DependencyMissing, NhcsrError, SolverFailure, UntrustedResult
 from . import bench, compare, correct, demo, evaluate, models, train
-from .codes import NO_RESULT, WRONG_INPUT
+from .codes import INTERRUPTED, NO_RESULT, WRONG_INPUT
 
 #: By panel, in the order of ``ngs-nhcsr --help``; what a command needs is imported when it runs.
 COMMANDS = {
@@ -56,6 +56,7 @@ app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",  # docstrings have code between backticks
 )
 
 
@@ -94,6 +95,22 @@ def main() -> None:
         _fail(said, WRONG_INPUT if isinstance(error, PATHS) else NO_RESULT)
     except MemoryError as error:
         _fail(f"there is not enough memory: {error or 'take fewer pixels or a smaller scale'}", NO_RESULT)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package in ("", "ngs_nhcsr"):
+            raise
+        _fail(f"{package} is not installed, or not in this environment; pip install it (ngs-nhcsr doctor).", NO_RESULT)
+    except Exception as error:
+        if not _interrupted(error):
+            raise
+        sys.exit(INTERRUPTED)  # Numba reports a Ctrl-C while it compiles as an error of its own
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether an error came out of the handling of a Ctrl-C."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -5,3 +5,5 @@
 NO_RESULT = 1
 #: An option or a file is wrong; also what the parser of the options ends with.
 WRONG_INPUT = 2
+#: Ctrl-C.
+INTERRUPTED = 130

@@ -48,10 +48,12 @@ def correct(
         typer.Option(help="With pde: relative energy error to guarantee, e.g. 1e-3; 1e-5 is near the least."),
     ] = None,
     scale: Annotated[float, typer.Option(help="Fine cells per coarse cell of 4 pixels and axis.")] = 16,
-    crop: Annotated[bool, typer.Option("--crop", help="Cut the image down to multiples of 4 pixels.")] = False,
+    crop: Annotated[bool, typer.Option("--crop", help="Cut down to multiples of 4 pixels, for the network.")] = False,
     model: Annotated[str | None, typer.Option(help="With fine: model name; default: basis-hybrid.")] = None,
     device: Annotated[str, typer.Option(help="With fine: auto, cpu, cuda, cuda:1 …")] = "auto",
-    out: Annotated[list[Path] | None, typer.Option(help="File to write: .vtu, .npz or .png; may be repeated.")] = None,
+    out: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="File to write: .vtu, .npz or .png; may be repeated.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Solve for an image's pixels and write the field: -div(a grad u) = f with bounds of its error."""
@@ -59,7 +61,6 @@ def correct(
     from ..files import check_paths, import_writers, write
     from .image_problem import (
         PIXELS_PER_COARSE,
-        check_multiples,
         check_pixels,
         fine_per_pixel,
         image_problem,
@@ -70,19 +71,19 @@ def correct(
     # What is wrong with an option is told before anything large is imported or read.
     _check_target(target, accuracy, model, device)
     check_paths(out or (), force)
+    if any(path.resolve() == image.resolve() for path in out or ()):
+        raise InvalidProblem(f"--out {image} is the image itself; give another name.")
     sides, per_pixel = parse_sides(bc), fine_per_pixel(scale)
-    medium = _medium(image, values, threshold)
+    medium = read_image(image, values, threshold)
     if crop:
         medium = medium.cropped(PIXELS_PER_COARSE)
-    if target == "fine":
-        check_multiples(medium.a.shape)
     problem = image_problem(medium.a, sides, load, pixel, medium.voids)
     check_pixels(problem.a)
     check_memory((problem.a.shape[0] * per_pixel, problem.a.shape[1] * per_pixel))
     with progress("loading"):
         import_writers(out or ())
         from .image_solve import solve_exact, solve_fine
-    _describe(image, medium)
+    describe(image, medium)
     _say(problem.described)
     with progress("solving"):
         if target == "pde":
@@ -124,7 +125,7 @@ def effective(
     from .progress import progress, seconds_in_words
 
     check_boundary(boundary)
-    medium = _medium(image, values, threshold)
+    medium = read_image(image, values, threshold)
     check_pixels(medium.a)
     size = image_problem(medium.a, parse_sides(None), pixel=pixel).size
     with progress("loading"):
@@ -138,7 +139,7 @@ def effective(
         tensors = {name: getattr(found, name).tolist() for name in ("tensor", "lower", "upper")}
         typer.echo(json.dumps({**tensors, "boundary": boundary, "size": size, "phases": medium.phases}, indent=1))
         return
-    _describe(image, medium)
+    describe(image, medium)
     _say(
         f"effective conductivity, {boundary} boundary, {found.modes} functions per edge, {seconds_in_words(seconds)} s"
     )
@@ -150,7 +151,7 @@ def effective(
     _say(f"lower <= tensor <= upper as symmetric matrices, guaranteed; relative gap {gap:.1e}")
 
 
-def _medium(image: Path, values: str | None, threshold: float | None) -> Medium:
+def read_image(image: Path, values: str | None, threshold: float | None) -> Medium:
     """Read the medium and check that the solvers take it; values as text."""
     from ..media.images import read_medium
     from .image_problem import check_contrast
@@ -170,7 +171,7 @@ def _check_target(target: str, accuracy: float | None, model: str | None, device
     from ..models.devices import check_device_name
 
     if target not in ("fine", "pde"):
-        raise InvalidProblem(f'target must be "fine" or "pde", not {target!r}.')
+        raise InvalidProblem(f'--target must be "fine" or "pde", not {target!r}.')
     if target == "fine" and accuracy is not None:
         raise InvalidProblem("--accuracy is for --target pde; fields of the network have an estimate only.")
     if target == "pde" and (model is not None or device != "auto"):
@@ -182,7 +183,7 @@ def _check_target(target: str, accuracy: float | None, model: str | None, device
         check_model_name(model)
 
 
-def _describe(image: Path, medium: Medium) -> None:
+def describe(image: Path, medium: Medium) -> None:
     """Tell size, orientation, and the value of every grey level with its fraction of the area."""
     my, mx = medium.a.shape
     _say("; ".join([f"{image.name}: {mx} x {my} pixels", *medium.notes]))

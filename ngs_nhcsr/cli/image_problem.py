@@ -214,26 +214,6 @@ def fine_per_pixel(scale: float) -> int:
     return int(ratio)
 
 
-def check_multiples(shape: tuple[int, ...]) -> None:
-    """Check that a coarse mesh with four pixels per cell and axis fits an image.
-
-    Parameters
-    ----------
-    shape : (my, mx) pixels.
-
-    Raises
-    ------
-    GridMismatch
-        If the pixels are not multiples of four in both directions.
-    """
-    my, mx = shape
-    if my % PIXELS_PER_COARSE or mx % PIXELS_PER_COARSE:
-        raise GridMismatch(
-            f"{mx} x {my} pixels are no multiples of {PIXELS_PER_COARSE}, as the coarse mesh needs; add --crop, or use "
-            "--target pde."
-        )
-
-
 def check_pixels(a: np.ndarray) -> None:
     """Check before the work that the solver of the PDE has memory for the pixels.
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._version import __version__
-from ..errors import InvalidProblem, NhcsrWarning
+from ..errors import InvalidProblem, NhcsrWarning, SolverFailure
 from ..files import Solution, cell_velocity, solution_of
-from .image_problem import PIXELS_PER_COARSE, ImageProblem, check_multiples
+from .image_problem import PIXELS_PER_COARSE, ImageProblem
 from .progress import seconds_in_words
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def solve_exact(problem: ImageProblem, per_pixel: int = 4, accuracy: float | Non
     Returns
     -------
     Solved
-        With the velocity and guaranteed bounds; not trusted if the accuracy is missed.
+        With the velocity and guaranteed bounds; not trusted if the accuracy is missed or no bound is found.
 
     Raises
     ------
@@ -73,8 +73,11 @@ def solve_exact(problem: ImageProblem, per_pixel: int = 4, accuracy: float | Non
             size=problem.size,
             accuracy=accuracy,
         )
-        bound = field.relative_error_bound
-    cells = (problem.a.shape[0] * per_pixel, problem.a.shape[1] * per_pixel)
+        cells = (problem.a.shape[0] * per_pixel, problem.a.shape[1] * per_pixel)
+        try:
+            bound = field.relative_error_bound
+        except SolverFailure as error:
+            return _without_bound(problem, field, cells, str(error), time.perf_counter() - start)
     fields = Solution(
         field.nodes(cells),
         problem.a,
@@ -97,8 +100,33 @@ def solve_exact(problem: ImageProblem, per_pixel: int = 4, accuracy: float | Non
     return Solved(fields, summary, notes, reached, seconds)
 
 
+def _without_bound(
+    problem: ImageProblem, field: TraceField, cells: tuple[int, int], reason: str, seconds: float
+) -> Solved:
+    """Return the field where the dual problem, which has the bound and the velocity, was not solved.
+
+    In it voids conduct best, which is as ill-conditioned as it gets where much of the load is on grains.
+    """
+    summary = (
+        f"solved the PDE: {field.info.modes} functions per edge, {field.info.steps} steps, "
+        f"{seconds_in_words(seconds)} s",
+        "relative energy error against the PDE's solution: no bound was found",
+    )
+    version = {"version": __version__, "target": "pde"}
+    notes = (
+        f"the dual problem, which bounds the error, was not solved ({reason.split(';')[0]}), so the field is written "
+        "without bound and velocity. Its equations were solved to a relative energy error of about "
+        f"{field.info.algebraic_error:.1g}.",
+    )
+    return Solved(
+        Solution(field.nodes(cells), problem.a, problem.size, provenance=version), summary, notes, False, seconds
+    )
+
+
 def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = None, device: str = "auto") -> Solved:
     """Solve a coarse problem in NGSolve, four pixels per coarse cell, and correct it with a network.
+
+    Where pixels are no multiples of four, coarse cells cut some of them, and multigrid takes the network's place.
 
     Parameters
     ----------
@@ -114,8 +142,6 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
 
     Raises
     ------
-    GridMismatch
-        If the pixels are not multiples of four in both directions.
     InvalidProblem
         If there are voids and a load; also as :class:`ngs_nhcsr.Corrector`.
     NotCoercive, ModelFileError, DeviceError
@@ -125,25 +151,26 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
     from ..ngsolve_io.coarse_solve import coarse_solution
     from ..solvers.norms import energy_squared
 
-    check_multiples(problem.a.shape)
     if not isinstance(problem.f, float):
         raise InvalidProblem("--target fine takes no load between voids; use --target pde, or --load 0.")
     corrector = Corrector(model, device)
     start = time.perf_counter()
     my, mx = problem.a.shape
-    coarse = (my // PIXELS_PER_COARSE, mx // PIXELS_PER_COARSE)
+    coarse = (max(1, my // PIXELS_PER_COARSE), max(1, mx // PIXELS_PER_COARSE))
     u_coarse = coarse_solution(problem.a, coarse, problem.size, problem.values, problem.load)
     result = corrector(u_coarse, problem.a, scale, f=problem.load, on_untrusted="return")
     seconds = time.perf_counter() - start
     estimate = result.error_estimate
     fields = solution_of(result)
+    name = "multigrid" if result.model == "coarse solution" else result.model
     summary = [
-        f"corrected {u_coarse.space.mesh.ne} coarse cells by {result.model} in "
+        f"corrected {u_coarse.space.mesh.ne} coarse cells by {name} in "
         f"{seconds_in_words(seconds)} s: {result.status.name}",
         f"relative energy error against the fine Q1 solution: about {estimate:.2g}, estimated",
         f"that solution's own error against the PDE's: about {result.discretisation_error:.2g} (see --target pde)",
     ]
-    if problem.drop is not None:
+    on_pixels = not any(n % m for n, m in zip(result.cells, problem.a.shape, strict=True))
+    if problem.drop is not None and on_pixels:
         high, low, difference = problem.drop
         flow = energy_squared(result.values, problem.a, problem.size) / difference
         summary.append(f"flow from {high} to {low}: {flow:.6g} on the fine mesh; --target pde gives bounds")

@@ -13,10 +13,10 @@ from typing import Annotated
 
 import typer
 from rich import get_console
-from rich.table import Table
+from rich.table import Column, Table
 
 from .._version import __version__
-from ..errors import NhcsrError
+from ..errors import DependencyMissing, NhcsrError
 from .codes import NO_RESULT
 from .progress import progress
 
@@ -42,7 +42,9 @@ def models(
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(c) for c in cards], indent=1))
         return
-    table = Table("model", "decoder", "scales", "contrast", "energy", "L2", "steps")
+    # A narrow terminal folds columns; names stay whole, as --model needs them.
+    columns = ("decoder", "scales", "contrast", "energy", "L2", "steps")
+    table = Table(Column("model", no_wrap=True), *(Column(name, overflow="fold") for name in columns))
     for c in cards:
         errors = c.validation.get(FIRST_CASE, {})
         table.add_row(
@@ -59,9 +61,7 @@ def models(
 
 def doctor() -> None:
     """Report versions, devices, threads, off-screen rendering and model hashes."""
-    import torch
-
-    from ..models import list_models, load_model
+    from ..models import list_models
 
     table = Table("what", "found")
     table.add_row("ngs-nhcsr", __version__)
@@ -71,6 +71,13 @@ def doctor() -> None:
             table.add_row(package, metadata.version(package))
         except metadata.PackageNotFoundError:
             table.add_row(package, "not installed")
+    try:
+        import torch
+    except ImportError:
+        get_console().print(table)
+        raise DependencyMissing("without torch nothing can be solved: pip install torch.") from None
+    from ..models import load_model
+
     cuda = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
     table.add_row("CUDA devices", ", ".join(cuda) or "none")
     table.add_row("torch threads", str(torch.get_num_threads()))

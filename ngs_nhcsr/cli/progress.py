@@ -1,15 +1,19 @@
-"""What a command is at and since when, while it takes its time: one line on a terminal, nothing in a pipe."""
+"""What a command is at and since when, while it takes its time: one line on a terminal; in a pipe, compiling."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+#: Seconds after which a pipe is told of compiling; loading what was compiled takes less.
+SILENT = 4.0
 
 
 class _Told(logging.Handler):
@@ -27,6 +31,34 @@ class _Told(logging.Handler):
             self._line.update(self._line.task_ids[0], description=record.getMessage())
 
 
+class _ToldLate(logging.Handler):
+    """Writes to standard error that kernels are being compiled, once that has taken a while, and warnings."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self._timer: threading.Timer | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a warning; wait with what is said of kernels until it is clear that they are not there yet."""
+        message = record.getMessage() + "\n"
+        self._forget()
+        if record.levelno >= logging.WARNING:
+            sys.stderr.write(message)
+        elif "kernels" in message:
+            self._timer = threading.Timer(SILENT, sys.stderr.write, (message,))
+            self._timer.daemon = True  # it does not keep a program that ends
+            self._timer.start()
+
+    def close(self) -> None:
+        """Forget the last message."""
+        self._forget()
+        super().close()
+
+    def _forget(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
 def seconds_in_words(seconds: float) -> str:
     """Write seconds with two digits, and no exponent where there are more.
 
@@ -40,7 +72,10 @@ def seconds_in_words(seconds: float) -> str:
 
 @contextmanager
 def progress(first: str) -> Iterator[None]:
-    """Show what is being done, and for how long, until the work ends; in a pipe, and with ``--verbose``, show nothing.
+    """Show what is being done, and for how long, until the work ends.
+
+    On a terminal it is one line that disappears. In a pipe, standard error gets a line where kernels have to be
+    compiled; with ``--verbose`` the log says everything.
 
     Parameters
     ----------
@@ -51,8 +86,12 @@ def progress(first: str) -> Iterator[None]:
     None
     """
     log = logging.getLogger("ngs_nhcsr")
-    if not sys.stderr.isatty() or log.isEnabledFor(logging.INFO):
+    if log.isEnabledFor(logging.INFO):
         yield
+        return
+    if not sys.stderr.isatty():
+        with _listening(log, _ToldLate()):
+            yield
         return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -60,13 +99,21 @@ def progress(first: str) -> Iterator[None]:
     columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as line:
         line.add_task(first, total=None)
-        handler, level = _Told(line), log.level
-        log.addHandler(handler)
-        log.setLevel(logging.INFO)
-        log.propagate, spread = False, log.propagate
-        try:
+        with _listening(log, _Told(line)):
             yield
-        finally:
-            log.removeHandler(handler)
-            log.setLevel(level)
-            log.propagate = spread
+
+
+@contextmanager
+def _listening(log: logging.Logger, handler: logging.Handler) -> Iterator[None]:
+    """Give a logger's messages from INFO on to a handler instead of the root's."""
+    level, spread = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+        log.setLevel(level)
+        log.propagate = spread

@@ -12,9 +12,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +27,7 @@ from ..solvers.threads import one_torch_thread
 from .beyond_media import MEDIA, PIXELS, MediumKind
 from .context import Context
 from .measure import FAILURES
+from .medians import median_row, timed
 from .method import Method, methods
 from .methods.fine import FineMultigrid
 from .methods.trace import TOLERANCE
@@ -43,8 +43,6 @@ CELLS_PER_PIXEL, LARGEST_MESH, FEW = (1, 2, 4, 8, 16), 2048, 8
 #: Methods of the registry by their names there; those below are too slow on large rasters.
 COARSE_METHODS, SMALL_ONLY = ("prolongation", "msfem-averaged", "lod2", "nhcsr"), ("msfem-averaged", "lod2")
 TRACE_METHODS = ("trace6", "trace8")
-#: Runs after the warm-up, of which the median counts; what takes longer than PATIENCE seconds runs once.
-REPEATS, PATIENCE = 3, 1.0
 
 
 @dataclass(frozen=True)
@@ -198,7 +196,7 @@ def _row(medium: MediumKind, method: Method, context: Context, cells: int | None
         if cells is not None:
             context = context.on_mesh((cells, cells))
         method.prepare(context)
-        (state, v), seconds = _timed(lambda: _run(method, context))
+        (state, v), seconds = timed(lambda: _run(method, context), time.process_time)
     except FAILURES as error:
         return BeyondRow(medium.name, method.name, method.label, message=f"{type(error).__name__}: {error}")
     at_vertices = v[:: context.cells[0] // medium.pixels, :: context.cells[1] // medium.pixels]
@@ -225,36 +223,9 @@ def _run(method: Method, context: Context) -> tuple[Any, np.ndarray]:
     return state, method.online(context, state)
 
 
-def _timed(call: Callable[[], Any]) -> tuple[Any, float]:
-    """What a call returns, and the median of its processor seconds after a warm-up."""
-    seconds = []
-    for k in range(REPEATS + 1):
-        start = time.process_time()
-        out = call()
-        spent = time.process_time() - start
-        if k == 0 and spent > PATIENCE:
-            return out, spent
-        if k > 0:
-            seconds.append(spent)
-    return out, statistics.median(seconds)
-
-
 def _median(rows: Sequence[BeyondRow]) -> BeyondRow:
     """One row for several media; a method that failed on one of them has failed."""
     failed = next((row for row in rows if row.message), None)
     if failed is not None:
         return failed
-
-    def middle(name: str) -> float | None:
-        values = [getattr(row, name) for row in rows]
-        return None if any(v is None for v in values) else statistics.median(values)
-
-    bounds = [row.bound for row in rows if row.bound is not None]
-    return dataclasses.replace(
-        rows[0],
-        energy=middle("energy"),
-        l2=middle("l2"),
-        seconds=middle("seconds"),
-        bound=max(bounds) if bounds else None,
-        problems=len(rows),
-    )
+    return median_row(rows, ("energy", "l2", "seconds"))

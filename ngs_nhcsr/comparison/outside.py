@@ -9,9 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +22,7 @@ from ..solvers.norms import relative_errors
 from ..solvers.pde import PDE
 from ..solvers.target import FineQ1
 from .context import Context
+from .medians import median_row, timed
 from .outside_suites import SUITES, OutsideSuite
 from .reference import energy_error, l2_error, pde_solution
 
@@ -31,8 +30,8 @@ log = logging.getLogger(__name__)
 
 #: Relative energy error at which the timed fine solve stops.
 TOLERANCE = 1e-6
-#: Runs after a first one, of which the median counts; what takes longer than PATIENCE seconds runs once after it.
-REPEATS, PATIENCE = 3, 1.0
+#: Fields of a row of which the median over the problems is shown.
+MEDIANS = ("l2", "h1", "pde_l2", "pde_energy", "label_l2", "seconds")
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def evaluate_outside(
         for k in range(count):
             log.info("%s: problem %d of %d", name, k + 1, count)
             found.append(measure_problem(SUITES[name], np.random.default_rng(first_seed + k), model))
-        rows += [_median(same) for same in zip(*found, strict=True)]
+        rows += [median_row(same, MEDIANS) for same in zip(*found, strict=True)]
     return tuple(rows)
 
 
@@ -114,9 +113,9 @@ def measure_problem(suite: OutsideSuite, rng: np.random.Generator, model: Any = 
     problem = Problem.from_arrays(A, coarse=len(A) // 4, f=f)
     fine = problem.space.refined(suite.scale)
     corrector, b = Corrector(model), problem.known_load.vector(fine.cells)
-    outcome, network_seconds = _timed(lambda: corrector.correct_problem(problem, suite.scale))
-    _, fine_seconds = _timed(lambda: hierarchy(problem.medium, fine).solve(b, tolerance=TOLERANCE))
-    field, pde_seconds = _timed(lambda: PDE().solve(problem))
+    outcome, network_seconds = timed(lambda: corrector.correct_problem(problem, suite.scale))
+    _, fine_seconds = timed(lambda: hierarchy(problem.medium, fine).solve(b, tolerance=TOLERANCE))
+    field, pde_seconds = timed(lambda: PDE().solve(problem))
     u_h = FineQ1(suite.scale).solve(problem, fine)
     context = Context.of(problem, suite.scale, model=model)
     context = dataclasses.replace(context, solution=pde_solution(context))
@@ -158,27 +157,3 @@ def to_json(rows: Sequence[OutsideRow]) -> str:
 
 def _distance(v: np.ndarray, reference: np.ndarray) -> float:
     return float(np.linalg.norm(v - reference) / np.linalg.norm(reference))
-
-
-def _timed(call: Callable[[], Any]) -> tuple[Any, float]:
-    """What a call returns, and the median of its seconds after a first one."""
-    out, seconds = call(), []
-    while len(seconds) < REPEATS and sum(seconds) < PATIENCE:
-        start = time.perf_counter()
-        out = call()
-        seconds.append(time.perf_counter() - start)
-    return out, statistics.median(seconds)
-
-
-def _median(rows: Sequence[OutsideRow]) -> OutsideRow:
-    """One row for several problems: medians; of bounds the largest."""
-
-    def middle(name: str) -> float | None:
-        values = [getattr(row, name) for row in rows]
-        return None if any(v is None for v in values) else statistics.median(values)
-
-    names = ("l2", "h1", "pde_l2", "pde_energy", "label_l2", "seconds")
-    bounds = [row.bound for row in rows if row.bound is not None]
-    return dataclasses.replace(
-        rows[0], **{n: middle(n) for n in names}, bound=max(bounds, default=None), problems=len(rows)
-    )

@@ -108,6 +108,8 @@ def read_medium(path: Path, values: Sequence[float] | None = None, threshold: fl
         If Pillow or scikit-image is needed and missing.
     """
     suffix = path.suffix.lower()
+    if path.is_dir():
+        raise InvalidProblem(f"{path} is a folder; give an image or array in it.")
     if suffix not in IMAGES + ARRAYS:
         raise InvalidProblem(f"{path.name} is no image or array; give {', '.join(IMAGES + ARRAYS)}.")
     if not path.is_file():

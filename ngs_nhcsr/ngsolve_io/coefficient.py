@@ -11,6 +11,7 @@ import numpy as np
 
 from ..checks import check_coefficient_values, check_raster_shape, check_tensor_values
 from ..errors import InvalidProblem
+from ..problem import MEAN
 from ..solvers.medium import Medium, repeated
 from ..solvers.space import Space
 from ..solvers.tensor_medium import medium_of
@@ -66,7 +67,7 @@ def rasterise(
     *,
     cells_per_coarse: int | None = None,
     mesh: ngs.Mesh | None = None,
-    mean: str = "arithmetic",
+    mean: str = MEAN,
     quads: QuadCells | None = None,
 ) -> Raster:
     """Make cell values of a coefficient, on a raster of whole cells per coarse cell.

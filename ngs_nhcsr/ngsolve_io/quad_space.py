@@ -115,7 +115,8 @@ class QuadSpace:
         if not isinstance(a, ngs.CoefficientFunction):
             return coarsest_raster(check_coefficient_values(cell_values(a)))
         if isinstance(a, ngs.GridFunction) and a.space.mesh is not self.space.mesh:
-            return coarsest_raster(rasterise(a, self.space.mesh, self.grid, cells_per_coarse=per).values)
+            raster = rasterise(a, self.space.mesh, self.grid, cells_per_coarse=per, mean="arithmetic")  # as below
+            return coarsest_raster(raster.values)
         check_coefficient_function(a)
         samples = self.quads.values(a, _gauss_places(per))
         if not (samples.min() > 0 and samples.max() < np.inf):

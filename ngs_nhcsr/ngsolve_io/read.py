@@ -9,7 +9,7 @@ from typing import Any
 import ngsolve as ngs
 import numpy as np
 
-from ..problem import Problem
+from ..problem import MEAN, Problem
 from ..solvers.load_error import load_uncertainty
 from ..solvers.medium import Medium
 from ..solvers.neumann import balanced, is_neumann, with_mean
@@ -65,7 +65,7 @@ class Reader:
         robin: Any = None,
         mesh: ngs.Mesh | None = None,
         cells_per_coarse: int | None = None,
-        mean: str = "arithmetic",
+        mean: str = MEAN,
     ):
         check_kinds(mesh=mesh)
         self._a, self._mesh, self._per, self._mean = a, mesh, cells_per_coarse, mean

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..checks import described
 from ..errors import InvalidProblem
+from ..ngsolve_io.checks import SCALAR_H1
 from ..ngsolve_io.meshes import vertices
 from .backend import import_pyvista
 
@@ -53,7 +54,7 @@ def check_drawable(u: Any, mesh: Any) -> ngs.Mesh:
 
 def is_nodal(u: Any) -> bool:
     """Whether the values at the vertices are all there is to know: H1 of order 1."""
-    return isinstance(u, ngs.GridFunction) and u.space.type == "h1ho" and u.dim == 1 and u.space.globalorder == 1
+    return isinstance(u, ngs.GridFunction) and u.space.type == SCALAR_H1 and u.dim == 1 and u.space.globalorder == 1
 
 
 def is_cellwise(u: Any) -> bool:

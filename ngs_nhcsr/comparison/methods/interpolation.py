@@ -11,34 +11,10 @@ from scipy.interpolate import RectBivariateSpline
 
 from ...errors import InvalidProblem
 from ...solvers.direct import DirichletSystem
-from ...solvers.q1 import mass_apply
+from ...solvers.mass import best_multiple
 from ...solvers.transfer import prolongate
 from ..context import Context
 from ..method import Method, methods
-
-
-def best_multiple(v: np.ndarray, reference: np.ndarray, size: tuple[float, float]) -> np.ndarray:
-    """Compute the multiple of a field that is nearest to a reference in the L2 norm.
-
-    Parameters
-    ----------
-    v : (ny+1, nx+1) nodal values.
-    reference : (ny+1, nx+1) nodal values on the same grid.
-    size : (Ly, Lx) of the rectangle.
-
-    Returns
-    -------
-    Nodal values (ny+1, nx+1); ``v`` itself where it is zero.
-
-    Examples
-    --------
-    >>> v = np.array([[0.0, 1.0], [1.0, 0.0]])
-    >>> best_multiple(v, 3 * v, (1.0, 1.0)).round(12).tolist()
-    [[0.0, 3.0], [3.0, 0.0]]
-    """
-    weighted = mass_apply(v, size)
-    norm = float(np.sum(weighted * v))
-    return v * (float(np.sum(weighted * reference)) / norm) if norm > 0 else v
 
 
 class Prolongation(Method):
