@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..backend import compiled
-from .counters import BEGUN, JOB, LENGTH
+from .counters import JOB
 
-__all__ = ["BEGUN", "JOB", "LENGTH", "await_done", "await_job", "give"]
+__all__ = ["await_done", "await_job", "give"]
 
 if compiled():
     from .watching import await_done, await_job, give

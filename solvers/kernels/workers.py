@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import signals
+from .counters import BEGUN, JOB, LENGTH
 
 
 def cores() -> int:
@@ -202,8 +202,11 @@ class _Helper:
     """A thread that does jobs: it looks for the next one for 0.2 ms, then it sleeps until it is woken."""
 
     def __init__(self) -> None:
+        from . import signals  # imports numba
+
+        self._signals = signals
         self._job: _Job | None = None
-        self._signal = np.zeros(signals.LENGTH, np.int64)
+        self._signal = np.zeros(LENGTH, np.int64)
         self._taken, self._wake = Lock(), Lock()
         self._wake.acquire()
         Thread(target=self._run, name="ngs_nhcsr", daemon=True).start()
@@ -219,26 +222,26 @@ class _Helper:
     def begin(self, job: _Job) -> None:
         """Give the thread a job; one that it has not begun is forgotten."""
         self._job = job
-        if signals.give(self._signal):
+        if self._signals.give(self._signal):
             with suppress(RuntimeError):  # woken already
                 self._wake.release()
 
     def wait(self, job: _Job) -> None:
         """Wait for the last task of a job, for a while: the thread may not have begun it."""
-        given = int(self._signal[signals.JOB])
-        if self._signal[signals.BEGUN] == given and not job.finished:
-            signals.await_done(self._signal, given)
+        given = int(self._signal[JOB])
+        if self._signal[BEGUN] == given and not job.finished:
+            self._signals.await_done(self._signal, given)
 
     def _run(self) -> None:
         """Do jobs until the process ends."""
         done = 0
         while True:
-            given = signals.await_job(self._signal, done)
+            given = self._signals.await_job(self._signal, done)
             if given == done:
                 self._wake.acquire()
-                given = int(self._signal[signals.JOB])
+                given = int(self._signal[JOB])
             job, self._job = self._job, None
-            self._signal[signals.BEGUN] = done = given
+            self._signal[BEGUN] = done = given
             if job is not None:
                 job.work(last_first=True)
                 del job
