@@ -254,13 +254,14 @@ def test_contrast_costs_few_steps_where_half_the_raster_is_no_block_for_the_dire
     assert steps[2] <= 2.3 * steps[0]
 
 
-@pytest.mark.parametrize("contrast", [1e4, 1e6])
-def test_stiff_inclusions_of_many_pixels(contrast):
+@pytest.mark.parametrize("natural", [(), ("left", "top", "right")])
+@pytest.mark.parametrize("contrast", [1e4, 1e8])
+def test_stiff_inclusions_of_many_pixels(contrast, natural):
     """In float32 the rounding of their couplings is larger than what holds them: the cycle was not definite."""
     y, x = np.mgrid[:320, :320] % 40 - 20
     a, b = np.where(y**2 + x**2 < 15**2, contrast, 1.0), np.full((321, 321), 1 / 320**2)
-    mg = CompiledMultigrid.of_medium(Medium(a), Space((320, 320)))
+    mg = CompiledMultigrid.of_medium(Medium(a), Space.with_sides((320, 320), natural=natural))
     u, info = mg.solve(b)
     assert info.converged
-    assert info.iterations <= 12
-    assert mg.relative_error(b, u) < 1e-6
+    assert info.iterations <= 8
+    assert mg.relative_error(b, u) < 3e-13 * max(contrast, 1e5)  # rounding of the matrix
