@@ -75,7 +75,7 @@ def compare(
             _ = known[name]  # an unknown one is told before NGSolve is imported
         from ..ngsolve_io.coarse_solve import coarse_solution
         from ..solvers.space import SIDES
-    if medium is None:
+    if image is None or medium is None:
         shape = (PIXELS_PER_COARSE * n, PIXELS_PER_COARSE * n)
         a, size = draw_medium(shape, np.random.default_rng(seed), contrast), (1.0, 1.0)
     else:
