@@ -12,7 +12,7 @@ import numpy as np
 
 from .backend import compiled
 from .medium import Medium, as_medium
-from .smoothing import DOUBLE
+from .smoothing import HIGH_CONTRAST
 from .space import Space
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class TorchHierarchy:
         self._unit = float(np.sqrt(lowest) * np.sqrt(highest))
         self._device, self._space = device, space
         free = torch.from_numpy(space.free.copy()).to(device)
-        dtype = torch.float64 if highest > DOUBLE * lowest else torch.float32
+        dtype = torch.float64 if highest > HIGH_CONTRAST * lowest else torch.float32
         self._mg = Multigrid(medium.scaled(1 / self._unit).tensors(device), space.cells, space.size, free, dtype)
 
     def solve(

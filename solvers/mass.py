@@ -1,6 +1,4 @@
-"""Q1 mass matrices as products of one-dimensional ones: products and inverses, in numpy and in torch, and the
-L2 projection on one field.
-"""
+"""Q1 mass matrices as products of one-dimensional ones: products, inverses, the L2 projection on one field."""
 
 from __future__ import annotations
 

@@ -6,13 +6,14 @@ import numpy as np
 
 #: Chebyshev smoothing works on [bound / WINDOW, bound].
 WINDOW = 5.0
-#: From this contrast on the cycle works in float64: with 1000² pixels and inclusions of some hundred pixels each, in
-#: float32 it was not positive definite at 10⁴; in float64 8 to 14 steps do up to 10⁷, each in 1.7 times the time.
-DOUBLE = 2000.0
+#: From this contrast on the cycle works in float64, and is exact on half the raster where that is affordable. In
+#: single precision it was not positive definite for 1000² pixels with inclusions of some hundred pixels each at 10⁴;
+#: in double 8 to 14 steps do up to 10⁷, each in 1.7 times the time.
+HIGH_CONTRAST = 2000.0
 #: From which contrast on so many Chebyshev steps are taken on half the raster, where that is too large for a direct
 #: solver, and the lowest eigenvalue they are for. With 512² pixels conjugate gradients then take 11 steps instead of 17
 #: at contrast 100, 15 instead of 45 at 1000; with 1000² pixels at 10⁴ and 10⁵ 24 and 26 instead of more than 100.
-HALF_RASTER = ((30.0, 2, 0.4), (250.0, 4, 0.1), (2000.0, 8, 0.02), (2e4, 24, 0.002))
+HALF_RASTER = ((30.0, 2, 0.4), (250.0, 4, 0.1), (HIGH_CONTRAST, 8, 0.02), (2e4, 24, 0.002))
 
 
 def smoothing_bound(K: np.ndarray) -> float:
