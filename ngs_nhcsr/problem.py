@@ -114,7 +114,8 @@ class Problem(BoundaryValueProblem):
         if isinstance(f, np.ndarray) and f.ndim == 2:
             load = Load(np.asarray(f, dtype=float), size)
         else:
-            load = Load.of(f, space.refined(load_cells(cells)).cells, size)
+            # a number needs no grid
+            load = Load.of(f, space.refined(load_cells(cells)).cells if callable(f) else (1, 1), size)
         if is_neumann(space, medium):
             balanced(load.vector(cells))
         U = galerkin_solve(medium, space, load.vector(cells), boundary_values(g, cells, size))

@@ -237,12 +237,9 @@ class CompiledMultigrid:
         """
         energy, _ = self._residual(b, x)
         counted = tolerance == 0
+        of_load = None if x is None or counted else self._reference(energy)
         rz = self._precondition()
-        reference = rz
-        if x is not None and not counted:
-            reference = self._reference(energy)
-            rz = self._precondition()
-        reference = max(reference, 1e-300)
+        reference = max(rz if of_load is None else of_load, 1e-300)
         drop, steps, beta = 0.0, 0, 0.0
         self._p[:] = 0
         # Where the cycle is not positive definite (extreme contrast), r·Br < 0 says nothing about the error: such a
@@ -257,7 +254,7 @@ class CompiledMultigrid:
             steps += 1
             if counted and steps == max_iterations:
                 break
-            new = self._precondition()
+            new = self._vcycle.cycle() / self._scale**2  # the step has set its right-hand side
             beta, rz = new / rz, new
         relative = float(np.sqrt(abs(rz) / reference))
         converged = relative <= tolerance

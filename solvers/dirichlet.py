@@ -88,7 +88,7 @@ def data_error(U: np.ndarray, coarse: Space, values: np.ndarray, medium: Medium)
     [0.0, 0.011]
     """
     data = U[~coarse.free]
-    if not data.size:
+    if not data.size or np.ptp(data) == 0:
         return 0.0
     lost, straight = 0.0, STRAIGHT * np.ptp(data) + ROUND_OFF * np.abs(U).max()
     for (axis, _), (name, side, fixed) in zip(PLACES, _along(U, coarse), strict=True):

@@ -174,8 +174,12 @@ class Load(ShortRepr, Generic[Array]):
             return self.moments
         if (fast := self._in_numpy()) is not None:
             return _tensor(fast.vector(cells, matched=matched))
-        if self._refines(cells):
-            b: Any = restrict(mass_times(self.values, self.size), cells)
+        constant = self._constant()
+        if constant is not None:
+            wy, wx = (_hat_integrals(n, w) for n, w in zip(cells, self.size, strict=True))
+            b: Any = np.outer(constant * wy, wx)
+        elif self._refines(cells):
+            b = restrict(mass_times(self.values, self.size), cells)
         elif isinstance(self.values, np.ndarray):
             My, Mx = (mixed_mass(n, p) * w for n, p, w in zip(cells, self.cells, self.size, strict=True))
             b = along(My, along(Mx, self.values, -1), -2)
@@ -196,6 +200,13 @@ class Load(ShortRepr, Generic[Array]):
             return None
         known = None if self.known is None else self.known.detach().numpy()  # type: ignore[union-attr]
         return replace(self.map(lambda t: t.detach().numpy()), known=known)  # type: ignore[return-value]
+
+    def _constant(self) -> float | None:
+        """Value of one load in numpy that is constant to the last digit; else ``None``."""
+        values = self.values
+        if not isinstance(values, np.ndarray) or values.ndim != 2 or values.min() != values.max():
+            return None
+        return float(values[0, 0])
 
     def _refines(self, cells: tuple[int, int]) -> bool:
         """Whether the grid of the nodal values refines another one."""
@@ -309,6 +320,13 @@ def load_cells(coarse: tuple[int, int]) -> int:
 
 def _cells(v: Any) -> tuple[int, int]:
     return int(v.shape[-2]) - 1, int(v.shape[-1]) - 1
+
+
+def _hat_integrals(n: int, length: float) -> np.ndarray:
+    """Integrals (n+1,) of the hats of n cells along a side."""
+    w = np.full(n + 1, length / n)
+    w[[0, -1]] /= 2
+    return w
 
 
 def _tensor(v: np.ndarray) -> Any:

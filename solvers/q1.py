@@ -16,6 +16,7 @@ import scipy.sparse as sp
 
 from .axes import along
 from .medium import Medium, as_medium, reaction_values
+from .pattern import pattern_of
 from .robin import add_sides, edge_weights
 from .tensor_medium import entries_of
 
@@ -197,7 +198,7 @@ def element_matrices(A: Array | Medium, cells: tuple[int, int], size: tuple[floa
     Dy, My = overlap_matrices(ny, xx.shape[0])
     Dx, Mx = overlap_matrices(nx, xx.shape[1])
     # K[3 ey + sy, 3 ex + sx] for the pairs (sy, sx) of one-dimensional functions.
-    K = np.asarray((My @ xx @ Dx.T) * (Ly / Lx) + (Dy @ yy @ Mx.T) * (Lx / Ly))
+    K = _both_sides(My, xx, Dx) * (Ly / Lx) + _both_sides(Dy, yy, Mx) * (Lx / Ly)
     elements = _of_pairs(K if c is None else K + _mass_of_pairs(c, cells, size), cells)
     if xy is not None:
         elements += _mixed_elements(xy, cells)
@@ -243,7 +244,12 @@ def _mass_of_pairs(c: Array, cells: tuple[int, int], size: tuple[float, float]) 
     """Integrals (3 ny, 3 nx) of c times products of one-dimensional functions."""
     c = np.asarray(c, dtype=float)
     (_, My), (_, Mx) = (overlap_matrices(n, m) for n, m in zip(cells, c.shape, strict=True))
-    return np.asarray(My @ c @ Mx.T) * (size[0] * size[1])
+    return _both_sides(My, c, Mx) * (size[0] * size[1])
+
+
+def _both_sides(P: sp.csr_array, c: Array, Q: sp.csr_array) -> Array:
+    """Compute P c Qᵀ; products of arrays with sparse matrices on their right are slower."""
+    return np.asarray(Q @ (P @ c).T).T
 
 
 def _of_pairs(K: Array, cells: tuple[int, int]) -> Array:
@@ -265,19 +271,10 @@ def assemble(elements: Array) -> sp.csr_matrix:
     (N, N) matrix over all N = (ny+1)(nx+1) nodes, row-major.
     """
     _, ny, nx = elements.shape
-    nodes = np.arange((ny + 1) * (nx + 1)).reshape(ny + 1, nx + 1)
-    local = (nodes[:-1, :-1], nodes[:-1, 1:], nodes[1:, :-1], nodes[1:, 1:])
-    rows, cols, values = [], [], []
-    for entry, (i, j) in zip(elements, SYMMETRIC_PAIRS, strict=True):
-        rows.append(local[i].ravel())
-        cols.append(local[j].ravel())
-        values.append(entry.ravel())
-        if i != j:
-            rows.append(local[j].ravel())
-            cols.append(local[i].ravel())
-            values.append(entry.ravel())
-    n = nodes.size
-    return sp.csr_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(cols))), shape=(n, n))
+    places, columns, begins = pattern_of(ny, nx)
+    entries = np.bincount(places, elements[ENTRIES.ravel()].ravel(), minlength=len(columns))
+    n = len(begins) - 1
+    return sp.csr_matrix((entries, columns.copy(), begins.copy()), shape=(n, n))
 
 
 def stiffness(A: Array | Medium, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> sp.csr_matrix:

@@ -128,9 +128,9 @@ class FineQ1(Target):
         SolverFailure
             If multigrid does not converge.
         """
-        solver = hierarchy(problem.medium, fine)
-        b, start = problem.known_load.vector(fine.cells), prolongate(problem.U, fine.cells)
-        start = with_data(start, problem.dirichlet, problem.space, fine)
+        solver, b, start = hierarchy(problem.medium, fine), problem.known_load.vector(fine.cells), None
+        if problem.dirichlet or problem.U[~problem.space.free].any():
+            start = with_data(prolongate(problem.U, fine.cells), problem.dirichlet, problem.space, fine)
         u, info = solver.solve(b, start, tolerance=self.tolerance, max_iterations=300)
         if not info.converged:
             raise SolverFailure(

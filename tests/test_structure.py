@@ -27,6 +27,7 @@ LAYERS = [
     {"media", "solvers.kernels", "solvers.backend"},
     {
         "solvers.axes",
+        "solvers.pattern",
         "solvers.space",
         "solvers.transfer",
         "solvers.positions",

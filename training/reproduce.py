@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from ..media.maps import MAPS
+from ..networks.corrector import CorrectorNetwork
 from .config import to_json
 from .interpolation import Interpolation
 from .loop import train
@@ -207,6 +209,7 @@ def run_cell(
     places: Places,
     device: str = "cpu",
     minutes: float | None = None,
+    again: bool = False,
 ) -> Cell:
     """Train and measure one cell, or read it if it is there. Its weights are measured as they are kept, rounded.
 
@@ -219,6 +222,7 @@ def run_cell(
     places : folders.
     device : of the training.
     minutes : processor minutes that this call may use; default: as many as it takes.
+    again : measure a finished cell anew.
 
     Returns
     -------
@@ -226,15 +230,21 @@ def run_cell(
     """
     run = cell_folder(places.runs, variant, protocol, seed)
     done = places.cells / f"{run.name}.json"
-    if not done.exists():
+    if again or not done.exists():
         network: nn.Module = Interpolation()
         training: dict[str, Any] = {}
         if variant.decoder != UNTRAINED:
-            network = trained_network(train_row(variant, protocol, seed, run, places.data, device, minutes))
-            weights = {k: v.half() if v.is_floating_point() else v for k, v in network.state_dict().items()}
-            network.load_state_dict(weights)
-            write_tensors(done.with_suffix(".safetensors"), weights)
-            training = {"steps": protocol.steps, "config": json.loads(to_json(protocol.config(variant, seed)))}
+            config = protocol.config(variant, seed)
+            if done.exists():
+                network = CorrectorNetwork(config.architecture)
+                network.load_state_dict(load_file(done.with_suffix(".safetensors")))
+                network.eval()
+            else:
+                network = trained_network(train_row(variant, protocol, seed, run, places.data, device, minutes))
+                weights = {k: v.half() if v.is_floating_point() else v for k, v in network.state_dict().items()}
+                network.load_state_dict(weights)
+                write_tensors(done.with_suffix(".safetensors"), weights)
+            training = {"steps": protocol.steps, "config": json.loads(to_json(config))}
         metrics, price = measure(network, protocol)
         done.parent.mkdir(parents=True, exist_ok=True)
         about = {"row": row, "protocol": protocol.name, "seed": seed}
@@ -254,6 +264,8 @@ def run_cells(
     device: str = "cpu",
     minutes: float | None = None,
     report: Callable[[Cell], None] = lambda cell: None,
+    finished: bool = False,
+    again: bool = False,
 ) -> list[Cell]:
     """Train and measure cells one after the other.
 
@@ -265,6 +277,8 @@ def run_cells(
     device : of the training.
     minutes : processor minutes that this call may use; default: as many as it takes.
     report : called with each cell when it is done.
+    finished : take those that are there only; nothing is trained.
+    again : measure those that are there anew.
 
     Returns
     -------
@@ -272,12 +286,15 @@ def run_cells(
     """
     begin, cells = time.process_time(), []
     for row, variant, seed in todo:
+        name = cell_folder(places.cells, variant, protocol, seed).with_suffix(".json")
+        if finished and variant.decoder != UNTRAINED and not name.exists():
+            continue
         left = None if minutes is None else minutes - (time.process_time() - begin) / 60
         if left is not None and left <= 0:
             log.info("the budget of %g minutes is used up", minutes)
             break
         try:
-            cells.append(run_cell(row, variant, protocol, seed, places, device, left))
+            cells.append(run_cell(row, variant, protocol, seed, places, device, left, again))
         except Stopped as stopped:
             log.info("stopped: %s", stopped)
             break
@@ -292,58 +309,16 @@ def table_cells(table: str, protocol: Protocol, only: Sequence[str] = ()) -> Ite
     ----------
     table : its name.
     protocol : sizes of the experiment.
-    only : parts of the names of the rows that are wanted; default: all.
+    only : names of the rows that are wanted, or parts of names; default: all.
 
     Yields
     ------
     tuple[str, Variant, int]
         Row, variant and seed of each cell.
     """
+    rows = TABLES[table]
     for seed in protocol.seeds:
-        for row, variant in TABLES[table].items():
-            if not only or any(o in row for o in only):
+        for row, variant in rows.items():
+            # a whole name, such as LIIF, means that row and not IPE-LIIF
+            if not only or row in only or any(o in row for o in only if o not in rows):
                 yield row, variant, seed
-
-
-def to_markdown(cells: Sequence[Cell], metrics: Sequence[str] = ("energy", "L2", "MSE", "MAE", "SSIM")) -> str:
-    """Write one table per metric, mean ± spread over seeds, and one of the cost.
-
-    Parameters
-    ----------
-    cells : of one or several tables, at least one.
-    metrics : of ``metrics.field_metrics``.
-
-    Returns
-    -------
-    Tables in Markdown; MSE in 1e-5, MAE in 1e-3 of max |u_h|.
-    """
-    factor = {"MSE": 1e5, "MAE": 1e3}
-    rows = list(dict.fromkeys(c.row for c in cells))
-    names = list(cells[0].metrics)
-    out = []
-    for metric in metrics:
-        unit = {"MSE": " (1e-5)", "MAE": " (1e-3)"}.get(metric, "")
-        out += [f"**{metric}{unit}**", "", "| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-        for row in rows:
-            texts = []
-            for name in names:
-                values = [c.metrics[name][metric] * factor.get(metric, 1.0) for c in cells if c.row == row]
-                spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
-                texts.append(f"{statistics.fmean(values):.3g}{spread}")
-            out.append(f"| {row} | " + " | ".join(texts) + " |")
-        out.append("")
-    out += [
-        "**cost of one correction**",
-        "",
-        "| | parameters | 1e9 multiply-adds | seconds | MiB | seeds |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        own = [c for c in cells if c.row == row]
-        c = own[0].cost
-        out.append(f"| {row} | {c.parameters:,} | {c.gmac:.3g} | {c.seconds:.3g} | {_text(c.memory)} | {len(own)} |")
-    return "\n".join(out) + "\n"
-
-
-def _text(memory: float | None) -> str:
-    return "?" if memory is None else f"{memory:.0f}"

@@ -103,18 +103,23 @@ def reproduce(
         Path | None, typer.Option(help="Folder of finished cells: figures and weights; default: that of the runs.")
     ] = None,
     data: Annotated[Path, typer.Option(help="Folder of the shards; missing ones are made.")] = Path("data"),
-    only: Annotated[list[str] | None, typer.Option(help="Only rows whose name contains this; may be repeated.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this row, or rows whose name contains this; may be repeated.")
+    ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds; default: all of the protocol.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps per cell; default: those of the protocol.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes of processor time.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+    finished: Annotated[bool, typer.Option("--finished", help="Only finished cells; nothing is trained.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Measure finished cells anew.")] = False,
     save: Annotated[Path | None, typer.Option(help="Stem of the .md and .json to write; folder of figures.")] = None,
 ) -> None:
     """Train and measure every row of a table of the NH-CSR paper, or draw its figures; goes on where it was stopped."""
     import torch
 
+    from ..training.cell_tables import to_markdown
     from ..training.protocols import PROTOCOLS, TABLES, plan
-    from ..training.reproduce import Places, run_cells, table_cells, to_markdown
+    from ..training.reproduce import Places, run_cells, table_cells
 
     if table not in (*TABLES, "all", "curves", "figures") or protocol not in PROTOCOLS:
         raise typer.BadParameter(
@@ -135,6 +140,8 @@ def reproduce(
         Places(runs / protocol, (cells or runs) / protocol, data),
         device=device,
         minutes=minutes,
+        finished=finished,
+        again=again,
         report=lambda cell: typer.echo(
             f"{cell.row} {cell.seed} " + str({k: round(v["energy"], 4) for k, v in cell.metrics.items()})
         ),

@@ -74,7 +74,8 @@ class Workers:
 
     Parameters
     ----------
-    threads : number of threads at most, the calling one included.
+    threads : number of threads at most, the calling one included; 1 where they are made inside of :func:`alone`: fewer
+        and longer calls of kernels, since what they return to is Python's lock, for which another thread may wait.
 
     Examples
     --------
@@ -83,7 +84,7 @@ class Workers:
     """
 
     def __init__(self, threads: int):
-        self.threads = threads
+        self.threads = 1 if _alone.get() else threads
 
     def ranges(self, count: int) -> list[tuple[int, int]]:
         """Split range(count) for the threads.
