@@ -5,14 +5,13 @@ Owns black-box interpolation as a tensor.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .blocktri import BlockTridiagonal
 from .q1 import SYMMETRIC_PAIRS
-from .smoothing import smoother, smoothing_bound
+from .smoothing import Factors, smoother
 from .stencil import Stencil
 from .trace.layout import Boundary
 
@@ -156,15 +155,15 @@ class CoarseProblem:
 
     Parameters
     ----------
-    a : (B, my, mx) coefficients.
-    element : (4, 4) matrix of the vertex functions of a cell with a = 1.
+    K : (B, my, mx, 4, 4) matrices of the cells.
     boundary : which vertices are free; not periodic.
+    bound : of the spectrum of D⁻¹A; default: by the sums of rows.
+    factors : of Chebyshev's iteration whose preconditioner is the cycle; default: a single cycle.
     """
 
-    def __init__(self, a: Tensor, element: np.ndarray, boundary: Boundary):
-        cells = (a.shape[-2], a.shape[-1])
-        K = a[..., None, None] * torch.as_tensor(element, dtype=a.dtype, device=a.device)
-        self.stencil = _stencil(K)
+    def __init__(self, K: Tensor, boundary: Boundary, bound: float | None = None, factors: Factors | None = None):
+        cells, a = (K.shape[1], K.shape[2]), K
+        self.stencil, self.steps = _stencil(K), factors
         self.interpolation = Interpolation(self.stencil)
         K = self.interpolation.coarsen(K)
         self.free = self._free(cells, boundary, a)
@@ -174,7 +173,7 @@ class CoarseProblem:
             half[0, 0] = 0
         self.exact = BlockTridiagonal(_stencil(K), half.bool())
         self.inverse = self.free / self.stencil.C
-        self.factors = smoother(smoothing_bound(element))
+        self.factors = smoother(bound or min(2.5, float(self.stencil.row_sum_bound())))
 
     @staticmethod
     def _free(cells: tuple[int, int], boundary: Boundary, a: Tensor) -> Tensor:
@@ -190,7 +189,18 @@ class CoarseProblem:
         return x + again * d + second * self.inverse * r
 
     def solve(self, r: Tensor) -> Tensor:
-        """Return an approximate solution (B, my+1, mx+1) for moments r (B, my+1, mx+1): one V-cycle."""
+        """Return an approximate solution (B, my+1, mx+1) for moments r (B, my+1, mx+1)."""
+        if self.steps is None:
+            return self._cycle(r)
+        first, further = self.steps
+        d = x = first * self._cycle(r)
+        for again, second in further:
+            d = again * d + second * self._cycle(r - self.stencil.apply(x))
+            x = x + d
+        return x
+
+    def _cycle(self, r: Tensor) -> Tensor:
+        """Return the result of one V-cycle."""
         b = r * self.free
         x = self._smooth(b, None)
         r = (b - self.stencil.apply(x)) * self.free

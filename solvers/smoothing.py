@@ -14,6 +14,8 @@ HIGH_CONTRAST = 2000.0
 #: solver, and the lowest eigenvalue they are for. With 512² pixels conjugate gradients then take 11 steps instead of 17
 #: at contrast 100, 15 instead of 45 at 1000; with 1000² pixels at 10⁴ and 10⁵ 24 and 26 instead of more than 100.
 HALF_RASTER = ((30.0, 2, 0.4), (250.0, 4, 0.1), (HIGH_CONTRAST, 8, 0.02), (2e4, 24, 0.002))
+#: Factors of Chebyshev's iteration, see :func:`chebyshev`.
+Factors = tuple[float, list[tuple[float, float]]]
 
 
 def smoothing_bound(K: np.ndarray) -> float:
@@ -66,7 +68,7 @@ def row_sum_bound(S: np.ndarray) -> float:
     return float(min(2.5, 1 + (off[inner] / S[0][inner]).max()))
 
 
-def chebyshev(lowest: float, highest: float, steps: int) -> tuple[float, list[tuple[float, float]]]:
+def chebyshev(lowest: float, highest: float, steps: int) -> Factors:
     """Compute the factors of Chebyshev's iteration from zero for A x = b with a preconditioner B.
 
     The steps are d = first B b, x = d, and then d = again d + second B (b − A x), x = x + d. See Y. Saad, *Iterative
@@ -96,7 +98,7 @@ def chebyshev(lowest: float, highest: float, steps: int) -> tuple[float, list[tu
     return 1 / theta, factors
 
 
-def smoother(bound: float, steps: int = 2) -> tuple[float, list[tuple[float, float]]]:
+def smoother(bound: float, steps: int = 2) -> Factors:
     """Compute Chebyshev factors for smoothing with the diagonal.
 
     Parameters
@@ -111,7 +113,7 @@ def smoother(bound: float, steps: int = 2) -> tuple[float, list[tuple[float, flo
     return chebyshev(bound / WINDOW, bound, steps)
 
 
-def half_raster(contrast: float) -> tuple[float, list[tuple[float, float]]]:
+def half_raster(contrast: float) -> Factors:
     """Compute Chebyshev factors for half the raster, where the rest of the cycle is the preconditioner.
 
     Parameters

@@ -29,7 +29,7 @@ def test_bounds_of_means_enclose_a_more_accurate_field(name, contrast):
     options = dict(PROBLEMS[name])
     f = options.pop("f")
     A = medium(3, contrast)
-    best = solve_pde(A, f, modes=12, tolerance=1e-9, **options)
+    best = solve_pde(A, f, modes=12, tolerance=1e-10, **options)
     field = solve_pde(A, f, **options)
     for region in (REGION, None):
         low, high = field.mean_bounds(region)

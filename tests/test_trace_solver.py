@@ -13,6 +13,7 @@ import torch
 from ngs_nhcsr.errors import InvalidProblem, NotCoercive, SolverFailure
 from ngs_nhcsr.solvers.blackbox import CoarseProblem
 from ngs_nhcsr.solvers.kernels.workers import Workers
+from ngs_nhcsr.solvers.smoothing import smoothing_bound
 from ngs_nhcsr.solvers.trace.candidates import exponents_for
 from ngs_nhcsr.solvers.trace.cell import trace_cell
 from ngs_nhcsr.solvers.trace.compiled import coarse_cycle
@@ -246,7 +247,8 @@ def test_coarse_cycles_agree(shape, natural):
     compiled.right_side[1:-1, 1:-1] = r
     compiled.cycle()
     x = compiled.result[1:-1, 1:-1]
-    y = CoarseProblem(torch.as_tensor(a)[None], Q1, boundary).solve(torch.as_tensor(r)[None])[0].numpy()
+    K = torch.as_tensor(a[None, ..., None, None] * Q1)
+    y = CoarseProblem(K, boundary, smoothing_bound(Q1)).solve(torch.as_tensor(r)[None])[0].numpy()
     np.testing.assert_allclose(x, y, atol=2e-5 * max(abs(y).max(), 1e-3))
 
 

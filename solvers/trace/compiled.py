@@ -19,6 +19,7 @@ from ..kernels.workers import Workers
 from ..q1 import SYMMETRIC_PAIRS
 from ..row_operator import Multiples
 from . import kernels
+from .crosspoints import CrossPoints
 from .layout import Boundary, TraceVector
 from .local_solvers import Parts, PerKindSolver, PerVertexSolver, flat_vector
 from .symmetry import ReflectionBasis
@@ -51,7 +52,9 @@ def _from_kernel_order(x: Parts) -> TraceVector:
     return TraceVector(x[0].transpose(0, 2, 1).copy(), x[1].transpose(0, 2, 1).copy(), x[2].copy())
 
 
-def coarse_cycle(a: np.ndarray, element: np.ndarray, boundary: Boundary, workers: Workers) -> VCycle:
+def coarse_cycle(
+    a: np.ndarray, element: np.ndarray, boundary: Boundary, workers: Workers, cross: CrossPoints | None = None
+) -> VCycle:
     """Set up the coarse problem: Q1 on the cells, with the harmonic (bilinear) vertex functions.
 
     Parameters
@@ -60,15 +63,26 @@ def coarse_cycle(a: np.ndarray, element: np.ndarray, boundary: Boundary, workers
     element : (4, 4) matrix of the vertex functions of a cell with a = 1.
     boundary : which vertices are free; not periodic.
     workers : for the set-up.
+    cross : the functions at cross points, which have element matrices of their own; ``None``: there are none.
 
     Returns
     -------
     VCycle, which runs on the calling thread.
     """
-    entries = np.array([element[i, j] for i, j in SYMMETRIC_PAIRS])
     free = boundary.free(a.shape, 0).corners
     contrast = float(a.max() / a.min())
-    return VCycle(Multiples(a, entries), (1, 1), free, contrast, workers, serial=True)
+    if cross is None:
+        elements = Multiples(a, np.array([element[i, j] for i, j in SYMMETRIC_PAIRS]))
+    else:
+        elements = cross.elements
+    return VCycle(elements, (1, 1), free, contrast, workers, serial=True)
+
+
+def _with_ring(cross: CrossPoints, mx: int) -> tuple[np.ndarray, ...]:
+    """What the kernels take of cross points, vertices as places in a field with ring."""
+    j, i = np.divmod(cross.vertices, mx + 1)
+    places = (j + 1) * (mx + 3) + i + 1
+    return cross.edges, cross.kind, cross.traces.astype(np.float32), places, cross.weights.astype(np.float32)
 
 
 class CompiledOperations:
@@ -95,7 +109,10 @@ class CompiledOperations:
         self.S = ReflectionBasis.of(stiffness, modes).blocks(stiffness)
         parts = vertex_parts(stiffness, modes)
         kinds = vertex_kinds(self.a, boundary)
-        self.coarse = coarse_cycle(self.a, stiffness[-4:, -4:], boundary, self.workers)
+        cross = CrossPoints.of(self.a, stiffness, modes, boundary)
+        self.coarse = coarse_cycle(self.a, stiffness[-4:, -4:], boundary, self.workers, cross)
+        self.cross = () if cross is None else _with_ring(cross, a.shape[1])
+        self.coarse_factors = None if cross is None else cross.factors
         self.local = (
             PerVertexSolver(self.a, parts, boundary, self.workers)
             if kinds is None
@@ -170,13 +187,26 @@ class CompiledOperations:
 
     def residual_product(self) -> np.ndarray:
         """Set z = B r and return r·z (1,), in the units of the problem."""
-        right, together = self.coarse.right_side, self.workers.together
-        right[1:-1, 1:-1] = self.s[2]
+        together = self.workers.together
         first, second = (self.local.tasks(k, self.s_flat, self.z_flat, self.workers) for k in (0, 1))
-        _, *products = together([self.coarse.cycle, *first])
+        _, *products = together([self._coarse, *first])
         total = sum(products) + sum(together(second))
-        total += kernels.add_coarse(self.coarse.result, self.free, self.z[2], self.s[2])
+        u, right = self.coarse.result, self.coarse.right_side
+        total += kernels.add_coarse(u, self.free, self.z[2], right)
+        if self.cross:
+            kernels.add_crosspoints(*self.cross, u.reshape(-1), self.z_flat)
         return np.array([total / self.scale / self.scale / self.unit])
+
+    def _coarse(self) -> None:
+        """Solve the coarse problem for the scaled residual."""
+        right = self.coarse.right_side
+        right[1:-1, 1:-1] = self.s[2]
+        if self.cross:
+            kernels.gather_crosspoints(*self.cross, self.s_flat, right.reshape(-1))
+        if self.coarse_factors is None:
+            self.coarse.cycle()
+        else:
+            self.coarse.iterate(self.coarse_factors)
 
     def direction(self, beta: np.ndarray) -> np.ndarray:
         """Set q = z + beta q and return q·Aq (1,); z and q are in units of 1 / (scale unit)."""

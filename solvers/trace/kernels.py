@@ -248,19 +248,83 @@ def new_direction(q: Triple, z: Triple, beta: float, j0: int, j1: int) -> None:
 
 
 @njit(**OPTIONS)
-def add_coarse(coarse: np.ndarray, free: tuple[int, int, int, int], z: np.ndarray, s: np.ndarray) -> float:
+def gather_crosspoints(
+    edges: np.ndarray,
+    kind: np.ndarray,
+    traces: np.ndarray,
+    vertices: np.ndarray,
+    weights: np.ndarray,
+    s: np.ndarray,
+    right: np.ndarray,
+) -> None:
+    """Add what edges at cross points contribute to the moments of the coarse functions.
+
+    Parameters
+    ----------
+    edges : (K, 2) see ``crosspoints.CrossPoints``; likewise the next four.
+    kind : (K,) row of ``traces``.
+    traces : (kinds, 2p) float32.
+    vertices : (K, 4) places in ``right``.
+    weights : (K, 4) float32.
+    s : flat float32 residual in the order of a trace vector.
+    right : flat coarse moments, changed in place.
+    """
+    p = traces.shape[1] // 2
+    for k in range(len(kind)):
+        total = np.float32(0)
+        for e in range(2):
+            for c in range(p):
+                total += traces[kind[k], e * p + c] * s[edges[k, e] + c]
+        for q in range(4):
+            right[vertices[k, q]] += weights[k, q] * total
+
+
+@njit(**OPTIONS)
+def add_crosspoints(
+    edges: np.ndarray,
+    kind: np.ndarray,
+    traces: np.ndarray,
+    vertices: np.ndarray,
+    weights: np.ndarray,
+    coarse: np.ndarray,
+    z: np.ndarray,
+) -> None:
+    """Add the coarse solution to edges at cross points: the transpose of :func:`gather_crosspoints`.
+
+    Parameters
+    ----------
+    edges : (K, 2) see ``crosspoints.CrossPoints``; likewise the next four.
+    kind : (K,) row of ``traces``.
+    traces : (kinds, 2p) float32.
+    vertices : (K, 4) places in ``coarse``.
+    weights : (K, 4) float32.
+    coarse : flat coarse solution.
+    z : flat float32 in the order of a trace vector, changed in place.
+    """
+    p = traces.shape[1] // 2
+    for k in range(len(kind)):
+        value = np.float32(0)
+        for q in range(4):
+            value += weights[k, q] * coarse[vertices[k, q]]
+        for e in range(2):
+            for c in range(p):
+                z[edges[k, e] + c] += value * traces[kind[k], e * p + c]
+
+
+@njit(**OPTIONS)
+def add_coarse(coarse: np.ndarray, free: tuple[int, int, int, int], z: np.ndarray, right: np.ndarray) -> float:
     """Add the coarse solution to the vertices.
 
     Parameters
     ----------
-    coarse : (my+3, mx+3) float32 solution at the vertices, with a ring.
+    coarse : (my+3, mx+3) solution at the vertices, with a ring.
     free : free vertices (j0, j1, i0, i1).
     z : (my+1, mx+1) float32, changed in place.
-    s : (my+1, mx+1) float32 residual at the vertices.
+    right : (my+3, mx+3) right-hand side that it belongs to, with a ring.
 
     Returns
     -------
-    The product of the coarse solution and s.
+    The product of solution and right-hand side.
     """
     j0, j1, i0, i1 = free
     total = 0.0
@@ -269,6 +333,6 @@ def add_coarse(coarse: np.ndarray, free: tuple[int, int, int, int], z: np.ndarra
         for i in range(i0, i1):
             v = coarse[j + 1, i + 1]
             z[j, i] += v
-            row += v * s[j, i]
+            row += v * right[j + 1, i + 1]
         total += row
     return total

@@ -11,9 +11,62 @@ from torch import Tensor
 
 from ..blackbox import CoarseProblem
 from ..linalg import apply_x, batched_vectors
+from ..q1 import ENTRIES
+from ..smoothing import smoothing_bound
+from .crosspoints import CrossPoints
 from .layout import Boundary, TraceVector, gather, scatter
 from .periodic import PeriodicCoarse
 from .vertices import cells_at_vertices, vertex_inverses, vertex_kinds, vertex_parts, with_ring
+
+
+class _JoinedCrossPoints:
+    """Coarse functions at the cross points of several media, as tensors."""
+
+    def __init__(self, values: np.ndarray, S: np.ndarray, modes: int, boundary: Boundary, like: Tensor):
+        self.element = S[-4:, -4:]
+        self.media = [CrossPoints.of(v, S, modes, boundary) for v in values]
+        found = self.found = [(k, cross) for k, cross in enumerate(self.media) if cross is not None]
+        self.factors = max((c.factors for _, c in found if c.factors), key=lambda f: len(f[1]), default=None)
+        if not found:
+            return
+        cells = values.shape[-2:]
+        count, vertices = TraceVector.zeros(cells, modes).flat().size, (cells[0] + 1) * (cells[1] + 1)
+        edges = np.concatenate([c.edges + k * count for k, c in found])
+        places = (edges[:, :, None] + np.arange(modes)).reshape(len(edges), -1)
+
+        def tensor(v: np.ndarray) -> Tensor:
+            return torch.as_tensor(v, dtype=like.dtype if v.dtype == float else torch.int64, device=like.device)
+
+        self.places = tensor(places)
+        self.traces = tensor(np.concatenate([c.traces[c.kind] for _, c in found]))
+        self.vertices = tensor(np.concatenate([c.vertices + k * vertices for k, c in found]))
+        self.weights = tensor(np.concatenate([c.weights for _, c in found]))
+
+    def elements(self, a: Tensor) -> Tensor:
+        """Return the matrices (B, my, mx, 4, 4) of all cells."""
+        K = a[..., None, None] * torch.as_tensor(self.element, dtype=a.dtype, device=a.device)
+        for k, cross in self.found:
+            full = cross.elements[ENTRIES].transpose(2, 3, 0, 1)
+            K[k] = torch.as_tensor(full, dtype=a.dtype, device=a.device)
+        return K
+
+    def restrict(self, r: TraceVector) -> Tensor:
+        """Return the moments (B, my+1, mx+1) of a residual with the coarse functions."""
+        if not self.found:
+            return r.corners
+        total = (r.flat().reshape(-1)[self.places] * self.traces).sum(-1, keepdim=True)
+        parts = (self.weights * total).reshape(-1)
+        return r.corners.reshape(-1).index_add(0, self.vertices.reshape(-1), parts).reshape(r.corners.shape)
+
+    def add(self, u: Tensor, z: TraceVector) -> TraceVector:
+        """Return z plus what coarse functions with values u (B, my+1, mx+1) have on edges at cross points."""
+        if not self.found:
+            return z
+        value = (self.weights * u.reshape(-1)[self.vertices]).sum(-1, keepdim=True)
+        flat = z.flat()
+        parts = (value * self.traces).reshape(-1)
+        flat = flat.reshape(-1).index_add(0, self.places.reshape(-1), parts).reshape(flat.shape)
+        return TraceVector.from_flat(flat, z.cells, z.modes)
 
 
 class TorchOperations:
@@ -46,8 +99,12 @@ class TorchOperations:
             ends = np.cumsum(np.bincount(kinds.kind.ravel(), minlength=len(kinds.values)))[:-1]
             self.order = [torch.as_tensor(v, device=a.device) for v in np.split(order, ends)]
         self.inverses = torch.as_tensor(inverses, dtype=a.dtype, device=a.device)
-        coarse = PeriodicCoarse if boundary.periodic else CoarseProblem
-        self.coarse = coarse(a, stiffness[-4:, -4:], boundary)
+        self.cross = _JoinedCrossPoints(values, stiffness, modes, boundary, a)
+        if boundary.periodic:
+            self.coarse: PeriodicCoarse | CoarseProblem = PeriodicCoarse(a, stiffness[-4:, -4:], boundary)
+        else:
+            bound = None if self.cross.found else smoothing_bound(stiffness[-4:, -4:])
+            self.coarse = CoarseProblem(self.cross.elements(a), boundary, bound, self.cross.factors)
 
     def apply(self, x: TraceVector) -> TraceVector:
         """Return A x with zeros at fixed unknowns."""
@@ -92,8 +149,9 @@ class TorchOperations:
     def precondition(self, r: TraceVector) -> TraceVector:
         """Return the sum of half the local solutions and of the coarse problem's solution for a residual ``r``."""
         z = self.vertex_solves(r)
-        z.corners.add_(self.coarse.solve(r.corners))
-        return self.boundary.repeat(z)
+        u = self.coarse.solve(self.cross.restrict(r))
+        z.corners.add_(u)
+        return self.boundary.repeat(self.cross.add(u, z))
 
     def begin(self, b: TraceVector, start: TraceVector | None) -> None:
         """Set x to the start (None: zero) and r to b - A x."""
