@@ -172,7 +172,7 @@ class VCycle:
         # Half the raster, if that is not the last grid, is solved on by Chebyshev's iteration.
         self._half = len(self.levels) - len(self.masks) + 1
         self._first, self._further = half_raster(contrast)
-        self._kept: tuple[np.ndarray, ...] | None = None
+        self._kept: dict[int, tuple[np.ndarray, ...]] = {}
 
     def _galerkin(self, K: np.ndarray, weights: Weights, buffers: Buffers) -> np.ndarray:
         """Element matrices (Ny, Nx, 4, 4) of patches of two by two cells with the matrices K (ny, nx, 4, 4)."""
@@ -213,9 +213,9 @@ class VCycle:
         depth : grid to work on, always the same one.
         """
         level, all_rows = self.levels[depth], self._ranges[depth][1]
-        if self._kept is None:
-            self._kept = tuple(self.buffers.ringed(level.b.shape, self.dtype) for _ in range(3))
-        b, x, d = self._kept
+        if depth not in self._kept:
+            self._kept[depth] = tuple(self.buffers.ringed(level.b.shape, self.dtype) for _ in range(3))
+        b, x, d = self._kept[depth]
         b[:] = level.b
         self.cycle(depth)
         np.multiply(level.z, self.dtype(factors[0]), out=d)
