@@ -83,7 +83,7 @@ class CrossPoints:
         a : (my, mx) coefficients.
         S : (4p+4, 4p+4) matrix of a cell with a = 1.
         modes : functions per edge p.
-        boundary : says which vertices are fixed. Vertices on sides are no cross points; periodic rasters have none.
+        boundary : says which vertices are fixed. Vertices on sides are no cross points.
 
         Returns
         -------
@@ -97,9 +97,9 @@ class CrossPoints:
         >>> found.vertices.tolist()  # of the cells on the right below and on the left above
         [[1, 2, 4, 5], [3, 4, 6, 7]]
         """
-        if modes == 0 or boundary.periodic or min(a.shape) < 2:
+        if modes == 0 or min(a.shape) < 2:
             return None
-        soft, small = _soft_corners(a)
+        soft, small = _soft_corners(a, boundary.periodic)
         j, i, corner = np.nonzero(soft)
         if not len(j):
             return None
@@ -109,9 +109,10 @@ class CrossPoints:
         levels = np.zeros(soft.shape, int)
         levels[soft] = which + 1
         (my, mx), (y, x) = a.shape, np.divmod(corner, 2)
-        edges = np.stack([(j + y) * mx + i, j * (mx + 1) + i + x], 1) * modes
+        rows, columns = (my, mx) if boundary.periodic else (my + 1, mx + 1)  # the last ones are the first there
+        edges = np.stack([(j + y) % rows * mx + i, j * (mx + 1) + (i + x) % columns], 1) * modes
         edges[:, 1] += (my + 1) * mx * modes  # behind all horizontal edges
-        numbers = np.stack([(j + cy) * (mx + 1) + i + cx for cy, cx in CORNERS], 1)
+        numbers = np.stack([(j + cy) % rows * (mx + 1) + (i + cx) % columns for cy, cx in CORNERS], 1)
         free = boundary.free(a.shape, 0).corners.ravel()[numbers]
         weights = WEIGHTS[(soft @ BITS)[j, i], corner]
         contrast = a.max() / a.min()
@@ -160,21 +161,19 @@ class Traces:
         return cls(ratios, np.concatenate(eta), in_cell.reshape(-1, 4 * p), np.concatenate(energies))
 
 
-def _soft_corners(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _soft_corners(a: np.ndarray, periodic: bool) -> tuple[np.ndarray, np.ndarray]:
     """Find the vertices of cells (my, mx, 4) that are cross points at which the cell is a large one.
 
     Returns them, and the larger of the small coefficients there (my, mx, 4).
     """
-    sw, se, nw, ne = a[:-1, :-1], a[:-1, 1:], a[1:, :-1], a[1:, 1:]
-    rising, falling = np.maximum(se, nw), np.maximum(sw, ne)  # small ones if the large are SW and NE, or SE and NW
-    soft, small = np.zeros((*a.shape, 4), bool), np.ones((*a.shape, 4))
-    for large, least, cells in (
-        (np.minimum(sw, ne) >= RATIO * rising, rising, ((0, 0, 3), (1, 1, 0))),
-        (np.minimum(se, nw) >= RATIO * falling, falling, ((0, 1, 2), (1, 0, 1))),
-    ):
-        for y, x, corner in cells:
-            where = (slice(y, a.shape[0] - 1 + y), slice(x, a.shape[1] - 1 + x), corner)
-            soft[where], small[where] = large, least
+    soft, small = np.empty((*a.shape, 4), bool), np.empty((*a.shape, 4))
+    for corner, (y, x) in enumerate(CORNERS):
+        down, left = 1 - 2 * y, 1 - 2 * x  # what is rolled comes from the cell across
+        beside, above = np.roll(a, left, 1), np.roll(a, down, 0)
+        small[..., corner] = np.maximum(beside, above)
+        soft[..., corner] = np.minimum(a, np.roll(above, left, 1)) >= RATIO * small[..., corner]
+        if not periodic:
+            soft[-y, :, corner] = soft[:, -x, corner] = False  # vertices on sides
     return soft, small
 
 

@@ -318,15 +318,17 @@ def cell_dofs(cells: tuple[int, int], modes: int, boundary: Boundary | None = No
     return gather((boundary or Boundary()).repeat(numbers.copy()))
 
 
-def sparse_matrix(a: np.ndarray, stiffness: np.ndarray, modes: int, boundary: Boundary | None = None) -> sp.csr_matrix:
+def sparse_matrix(
+    a: np.ndarray | float, stiffness: np.ndarray, modes: int, boundary: Boundary | None = None
+) -> sp.csr_matrix:
     """Assemble the stiffness matrix on all unknowns of :meth:`TraceVector.flat`, fixed ones included.
 
     For tests and small problems: rows and columns of ``boundary.free(cells, modes).flat()`` make the system to solve.
 
     Parameters
     ----------
-    a : (my, mx) coefficient of every cell.
-    stiffness : (n, n) matrix of a cell with a = 1.
+    a : (my, mx) coefficient of every cell; 1 with matrices of their own.
+    stiffness : (n, n) matrix of a cell with a = 1, or (my, mx, n, n) of every cell.
     modes : functions per edge p.
     boundary : joins the repeated unknowns if periodic; otherwise not used.
 
@@ -334,9 +336,10 @@ def sparse_matrix(a: np.ndarray, stiffness: np.ndarray, modes: int, boundary: Bo
     -------
     (N, N) symmetric matrix.
     """
-    dofs = cell_dofs(a.shape, modes, boundary).reshape(a.size, -1)
-    n = dofs.shape[1]
-    values = np.multiply.outer(a.ravel(), stiffness).ravel()
+    matrices = np.asarray(a)[..., None, None] * stiffness
+    my, mx, n, _ = matrices.shape
+    dofs = cell_dofs((my, mx), modes, boundary).reshape(-1, n)
+    values = matrices.ravel()
     rows, columns = np.repeat(dofs, n, 1).ravel(), np.tile(dofs, (1, n)).ravel()
-    count = TraceVector.zeros(a.shape, modes).flat().size
+    count = TraceVector.zeros((my, mx), modes).flat().size
     return sp.csr_matrix((values, (rows, columns)), shape=(count, count))

@@ -1,6 +1,6 @@
 """The coarse problem of periodic rasters.
 
-These are one ring; black-box coarsening is written for rasters with an edge, so here the Q1 problem of the vertex
+These are one ring; black-box coarsening is written for rasters with an edge, so here the problem of the vertex
 functions is factorised as it is (scipy, on the CPU).
 """
 
@@ -16,19 +16,18 @@ from .layout import Boundary, sparse_matrix
 
 
 class PeriodicCoarse:
-    """The Q1 problem of a periodic raster, factorised as it is, one vertex held.
+    """The problem of the vertex functions of a periodic raster, factorised as it is, one vertex held.
 
     Parameters
     ----------
-    a : (B, my, mx) coefficients.
-    element : (4, 4) matrix of the vertex functions of a cell with a = 1.
+    K : (B, my, mx, 4, 4) matrices of the cells.
     boundary : periodic.
     """
 
-    def __init__(self, a: Tensor, element: np.ndarray, boundary: Boundary):
-        self.free = np.flatnonzero(boundary.free((a.shape[-2], a.shape[-1]), 0).corners)
+    def __init__(self, K: Tensor, boundary: Boundary):
+        self.free = np.flatnonzero(boundary.free((K.shape[1], K.shape[2]), 0).corners)
         kept = self.free[1:]
-        matrices = [sparse_matrix(v, element, 0, boundary)[kept][:, kept].tocsc() for v in a.cpu().numpy()]
+        matrices = [sparse_matrix(1.0, v, 0, boundary)[kept][:, kept].tocsc() for v in K.cpu().numpy()]
         self.factors = [sla.splu(A, **SYMMETRIC) if kept.size else None for A in matrices]
 
     def solve(self, r: Tensor) -> Tensor:

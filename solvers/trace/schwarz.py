@@ -4,8 +4,9 @@ Owns :class:`TraceSolver`, the iterative solver of the package: its checks, the 
 and of the number of threads.
 
 The preconditioner adds half of the exact solutions of all local problems (a vertex and the edges that meet there) and
-the solution of the Q1 problem of the vertex functions. The number of steps depends on the contrast, hardly on the
-number of cells or of functions per edge.
+the solution of the problem of the vertex functions: Q1 on the cells, but for vertices where two cells of large
+coefficient touch (``crosspoints``). The number of steps depends hardly on the contrast, the number of cells or of
+functions per edge.
 
 Reference: A. Toselli and O. Widlund, *Domain Decomposition Methods*, 2005, chapters 2 and 3.
 """

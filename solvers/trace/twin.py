@@ -101,7 +101,7 @@ class TorchOperations:
         self.inverses = torch.as_tensor(inverses, dtype=a.dtype, device=a.device)
         self.cross = _JoinedCrossPoints(values, stiffness, modes, boundary, a)
         if boundary.periodic:
-            self.coarse: PeriodicCoarse | CoarseProblem = PeriodicCoarse(a, stiffness[-4:, -4:], boundary)
+            self.coarse: PeriodicCoarse | CoarseProblem = PeriodicCoarse(self.cross.elements(a), boundary)
         else:
             bound = None if self.cross.found else smoothing_bound(stiffness[-4:, -4:])
             self.coarse = CoarseProblem(self.cross.elements(a), boundary, bound, self.cross.factors)
