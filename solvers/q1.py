@@ -247,7 +247,7 @@ def _mass_of_pairs(c: Array, cells: tuple[int, int], size: tuple[float, float]) 
     return _both_sides(My, c, Mx) * (size[0] * size[1])
 
 
-def _both_sides(P: sp.csr_array, c: Array, Q: sp.csr_array) -> Array:
+def _both_sides(P: sp.csr_matrix, c: Array, Q: sp.csr_matrix) -> Array:
     """Compute P c Qᵀ; products of arrays with sparse matrices on their right are slower."""
     return np.asarray(Q @ (P @ c).T).T
 

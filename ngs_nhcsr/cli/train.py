@@ -134,7 +134,7 @@ def reproduce(
     if table == "curves":
         _draw_curves(chosen, runs / protocol, data, device, save)
         return
-    finished = run_cells(
+    done = run_cells(
         plan(chosen) if table == "all" else table_cells(table, chosen, only or ()),
         chosen,
         Places(runs / protocol, (cells or runs) / protocol, data),
@@ -146,13 +146,13 @@ def reproduce(
             f"{cell.row} {cell.seed} " + str({k: round(v["energy"], 4) for k, v in cell.metrics.items()})
         ),
     )
-    if not finished:
+    if not done:
         return
-    typer.echo(to_markdown(finished))
+    typer.echo(to_markdown(done))
     if save is not None:
-        save.with_suffix(".md").write_text(to_markdown(finished), encoding="utf-8")
+        save.with_suffix(".md").write_text(to_markdown(done), encoding="utf-8")
         save.with_suffix(".json").write_text(
-            json.dumps([dataclasses.asdict(c) for c in finished], indent=1) + "\n", encoding="utf-8"
+            json.dumps([dataclasses.asdict(c) for c in done], indent=1) + "\n", encoding="utf-8"
         )
 
 

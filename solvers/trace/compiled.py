@@ -78,7 +78,11 @@ def coarse_cycle(
     return VCycle(elements, (1, 1), free, contrast, workers, serial=True)
 
 
-def _with_ring(cross: CrossPoints, mx: int) -> tuple[np.ndarray, ...]:
+#: Edges, kinds, traces, vertices and weights of cross points, see ``kernels.gather_crosspoints``.
+CrossArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def _with_ring(cross: CrossPoints, mx: int) -> CrossArrays:
     """What the kernels take of cross points, vertices as places in a field with ring."""
     j, i = np.divmod(cross.vertices, mx + 1)
     places = (j + 1) * (mx + 3) + i + 1
@@ -111,7 +115,7 @@ class CompiledOperations:
         kinds = vertex_kinds(self.a, boundary)
         cross = CrossPoints.of(self.a, stiffness, modes, boundary)
         self.coarse = coarse_cycle(self.a, stiffness[-4:, -4:], boundary, self.workers, cross)
-        self.cross = () if cross is None else _with_ring(cross, a.shape[1])
+        self.cross = None if cross is None else _with_ring(cross, a.shape[1])
         self.coarse_factors = None if cross is None else cross.factors
         self.local = (
             PerVertexSolver(self.a, parts, boundary, self.workers)
@@ -193,7 +197,7 @@ class CompiledOperations:
         total = sum(products) + sum(together(second))
         u, right = self.coarse.result, self.coarse.right_side
         total += kernels.add_coarse(u, self.free, self.z[2], right)
-        if self.cross:
+        if self.cross is not None:
             kernels.add_crosspoints(*self.cross, u.reshape(-1), self.z_flat)
         return np.array([total / self.scale / self.scale / self.unit])
 
@@ -201,7 +205,7 @@ class CompiledOperations:
         """Solve the coarse problem for the scaled residual."""
         right = self.coarse.right_side
         right[1:-1, 1:-1] = self.s[2]
-        if self.cross:
+        if self.cross is not None:
             kernels.gather_crosspoints(*self.cross, self.s_flat, right.reshape(-1))
         if self.coarse_factors is None:
             self.coarse.cycle()
