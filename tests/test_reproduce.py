@@ -84,11 +84,11 @@ def test_a_table_goes_on_where_it_was_stopped(tmp_path):
     only = ("bicubic", "LIIF", "NH-CSR")
     told = []
     first = run_table("table1", TINY, tmp_path / "t", tmp_path / "data", only=only[:2], report=told.append)
-    assert [c.row for c in first] == ["bicubic interpolation of U", "LIIF"] * 2  # not IPE-LIIF
+    assert [c.row for c in first] == ["bicubic interpolation of U", "LIIF", "LIIF"]  # not IPE-LIIF
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "t").glob("*.json")}
-    assert len(stamps) == 4
+    assert len(stamps) == 3
     cells = run_table("table1", TINY, tmp_path / "t", tmp_path / "data", only=only)
-    assert len(cells) == 6
+    assert len(cells) == 5
     assert all(p.stat().st_mtime_ns == t for p, t in stamps.items())
     text = to_markdown(cells)
     assert text.count("| NH-CSR |") == 6

@@ -319,6 +319,8 @@ def table_cells(table: str, protocol: Protocol, only: Sequence[str] = ()) -> Ite
     rows = TABLES[table]
     for seed in protocol.seeds:
         for row, variant in rows.items():
+            if variant.decoder == UNTRAINED and seed != protocol.seeds[0]:
+                continue  # the same with every seed
             # a whole name, such as LIIF, means that row and not IPE-LIIF
             if not only or row in only or any(o in row for o in only if o not in rows):
                 yield row, variant, seed
