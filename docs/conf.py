@@ -46,6 +46,7 @@ TITLES = {
     "paper/table1": "Table I: all metrics",
     "paper/table2": "Table II: all metrics",
     "paper/table3": "Table III: all metrics",
+    "paper/midi": "Table I, 4,000 steps: all metrics",
     "paper/conditional": "Conditional ablation: all metrics",
     "paper/curves": "Validation curves",
     "paper/resolution": "Errors against the resolution",
