@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .checks import check_coefficient_values, check_raster_shape, check_reaction_values, check_tensor_values
+from .errors import InvalidProblem
 from .reading import galerkin_solve
 from .solvers.bvp import BoundaryValueProblem
 from .solvers.load import Function, Load, boundary_values, load_cells
@@ -111,11 +112,17 @@ class Problem(BoundaryValueProblem):
         medium.reaction_on_raster()  # says what is wrong with its raster
         space = Space.with_sides(cells, size, natural)
         medium = medium.with_robin(robin_sides(robin, space))
-        if isinstance(f, np.ndarray) and f.ndim == 2:
-            load = Load(np.asarray(f, dtype=float), size)
+        if callable(f):
+            load = Load.of(f, space.refined(load_cells(cells)).cells, size)
+        elif np.ndim(f) == 0:  # a number needs no grid
+            load = Load.of(f, (1, 1), size)
         else:
-            # a number needs no grid
-            load = Load.of(f, space.refined(load_cells(cells)).cells if callable(f) else (1, 1), size)
+            values = np.asarray(f, dtype=float)
+            if values.ndim != 2 or min(values.shape) < 2:
+                raise InvalidProblem(
+                    f"f has shape {values.shape}; give a number, a callable f(x, y), or nodal values (n+1, m+1)."
+                )
+            load = Load(values, size)
         if is_neumann(space, medium):
             balanced(load.vector(cells))
         U = galerkin_solve(medium, space, load.vector(cells), boundary_values(g, cells, size))

@@ -162,12 +162,11 @@ class CoarseProblem:
     """
 
     def __init__(self, K: Tensor, boundary: Boundary, bound: float | None = None, factors: Factors | None = None):
-        cells, a = (K.shape[1], K.shape[2]), K
         self.stencil, self.steps = _stencil(K), factors
+        self.free = self._free(K, boundary)
         self.interpolation = Interpolation(self.stencil)
         K = self.interpolation.coarsen(K)
-        self.free = self._free(cells, boundary, a)
-        half = self._free((K.shape[1], K.shape[2]), boundary, a)
+        half = self._free(K, boundary)
         self.singular = boundary.singular
         if self.singular:  # one vertex is held; the moments of constants vanish
             half[0, 0] = 0
@@ -176,8 +175,9 @@ class CoarseProblem:
         self.factors = smoother(bound or min(2.5, float(self.stencil.row_sum_bound())))
 
     @staticmethod
-    def _free(cells: tuple[int, int], boundary: Boundary, a: Tensor) -> Tensor:
-        return torch.as_tensor(boundary.free(cells, 0).corners, dtype=a.dtype, device=a.device)
+    def _free(K: Tensor, boundary: Boundary) -> Tensor:
+        free = boundary.free((K.shape[1], K.shape[2]), 0).corners
+        return torch.as_tensor(free, dtype=K.dtype, device=K.device)
 
     def _smooth(self, b: Tensor, x: Tensor | None) -> Tensor:
         """Take two Chebyshev steps from x (None: zero)."""

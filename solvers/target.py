@@ -13,6 +13,7 @@ from ..errors import SolverFailure
 from .dirichlet import with_data
 from .hierarchy import hierarchy
 from .medium import Medium
+from .neumann import is_neumann, with_mean
 from .space import Space
 from .transfer import prolongate
 
@@ -138,7 +139,7 @@ class FineQ1(Target):
                 f"{info.relative_residual:.1e} after {info.iterations} steps, not {self.tolerance:.0e}; "
                 "the contrast is too large for it."
             )
-        return u
+        return with_mean(u) if is_neumann(fine, problem.medium) else u
 
     def ratio(self, medium: Medium, space: Space) -> float:
         """Compute ε/h: fine cells per coefficient cell, along y."""

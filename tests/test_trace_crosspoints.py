@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from scipy.linalg import eigvalsh_tridiagonal
 
 from ngs_nhcsr.solvers.q1 import ENTRIES
 from ngs_nhcsr.solvers.trace import solve_pde
@@ -10,6 +12,30 @@ from ngs_nhcsr.solvers.trace.layout import Boundary, TraceVector, sparse_matrix
 from ngs_nhcsr.solvers.trace.schwarz import TraceSolver
 
 SIDES = ("bottom", "right", "top", "left")
+
+
+def condition_number(a):
+    """Of the preconditioned matrix, by Lanczos' method on a random right-hand side (torch backend)."""
+    cell = solve_pde(a, 1.0).cell
+    ops = TraceSolver(a, cell.stiffness, cell.modes, backend="torch").operations
+    b = TraceVector.zeros(a.shape, cell.modes, (1,), like=ops.a)
+    noise = np.random.default_rng(6).standard_normal(b.flat().shape)
+    ops.begin(TraceVector.from_flat(torch.from_numpy(noise), a.shape, cell.modes), None)
+    rz, beta, alphas, betas = ops.residual_product(), np.zeros(1), [], []
+    for _ in range(150):
+        alpha = rz / ops.direction(beta)
+        ops.advance(alpha)
+        new = ops.residual_product()
+        beta = new / rz
+        alphas.append(alpha[0])
+        betas.append(beta[0])
+        if new < 1e-20 * rz or new[0] < 1e-24:
+            break
+        rz = new
+    alpha, beta = np.array(alphas), np.array(betas)
+    diagonal = 1 / alpha + np.append(0, beta[:-1] / alpha[:-1])
+    values = eigvalsh_tridiagonal(diagonal, np.sqrt(beta[:-1]) / alpha[:-1])
+    return values[-1] / values[0]
 
 
 def random_cells(contrast, shape=(24, 24), seed=0):
@@ -25,6 +51,14 @@ def coarse_function(cross, U, modes):
     np.add.at(flat, places, jumps[:, None] * cross.traces[cross.kind])
     flat[-U.size :] = U.ravel()
     return flat
+
+
+def test_condition_numbers_do_not_grow_with_the_contrast(monkeypatch):
+    """The figures of docs/pde.md."""
+    media = [random_cells(c, (32, 32)) for c in (30.0, 1e3, 1e5)]
+    assert [condition_number(a) for a in media] == pytest.approx([4.9, 8.4, 14.3], rel=0.1)
+    monkeypatch.setattr("ngs_nhcsr.solvers.trace.crosspoints.RATIO", np.inf)  # linear along all edges
+    assert [condition_number(a) for a in media] == pytest.approx([9.0, 57.4, 627.0], rel=0.1)
 
 
 @pytest.mark.parametrize("backend", ["numba", "torch"])

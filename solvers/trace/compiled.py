@@ -78,12 +78,8 @@ def coarse_cycle(
     return VCycle(elements, (1, 1), free, contrast, workers, serial=True)
 
 
-#: Edges, kinds, traces, vertices and weights of cross points, see ``kernels.gather_crosspoints``.
-CrossArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-
-def _with_ring(cross: CrossPoints, mx: int) -> CrossArrays:
-    """What the kernels take of cross points, vertices as places in a field with ring."""
+def _with_ring(cross: CrossPoints, mx: int) -> tuple[np.ndarray, ...]:
+    """Return what the kernels take of cross points, vertices as places in a field with ring."""
     j, i = np.divmod(cross.vertices, mx + 1)
     places = (j + 1) * (mx + 3) + i + 1
     return cross.edges, cross.kind, cross.traces.astype(np.float32), places, cross.weights.astype(np.float32)
@@ -198,7 +194,7 @@ class CompiledOperations:
         u, right = self.coarse.result, self.coarse.right_side
         total += kernels.add_coarse(u, self.free, self.z[2], right)
         if self.cross is not None:
-            kernels.add_crosspoints(*self.cross, u.reshape(-1), self.z_flat)
+            kernels.add_crosspoints(self.cross, u.reshape(-1), self.z_flat)
         return np.array([total / self.scale / self.scale / self.unit])
 
     def _coarse(self) -> None:
@@ -206,7 +202,7 @@ class CompiledOperations:
         right = self.coarse.right_side
         right[1:-1, 1:-1] = self.s[2]
         if self.cross is not None:
-            kernels.gather_crosspoints(*self.cross, self.s_flat, right.reshape(-1))
+            kernels.gather_crosspoints(self.cross, self.s_flat, right.reshape(-1))
         if self.coarse_factors is None:
             self.coarse.cycle()
         else:

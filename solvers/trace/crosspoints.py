@@ -5,7 +5,7 @@ Owns where these vertices are, the traces of the coarse functions there, and the
 Around a cross point x solutions go like :math:`r^\lambda` with a small exponent: the value at x and what a large cell
 has on its edges may differ at nearly no cost in energy. Vertex functions that are linear along edges tie one to the
 other, at the cost of the large coefficient: with them the condition number of the preconditioned matrix grows like the
-root of the contrast (9, 55, 620 at 30, 10³, 10⁵ on 32² random cells; with the functions here 5, 7, 8).
+root of the contrast (9, 57, 630 at 30, 10³, 10⁵ on 32² random cells; with the functions here 5, 8, 14).
 
 On the two edges at x of a large cell A a coarse function with values :math:`U` at the vertices of A is
 
@@ -27,22 +27,22 @@ from ..q1 import SYMMETRIC_PAIRS
 from ..smoothing import Factors, chebyshev
 from .layout import Boundary
 
-#: Quotient of the smaller large and the larger small coefficient from which a vertex counts as cross point. At 10 the
-#: method takes 9 steps to 10⁻⁴ instead of 10 on 32² random cells, and the set-up as much longer.
+#: Quotient of the smaller large and the larger small coefficient from which a vertex counts as cross point. At 10 one
+#: step less is taken, and the set-up takes as much longer.
 RATIO = 12.0
 #: Quotients are rounded to powers of 2^(1/4): a trace of least energy is needed roughly, and few are to be found.
 PER_OCTAVE = 4
 #: From which contrast on so many Chebyshev steps are taken on the coarse problem, whose preconditioner is a multigrid
 #: cycle, and the lowest eigenvalue they are for: a cycle alone does not tell large cells apart that touch in points.
-#: With an exact solution the method takes 11 steps on 128² random cells at 1:1000 and 12 at 1:10⁵, with these 11 and
-#: 15, with single cycles 18 and 60.
+#: On 128² random cells the method takes 11 steps at 1:1000 and 15 at 1:10⁵ with these, 12 and 13 with thirty each, 18
+#: and 60 with single cycles.
 COARSE_STEPS = ((250.0, 2, 0.3), (5e3, 3, 0.1), (5e4, 4, 0.03), (2e6, 8, 0.01))
 #: Vertices of a cell as (iy, ix), and bits that stand for them.
 CORNERS, BITS = ((0, 0), (0, 1), (1, 0), (1, 1)), 1 << np.arange(4)
 
 
 def _weights() -> np.ndarray:
-    """Coefficients (16, 4, 4) of U_x − Ũ_x, for every set of vertices of a cell that are cross points, and every x."""
+    """Return the coefficients (16, 4, 4) of U_x − Ũ_x for every set of cross points among a cell's vertices, and every x."""
     soft = np.arange(16)[:, None] & BITS > 0
     firm = ~soft | soft.all(1, keepdims=True)  # without firm vertices the mean is over all
     return np.eye(4) - (firm / firm.sum(1, keepdims=True))[:, None, :]
@@ -178,7 +178,7 @@ def _soft_corners(a: np.ndarray, periodic: bool) -> tuple[np.ndarray, np.ndarray
 
 
 def _elements(a: np.ndarray, S: np.ndarray, levels: np.ndarray, traces: Traces) -> np.ndarray:
-    """Element matrices (10, my, mx) of the coarse functions.
+    """Compute the element matrices (10, my, mx) of the coarse functions.
 
     ``levels`` (my, mx, 4) is the number of a quotient plus one at cross points of a cell, else 0. Up to the coefficient
     a matrix depends on these four numbers only, of which there are few combinations.

@@ -248,27 +248,17 @@ def new_direction(q: Triple, z: Triple, beta: float, j0: int, j1: int) -> None:
 
 
 @njit(**OPTIONS)
-def gather_crosspoints(
-    edges: np.ndarray,
-    kind: np.ndarray,
-    traces: np.ndarray,
-    vertices: np.ndarray,
-    weights: np.ndarray,
-    s: np.ndarray,
-    right: np.ndarray,
-) -> None:
+def gather_crosspoints(cross: tuple, s: np.ndarray, right: np.ndarray) -> None:
     """Add what edges at cross points contribute to the moments of the coarse functions.
 
     Parameters
     ----------
-    edges : (K, 2) see ``crosspoints.CrossPoints``; likewise the next four.
-    kind : (K,) row of ``traces``.
-    traces : (kinds, 2p) float32.
-    vertices : (K, 4) places in ``right``.
-    weights : (K, 4) float32.
+    cross : (edges, kind, traces, vertices, weights) as of ``crosspoints.CrossPoints``, numbers in float32; vertices are
+        places in ``right``.
     s : flat float32 residual in the order of a trace vector.
     right : flat coarse moments, changed in place.
     """
+    edges, kind, traces, vertices, weights = cross
     p = traces.shape[1] // 2
     for k in range(len(kind)):
         total = np.float32(0)
@@ -280,27 +270,16 @@ def gather_crosspoints(
 
 
 @njit(**OPTIONS)
-def add_crosspoints(
-    edges: np.ndarray,
-    kind: np.ndarray,
-    traces: np.ndarray,
-    vertices: np.ndarray,
-    weights: np.ndarray,
-    coarse: np.ndarray,
-    z: np.ndarray,
-) -> None:
+def add_crosspoints(cross: tuple, coarse: np.ndarray, z: np.ndarray) -> None:
     """Add the coarse solution to edges at cross points: the transpose of :func:`gather_crosspoints`.
 
     Parameters
     ----------
-    edges : (K, 2) see ``crosspoints.CrossPoints``; likewise the next four.
-    kind : (K,) row of ``traces``.
-    traces : (kinds, 2p) float32.
-    vertices : (K, 4) places in ``coarse``.
-    weights : (K, 4) float32.
+    cross : as there.
     coarse : flat coarse solution.
     z : flat float32 in the order of a trace vector, changed in place.
     """
+    edges, kind, traces, vertices, weights = cross
     p = traces.shape[1] // 2
     for k in range(len(kind)):
         value = np.float32(0)

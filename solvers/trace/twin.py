@@ -24,8 +24,8 @@ class _JoinedCrossPoints:
 
     def __init__(self, values: np.ndarray, S: np.ndarray, modes: int, boundary: Boundary, like: Tensor):
         self.element = S[-4:, -4:]
-        self.media = [CrossPoints.of(v, S, modes, boundary) for v in values]
-        found = self.found = [(k, cross) for k, cross in enumerate(self.media) if cross is not None]
+        media = enumerate(CrossPoints.of(v, S, modes, boundary) for v in values)
+        found = self.found = [(k, cross) for k, cross in media if cross is not None]
         self.factors = max((c.factors for _, c in found if c.factors), key=lambda f: len(f[1]), default=None)
         if not found:
             return
