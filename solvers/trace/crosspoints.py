@@ -42,7 +42,7 @@ CORNERS, BITS = ((0, 0), (0, 1), (1, 0), (1, 1)), 1 << np.arange(4)
 
 
 def _weights() -> np.ndarray:
-    """Return the coefficients (16, 4, 4) of U_x − Ũ_x for every set of cross points among a cell's vertices, and every x."""
+    """Return the coefficients (16, 4, 4) of U_x − Ũ_x for every set of cross points among a cell's vertices."""
     soft = np.arange(16)[:, None] & BITS > 0
     firm = ~soft | soft.all(1, keepdims=True)  # without firm vertices the mean is over all
     return np.eye(4) - (firm / firm.sum(1, keepdims=True))[:, None, :]
