@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import platform
+import statistics
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -15,6 +19,7 @@ from ..errors import ModelFileError
 from ..models import Contract, ModelCard, export_model, load_model
 from ..networks.corrector import CorrectorNetwork
 from .config import TrainConfig, from_json
+from .prediction import predict
 from .problems import Recipe
 from .protocols import PROTOCOLS, TABLES
 from .state import read_average, read_config, read_progress
@@ -55,13 +60,14 @@ def _contrast(recipe: Recipe) -> float:
     return max(plain, recipe.contrast[1] if recipe.plain_share < 1 else 1.0)
 
 
-def card_table(network: CorrectorNetwork, count: int = 16) -> dict[str, dict[str, float]]:
+def card_table(network: CorrectorNetwork, count: int = 16, cells: int | None = None) -> dict[str, dict[str, float]]:
     """Measure a network on the cases of a card, with the default scheme.
 
     Parameters
     ----------
     network : in evaluation mode.
     count : problems per case at most.
+    cells : leave out cases with more fine cells a side than this; for networks whose time grows faster than the mesh.
 
     Returns
     -------
@@ -69,6 +75,8 @@ def card_table(network: CorrectorNetwork, count: int = 16) -> dict[str, dict[str
     """
     table = {}
     for case in CARD_CASES:
+        if cells is not None and case.coarse * case.scale > cells:
+            continue
         case = replace(case, count=min(case.count, count))
         errors = network_errors(network, case.problems(TEST_SEEDS), case.scale)
         energy, l2 = errors["energy"], errors["L2"]
@@ -82,13 +90,43 @@ def card_table(network: CorrectorNetwork, count: int = 16) -> dict[str, dict[str
     return table
 
 
-def revalidate(path: Path, count: int = 16) -> ModelCard:
+@torch.inference_mode()
+def field_time(network: CorrectorNetwork, repeats: int = 3) -> dict[str, Any]:
+    """Time one field of the first case of a card on one thread: encoding, decoding, local solves; no guard, no steps.
+
+    Parameters
+    ----------
+    network : in evaluation mode.
+    repeats : timed fields, after one that is not.
+
+    Returns
+    -------
+    Median in seconds, and the machine in words.
+    """
+    case = replace(CARD_CASES[0], count=1)
+    problem = case.problems(TEST_SEEDS)
+    data = [v.double() for v in (problem.U, problem.A, problem.F)]
+    threads, times = torch.get_num_threads(), []
+    torch.set_num_threads(1)
+    try:
+        for _ in range(repeats + 1):
+            start = perf_counter()
+            predict(network, *data, case.scale)
+            times.append(perf_counter() - start)
+    finally:
+        torch.set_num_threads(threads)
+    return {"seconds": round(statistics.median(times[1:]), 4), "machine": f"one thread, {platform.machine()}"}
+
+
+def revalidate(path: Path, count: int = 16, cells: int | None = None, *, only_time: bool = False) -> ModelCard:
     """Measure a model anew, with the scheme that is the default now, and write its card; the weights stay.
 
     Parameters
     ----------
     path : model card; its weights stand beside it.
     count : problems per case at most.
+    cells : leave out cases with more fine cells a side than this.
+    only_time : keep the errors of the card, and time one field.
 
     Returns
     -------
@@ -106,12 +144,14 @@ def revalidate(path: Path, count: int = 16) -> ModelCard:
         name=model.card.name,
         architecture=model.network.architecture,
         contract=model.card.contract,
-        training=model.card.training,
-        validation=card_table(model.network, count),
+        training={**model.card.training, "field": field_time(model.network)},
+        validation=model.card.validation if only_time else card_table(model.network, count, cells),
     )
 
 
-def export_run(run: Path, to: Path, *, hardware: str, count: int = 16, last: bool = False) -> ModelCard:
+def export_run(
+    run: Path, to: Path, *, hardware: str, count: int = 16, cells: int | None = None, last: bool = False
+) -> ModelCard:
     """Write the model card ``to`` and its weights from a run; see ``models.export_model``.
 
     Parameters
@@ -120,6 +160,7 @@ def export_run(run: Path, to: Path, *, hardware: str, count: int = 16, last: boo
     to : model card to write; its stem is the name of the model.
     hardware : on what it was trained, in words.
     count : problems per case of the card's table at most.
+    cells : leave out cases with more fine cells a side than this.
     last : take the running mean of the weights at the last checkpoint, instead of those with the smallest validation
         error. That error depends on where corrections stop: a better network may end with fewer of them.
 
@@ -140,11 +181,11 @@ def export_run(run: Path, to: Path, *, hardware: str, count: int = 16, last: boo
     }
     if last:
         training["weights"] = "running mean at the last step"
-        return _export(read_average(run / "last.safetensors"), to, config, training, count)
-    return _export(load_file(run / "best.safetensors"), to, config, training, count)
+        return _export(read_average(run / "last.safetensors"), to, config, training, count, cells)
+    return _export(load_file(run / "best.safetensors"), to, config, training, count, cells)
 
 
-def export_cell(cell: Path, to: Path, *, hardware: str, count: int = 16) -> ModelCard:
+def export_cell(cell: Path, to: Path, *, hardware: str, count: int = 16, cells: int | None = None) -> ModelCard:
     """Write the model card ``to`` and its weights from a finished cell of the paper's tables (``reproduce.py``).
 
     Parameters
@@ -153,6 +194,7 @@ def export_cell(cell: Path, to: Path, *, hardware: str, count: int = 16) -> Mode
     to : model card to write; its stem is the name of the model.
     hardware : on what it was trained, in words.
     count : problems per case of the card's table at most.
+    cells : leave out cases with more fine cells a side than this.
 
     Returns
     -------
@@ -184,19 +226,20 @@ def export_cell(cell: Path, to: Path, *, hardware: str, count: int = 16) -> Mode
             case: {k: round(v, 5) for k, v in found.items()} for case, found in about["metrics"].items()
         },
     }
-    return _export(weights, to, config, training, count)
+    return _export(weights, to, config, training, count, cells)
 
 
 def _export(
-    weights: dict[str, Tensor], to: Path, config: TrainConfig, training: dict[str, Any], count: int
+    weights: dict[str, Tensor], to: Path, config: TrainConfig, training: dict[str, Any], count: int, cells: int | None
 ) -> ModelCard:
     """Measure a network and write it."""
     network = CorrectorNetwork(config.architecture)
     network.load_state_dict(weights)
-    table = card_table(network.eval(), count)
+    table = card_table(network.eval(), count, cells)
     to.parent.mkdir(parents=True, exist_ok=True)
     training = {
         **training,
+        "field": field_time(network),
         "parameters": sum(p.numel() for p in network.parameters()),
         "errors": "relative, median, against the Q1 solution on the fine mesh; f = 1; test seeds from 2e9",
     }

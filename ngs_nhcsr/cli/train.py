@@ -195,6 +195,7 @@ def export(
     hardware: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = platform.processor()
     or "CPU",
     count: Annotated[int, typer.Option(help="Test problems per kind for the card's table.")] = 16,
+    cells: Annotated[int | None, typer.Option(help="Leave out kinds with more fine cells a side.")] = None,
     last: Annotated[
         bool, typer.Option(help="With --run: the last weights instead of those of the best validation.")
     ] = False,
@@ -203,9 +204,9 @@ def export(
     from ..training.export import export_cell, export_run
 
     if run is not None and cell is None:
-        card = export_run(run, to, hardware=hardware, count=count, last=last)
+        card = export_run(run, to, hardware=hardware, count=count, cells=cells, last=last)
     elif cell is not None and run is None:
-        card = export_cell(cell, to, hardware=hardware, count=count)
+        card = export_cell(cell, to, hardware=hardware, count=count, cells=cells)
     else:
         raise typer.BadParameter("pass either --run or --cell")
     get_console().print_json(json.dumps(card.validation))
@@ -214,11 +215,14 @@ def export(
 def revalidate(
     card: Annotated[Path, typer.Argument(help="Model card (.json); its weights stand beside it and stay.")],
     count: Annotated[int, typer.Option(help="Test problems per kind.")] = 16,
+    cells: Annotated[int | None, typer.Option(help="Leave out kinds with more fine cells a side.")] = None,
+    only_time: Annotated[bool, typer.Option("--only-time", help="Keep the errors; time one field anew.")] = False,
 ) -> None:
     """Measure a model anew and write the figures into its card."""
     from ..training.export import revalidate as measure_again
 
-    get_console().print_json(json.dumps(measure_again(card, count).validation))
+    found = measure_again(card, count, cells, only_time=only_time)
+    get_console().print_json(json.dumps({"one field": found.training["field"], **found.validation}))
 
 
 def _overrides(pairs: list[str]) -> dict[str, str]:

@@ -88,12 +88,17 @@ def _about(cards: Sequence[ModelCard], sizes: Sequence[float]) -> list[str]:
             _yes(c.architecture["local_solves"]),
             f"{c.training['parameters']:,}",
             f"{size:.2f}",
+            f"{c.training['field']['seconds']:.2g}" if "field" in c.training else "–",
             c.licence,
         )
         for c, size in zip(cards, sizes, strict=True)
     ]
     names = ("model", "encoder / decoder", "inputs", "output", "effective problem", "local solves", "parameters", "MB")
-    return ["## What they are", "", *_table((*names, "licence"), rows), ""]
+    note = _filled(
+        "Seconds: one field of 32² to 512² cells on one thread, the network alone (encoding, decoding, local solves), "
+        "without reading, guard and multigrid steps; median of three, by `ngs-nhcsr revalidate CARD --only-time`."
+    )
+    return ["## What they are", "", note, "", *_table((*names, "seconds", "licence"), rows), ""]
 
 
 def _trained(cards: Sequence[ModelCard]) -> list[str]:
@@ -121,7 +126,7 @@ def _errors(cards: Sequence[ModelCard], norm: str) -> list[str]:
         "Medians over test problems, of the network's own field, before the guard, against the Q1 solution on the fine "
         "mesh; f = 1, 32 coarse cells a side and scale 16, where nothing else is said. Problems per case, at most: "
         + ", ".join(f"{c.name} {max(v['problems'] for v in c.validation.values())}" for c in cards)
-        + "."
+        + ". –: not measured, the network's time grows faster than the mesh."
     )
     return [
         f"## Relative {norm} errors",
