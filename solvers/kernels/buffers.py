@@ -5,6 +5,7 @@ The system hands out memory page by page at first touch; for a mesh of 512² cel
 
 from __future__ import annotations
 
+from math import prod
 from threading import Lock
 from weakref import finalize
 
@@ -86,10 +87,10 @@ class Buffers:
         The array, contiguous; what is inside, NaN maybe, has to be written before it is read.
         """
         out = self._take(shape, dtype)
-        out[[0, -1]] = out[:, [0, -1]] = 0
+        out[0] = out[-1] = out[:, 0] = out[:, -1] = 0
         return out
 
     def _take(self, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-        raw = _pool.take(int(np.prod(shape)) * np.dtype(dtype).itemsize)
+        raw = _pool.take(prod(shape) * np.dtype(dtype).itemsize)
         self._arrays.append(raw)
         return raw.view(dtype).reshape(shape)
