@@ -27,8 +27,8 @@ thousand steps on one core, at about a tenth of the published size. On random me
 their own fields have energy errors of {energy} and L2 errors of {l2}; `{default}` has {best}. For comparison: the
 coarse solution has 0.62 and 0.39, and its best multiple in L2, which needs the reference, 0.80 and 0.020
 ([evaluation.md](evaluation.md)). In L2 they do what that factor does; in energy at best a little more, from scale 8 on
-often worse than the coarse solution; and with contrast, media and size they do not carry over. They are here to be compared
-with. More steps and the published sizes would help; how much is not known ([paper.md](paper.md)).
+often worse than the coarse solution; and with contrast, media and size they do not carry over. They are here to be
+compared with. More steps and the published sizes would help; how much is not known ([paper.md](paper.md)).
 
 What `correct` returns is accurate with all of them: the guard keeps a field from being worse than the coarse solution,
 its error is estimated, and multigrid steps follow until that is below 3e-4. They are about three, as many as from the
