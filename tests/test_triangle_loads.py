@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import voxel
 from netgen.geom2d import SplineGeometry
-from ngsolve import H1, BilinearForm, GridFunction, IfPos, LinearForm, Mesh, ds, dx, grad, x, y
+from ngsolve import H1, BilinearForm, GridFunction, IfPos, LinearForm, Mesh, cos, ds, dx, grad, sin, x, y
 
 from ngs_nhcsr import Status, correct
 from ngs_nhcsr.solvers.norms import relative_errors
@@ -36,6 +36,20 @@ def test_the_load_part_of_the_budget_is_about_the_error(random_medium, f, seed):
     error = relative_errors(recovered.values, given.values, kappa)["energy"]
     assert error > 2e-3  # so that there is something to be estimated
     assert 0.5 * error < recovered.budget.load < 4 * error
+
+
+@pytest.mark.parametrize(("waves", "largest"), [(2.0, 0.05), (3.0, 0.22)])
+def test_a_grid_coarser_than_the_mesh_does_not_make_waves_longer(random_medium, waves, largest):
+    """55 pixels leave 11 cells a side for a mesh of 16; sampled at their nodes the load's errors were 0.11 and 0.27."""
+    kappa = random_medium((55, 55), seed=5)
+    f = sin(2 * np.pi * waves * x) + cos(2 * np.pi * waves * y)
+    u = solution(kappa, lambda v: f * v * dx(bonus_intorder=8))
+    recovered = correct(u, kappa, 10, full=True, on_untrusted="return")
+    given = correct(u, kappa, 10, f=f, full=True, on_untrusted="return")
+    assert recovered.problem.space.cells == (11, 11)
+    error = relative_errors(recovered.values, given.values, kappa)["energy"]
+    assert error < largest
+    assert error < recovered.budget.load < 10 * error
 
 
 @pytest.mark.parametrize("contrast", [10.0, 100.0])

@@ -17,7 +17,7 @@ from ..solvers.medium import Medium
 from ..solvers.moments import point_moments
 from . import quadrature
 from .coarse_field import CoarseField
-from .density import boundary_rest, isolated_sources, to_grid, vertex_roughness
+from .density import boundary_rest, isolated_sources, sampled, to_grid, vertex_roughness
 from .forms import check_form, load_of, sparse_matrix
 from .load import Sources, load_grid
 from .meshes import free_dofs
@@ -151,7 +151,7 @@ def _with_other(reading: Reading, u: ngs.GridFunction, found: CoarseField, b: np
     if found.vertices is not None:
         return reading
     inside, points = isolated_sources(u, b)
-    space, other = found.space, Load.from_moments(to_grid(u, found, b - inside, lumped=True), found.space)
+    space, other = found.space, sampled(u, b - inside, found.space, lumped=True)
     if points:
         fine = space.refined(load_cells(space.cells)).cells
         moments = other.vector(fine) + point_moments(points, fine, space.size, space.lower)

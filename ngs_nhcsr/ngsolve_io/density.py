@@ -10,6 +10,7 @@ from scipy.spatial import KDTree
 
 from ..solvers.load import Load
 from ..solvers.load_error import SILENT
+from ..solvers.space import Space
 from .coarse_field import CoarseField
 from .evaluate import evaluate
 from .forms import sparse_matrix
@@ -20,6 +21,8 @@ NEAREST = 8
 #: Steps of Richardson's iteration from the lumped mass matrix to the full one, whose quotient is between 1/4 and 1 on
 #: triangles, and their damping.
 STEPS, DAMPING = 8, 1.3
+#: Samples of a function on triangles per cell and axis of a tensor grid.
+SAMPLES = 4
 
 
 def to_grid(u: ngs.GridFunction, field: CoarseField, load: np.ndarray, *, lumped: bool = False) -> np.ndarray:
@@ -27,7 +30,8 @@ def to_grid(u: ngs.GridFunction, field: CoarseField, load: np.ndarray, *, lumped
 
     On a grid of quads these are the vertex entries (the vertex functions of NGSolve's H1 are the Q1 hats, whatever
     the order). On another mesh the piecewise linear function with these moments at the free interior vertices, extended
-    to the boundary, is interpolated and integrated against the hats.
+    to the boundary, is integrated against the hats, sampled ``SAMPLES`` times a cell and axis: the grid may be coarser
+    than the mesh, and would mistake waves for longer ones.
 
     Parameters
     ----------
@@ -44,11 +48,29 @@ def to_grid(u: ngs.GridFunction, field: CoarseField, load: np.ndarray, *, lumped
     mesh = u.space.mesh
     if field.vertices is not None:
         return load[: mesh.nv][field.vertices]
+    fine, space = sampled(u, load, field.space, lumped=lumped), field.space
+    return np.where(space.free, fine.vector(space.cells), 0.0)
+
+
+def sampled(u: ngs.GridFunction, load: np.ndarray, space: Space, *, lumped: bool = False) -> Load[np.ndarray]:
+    """Sample the piecewise linear function on the user's mesh that has the moments of a load.
+
+    Parameters
+    ----------
+    u : coarse solution on a mesh that is no grid of quads.
+    load : (n,) load vector over the user's degrees of freedom.
+    space : tensor grid on the same rectangle.
+    lumped : take the density F_i / ∫φ_i instead, a smoother function.
+
+    Returns
+    -------
+    Load
+        At the nodes of the grid refined ``SAMPLES`` times.
+    """
+    mesh, fine = u.space.mesh, space.refined(SAMPLES)
     linear = ngs.GridFunction(ngs.H1(mesh, order=1))
-    values, _ = _function(u, load, STEPS * (not lumped))
-    linear.vec.FV().NumPy()[:] = values
-    f = evaluate(linear, mesh, *field.space.nodes())
-    return np.where(field.space.free, Load(f, field.space.size).vector(field.space.cells), 0.0)
+    linear.vec.FV().NumPy()[:], _ = _function(u, load, STEPS * (not lumped))
+    return Load(evaluate(linear, mesh, *fine.nodes()), space.size)
 
 
 def boundary_rest(u: ngs.GridFunction, load: np.ndarray) -> float:
