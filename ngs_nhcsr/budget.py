@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 ACCEPTED_UP_TO, NOTED_FROM = 0.05, 1e-3
 #: … where the user asked for a number of multigrid steps, also for none.
 NOTED_FROM_IF_ASKED = 0.01
+#: Estimated error of a recovered load from which on that load is not known: another one altogether has its moments.
+UNKNOWN_FROM = 1.0
+
+#: Statuses that say that a field is no worse than the coarse solution.
+COMPARED = (Status.ACCEPTED, Status.OUT_OF_CONTRACT, Status.INACCURATE)
 
 _REMEDIES = {
     "load": "the load as it was recovered from u_coarse; pass f=",
@@ -80,13 +85,20 @@ class Budget:
     @property
     def total(self) -> float:
         """Their sum: by the triangle inequality no less than the error, if every part is right; nan: not known."""
-        return float(sum(self.parts.values())) if self.consistent and self.decided else float("nan")
+        return float(sum(self.parts.values())) if self.known else float("nan")
+
+    @property
+    def known(self) -> bool:
+        """Whether it is known what problem u_coarse solves, so that there is an error to be estimated."""
+        return self.consistent and self.decided and not self.load >= UNKNOWN_FROM
 
     def __str__(self) -> str:
         if not self.consistent:
             return "unknown: u_coarse solves another problem than the one that was read"
         if not self.decided:
             return "unknown: the load of u_coarse is not known"
+        if self.load >= UNKNOWN_FROM:
+            return f"unknown: another load, {100 * self.load:.2g} % away, has the moments of u_coarse"
         return f"{self.total:.2g} ({', '.join(f'{k} {v:.2g}' for k, v in self.parts.items()) or 'nothing found'})"
 
     @property
@@ -107,17 +119,24 @@ class Budget:
 
         Returns
         -------
-        The status, INACCURATE instead of an accepted one where the sum is above ``ACCEPTED_UP_TO``; and the notes, with
-        one on the largest part where the sum is above ``noted_from``.
+        The status, INACCURATE instead of an accepted one where the sum is above ``ACCEPTED_UP_TO``, UNVERIFIED where
+        a recovered load is uncertain by ``UNKNOWN_FROM``; and the notes, with one on the largest part where the sum is
+        above ``noted_from``.
         """
         total = self.total
         if not (self.consistent and self.decided):
             return status, notes  # which say so
+        if self.load >= UNKNOWN_FROM:
+            notes += (
+                f"the load that was recovered from u_coarse is not known: another one with the same moments is "
+                f"{100 * self.load:.2g} % of the field away, in energy. Pass f=, or points=.",
+            )
+            return (Status.UNVERIFIED if status in COMPARED else status), notes
         if np.isnan(total):  # a cycle that is not positive definite, at extreme contrast
             notes += ("its error could not be estimated: the contrast is too large for multigrid.",)
         elif total > noted_from:
             notes += (f"its relative energy error is estimated at {100 * total:.2g} %, most of it from {self.remedy}.",)
-        if not total <= ACCEPTED_UP_TO and status in (Status.ACCEPTED, Status.OUT_OF_CONTRACT):
+        if not total <= ACCEPTED_UP_TO and status in COMPARED:
             status = Status.INACCURATE
         return status, notes
 

@@ -327,9 +327,7 @@ def check_memory(cells: tuple[int, int], *, bytes_per_node: int = 600) -> None:
         If it does not fit.
     """
     need = (cells[0] + 1) * (cells[1] + 1) * bytes_per_node
-    if need < 2**27:  # asking the system takes as long as ten passes over such a grid
-        return
-    free = available_memory()
+    free = available_memory() if need > 2**27 else None  # asking takes as long as ten passes over a smaller grid
     if free is not None and need > free:
         raise InvalidProblem(
             f"a fine grid of {cells[1]} x {cells[0]} cells needs about {need / 2**30:.1f} GiB, {free / 2**30:.1f} GiB "

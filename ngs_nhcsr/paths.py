@@ -1,4 +1,4 @@
-"""Paths of files to write: what is wrong with one is found before the work."""
+"""Paths of files: what is wrong with one to write is found before the work; the user's cache folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import InvalidProblem
+
+
+def cache_folder() -> Path:
+    """Return the user's cache folder: ngs_nhcsr under XDG_CACHE_HOME or under ~/.cache; it need not exist.
+
+    Returns
+    -------
+    Path
+    """
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "ngs_nhcsr"
 
 
 def check_path(path: str | Path, suffixes: Sequence[str], *, force: bool = True) -> Path:

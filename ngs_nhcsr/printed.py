@@ -39,7 +39,7 @@ def summary(result: Correction) -> str:
 
 def _error(result: Correction) -> str:
     budget, problem = result.budget, result.problem
-    if budget and not (budget.consistent and budget.decided):
+    if budget and not budget.known:
         return f"relative energy error {budget}"
     load = ", for the load as u_coarse shows it" if _recovered(problem) else ""
     if result.target == "pde" and problem is not None:

@@ -13,12 +13,11 @@ All functions release Python's lock and run on one thread.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from .options import OPTIONS
+from .options import kernel
 
 
-@njit(**OPTIONS)
+@kernel
 def full_elements(elements, entries, K):
     """Set element matrices K (ny, nx, 4, 4) from their distinct entries (10, ny, nx), numbered by entries (4, 4)."""
     ny, nx = elements.shape[1:]
@@ -30,7 +29,7 @@ def full_elements(elements, entries, K):
                     K[j, i, r, c] = elements[q, j, i]
 
 
-@njit(**OPTIONS)
+@kernel
 def stencil(K):
     """Assemble element matrices (ny, nx, 4, 4) to a nine-point operator with ring (5, ny+3, nx+3)."""
     ny, nx = K.shape[:2]
@@ -51,14 +50,14 @@ def stencil(K):
     return S
 
 
-@njit(**OPTIONS)
+@kernel
 def _share(first, second):
     """Return first / (first + second), within [0, 1]; half where both vanish."""
     total = first + second
     return min(max(first / total, 0.0), 1.0) if total > 0 else 0.5
 
 
-@njit(**OPTIONS)
+@kernel
 def _inner_weights(S, Wx, Wy, j, i, jc, ic, w):
     """Fill w with the weights of the four coarse corners at the middle node (j, i) of a patch; indices with ring."""
     sw, se, nw, ne = S[3, j - 1, i - 1], S[4, j - 1, i], S[4, j, i - 1], S[3, j, i]
@@ -70,7 +69,7 @@ def _inner_weights(S, Wx, Wy, j, i, jc, ic, w):
     w[3] = (ne + north * (1 - Wx[jc + 1, ic]) + east * (1 - Wy[jc, ic + 1])) / total
 
 
-@njit(**OPTIONS)
+@kernel
 def weights(S: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return black-box interpolation weights from the nodes with even numbers (and the last) of a grid.
 
@@ -119,7 +118,7 @@ def weights(S: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return Wx, Wy, Wc
 
 
-@njit(**OPTIONS)
+@kernel
 def galerkin(
     K: np.ndarray, Wx: np.ndarray, Wy: np.ndarray, Wc: np.ndarray, coarse: np.ndarray, j0: int, j1: int
 ) -> None:
@@ -169,7 +168,7 @@ def galerkin(
                         )
 
 
-@njit(**OPTIONS)
+@kernel
 def fix(S, free):
     """Give the nodes that are not ``free`` (ny+1, nx+1) an identity row in S (5, ny+3, nx+3), in place."""
     for j in range(free.shape[0]):
@@ -184,7 +183,7 @@ def fix(S, free):
             S[4, y, x - 1] = S[4, y - 1, x] = 0
 
 
-@njit(**OPTIONS)
+@kernel
 def restrict(
     r: np.ndarray, Wx: np.ndarray, Wy: np.ndarray, Wc: np.ndarray, free: np.ndarray, coarse: np.ndarray
 ) -> None:
@@ -227,7 +226,7 @@ def restrict(
             coarse[jc + 1, ic + 1] *= free[jc, ic]
 
 
-@njit(**OPTIONS)
+@kernel
 def prolong(x: np.ndarray, Wx: np.ndarray, Wy: np.ndarray, Wc: np.ndarray, coarse: np.ndarray) -> None:
     """Add the interpolation of ``coarse`` to x.
 

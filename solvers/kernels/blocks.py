@@ -10,12 +10,11 @@ two halves can be set up side by side. Inverses are computed in float64 and kept
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from .options import OPTIONS
+from .options import kernel
 
 
-@njit(**OPTIONS)
+@kernel
 def _invert_small(A):
     """Invert a positive definite matrix A (n, n) in place by Gauss-Jordan elimination without pivoting."""
     n = A.shape[0]
@@ -32,7 +31,7 @@ def _invert_small(A):
                     A[r, c] -= f * A[k, c]
 
 
-@njit(**OPTIONS)
+@kernel
 def invert(A):
     """Invert a positive definite matrix A (n, n) in place by Gauss-Jordan elimination of four rows at a time.
 
@@ -67,7 +66,7 @@ def invert(A):
         A[k : k + m] = rows[:m]
 
 
-@njit(**OPTIONS)
+@kernel
 def _coupling(S, j, step, i):
     """Return the couplings of node (j, i) with the nodes i-1, i, i+1 of row j - step; indices with ring."""
     if step > 0:
@@ -75,7 +74,7 @@ def _coupling(S, j, step, i):
     return S[4, j, i - 1], S[2, j, i], S[3, j, i]
 
 
-@njit(**OPTIONS)
+@kernel
 def _eliminated(S, j, step, Z):
     """Return B Z B^T where B couples row j with row j - step and Z is that row's inverse."""
     n = Z.shape[0]
@@ -102,7 +101,7 @@ def _eliminated(S, j, step, Z):
     return Y
 
 
-@njit(**OPTIONS)
+@kernel
 def _subtract_from_row(S, j, Y):
     """Set Y to the tridiagonal matrix of row j minus Y, in place."""
     n = Y.shape[0]
@@ -116,7 +115,7 @@ def _subtract_from_row(S, j, Y):
             Y[i + 1, i] += S[1, j, i + 1]
 
 
-@njit(**OPTIONS)
+@kernel
 def eliminate(S: np.ndarray, G: np.ndarray, middle: int, step: int) -> np.ndarray:
     """Eliminate rows from one end up to the middle row.
 
@@ -150,7 +149,7 @@ def eliminate(S: np.ndarray, G: np.ndarray, middle: int, step: int) -> np.ndarra
     return np.zeros((n, n)) if first else _eliminated(S, middle + 1, step, Z)
 
 
-@njit(**OPTIONS)
+@kernel
 def finish(S: np.ndarray, G: np.ndarray, middle: int, first: np.ndarray, second: np.ndarray) -> None:
     """Fill in the inverse of the middle row's Schur complement.
 
@@ -171,7 +170,7 @@ def finish(S: np.ndarray, G: np.ndarray, middle: int, first: np.ndarray, second:
             G[middle, i, c] = Y[i, c]
 
 
-@njit(**OPTIONS)
+@kernel
 def _multiply(G, q, v, y):
     """Set y = G[q] v for a symmetric matrix, by columns (v without ring)."""
     n = G.shape[1]
@@ -187,7 +186,7 @@ def _multiply(G, q, v, y):
             y[c] += G[q, i, c] * v0
 
 
-@njit(**OPTIONS)
+@kernel
 def _reduce_row(S, j, step, x, v):
     """Subtract from v (n) the couplings of row j with x in row j - step; indices with ring."""
     n = v.shape[0]
@@ -200,7 +199,7 @@ def _reduce_row(S, j, step, x, v):
             v[i - 1] -= S[4, j, i - 1] * x[p, i - 1] + S[2, j, i] * x[p, i] + S[3, j, i] * x[p, i + 1]
 
 
-@njit(**OPTIONS)
+@kernel
 def solve(S: np.ndarray, G: np.ndarray, middle: int, b: np.ndarray, x: np.ndarray, V: np.ndarray) -> None:
     """Solve S x = b.
 

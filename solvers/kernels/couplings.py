@@ -14,9 +14,7 @@ from typing import Any
 from numba import types
 from numba.extending import overload
 
-from .options import OPTIONS
-
-_JIT: Any = {name: OPTIONS[name] for name in ("error_model", "fastmath")}
+from .options import MATHEMATICS
 
 
 def times(S: Any, x: Any, c: int, s: int, js: int, jc: int, jn: int, i: int) -> Any:
@@ -33,7 +31,7 @@ def inverse_diagonal(S: Any, D: Any, c: int, s: int, i: int) -> Any:
     raise NotImplementedError
 
 
-@overload(times, jit_options=_JIT)
+@overload(times, jit_options=MATHEMATICS)
 def _times(S, x, c, s, js, jc, jn, i):
     """Choose by the storage."""
 
@@ -59,7 +57,7 @@ def _times(S, x, c, s, js, jc, jn, i):
     return by_couplings if isinstance(S, types.Array) else by_cells
 
 
-@overload(inverse_diagonal, jit_options=_JIT)
+@overload(inverse_diagonal, jit_options=MATHEMATICS)
 def _inverse_diagonal(S, D, c, s, i):
     """Choose by the storage."""
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-from .options import OPTIONS
+from .options import kernel
 
 _ONE, _HALF = np.float32(1), np.float32(0.5)
 #: -2 (2/π)^½ log2(e), and the same times GELU's cubic coefficient: tanh written as powers of two.
@@ -23,7 +22,7 @@ _LARGEST = np.float32(126)
 _C1, _C2, _C3, _C4, _C5, _C6 = (np.float32(math.log(2) ** k / math.factorial(k)) for k in range(1, 7))
 
 
-@njit(**OPTIONS)
+@kernel
 def gelu(x, begin, end):
     """Replace columns of x (n, m) float32 by x/2 (1 + tanh((2/π)^½ (x + 0.044715 x³))) = x / (1 + e); NaN stays NaN.
 
@@ -43,7 +42,7 @@ def gelu(x, begin, end):
             row[k] = v / (_ONE + p * power)
 
 
-@njit(**OPTIONS)
+@kernel
 def add_products(terms, fields, factor, y, fy, x, fx, out):
     """Set out (Y, X) to base + factor Σ_j fields_j terms_j, where base and terms are Q1 functions of a coarser grid.
 

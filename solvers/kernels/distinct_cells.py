@@ -7,14 +7,13 @@ matrices, which contain its coefficient. Edges are relaxed by their residual.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from .options import OPTIONS
+from .options import kernel
 from .skeleton import Triple
 from .skeleton_cells import work_of_line
 
 
-@njit(**OPTIONS)
+@kernel
 def boundary(x, p, j, i, v):
     """Fill v (n,) with the boundary values of cell (j, i)."""
     C, H, V = x
@@ -29,7 +28,7 @@ def boundary(x, p, j, i, v):
     v[c], v[c + 1], v[c + 2], v[c + 3] = C[p, j, i], C[p, j, i + 1], C[p, j + 1, i], C[p, j + 1, i + 1]
 
 
-@njit(**OPTIONS)
+@kernel
 def dot(S, v):
     """Return S·v of one row of a matrix and a vector."""
     total = 0.0
@@ -38,7 +37,7 @@ def dot(S, v):
     return total
 
 
-@njit(**OPTIONS)
+@kernel
 def relax_upright(
     index: np.ndarray,
     K: int,
@@ -83,7 +82,7 @@ def relax_upright(
                     V[p, j, k, i] += dot(inverse[k], rest)
 
 
-@njit(**OPTIONS)
+@kernel
 def relax_level(
     index: np.ndarray,
     K: int,
@@ -129,7 +128,7 @@ def relax_level(
                 H[p, j, k, i] += dot(inverse[k], rest)
 
 
-@njit(**OPTIONS)
+@kernel
 def relax_corners(
     index: np.ndarray, K: int, E: np.ndarray, residual: np.ndarray, step: np.ndarray, first: int, r0: int, r1: int
 ) -> None:
@@ -162,7 +161,7 @@ def relax_corners(
                 t[i] = rest / (sw[3] + se[2] + nw[1] + ne[0])
 
 
-@njit(**OPTIONS)
+@kernel
 def to_corners(y, p, j, i, C, lower, upper):
     """Add y (4,) to the lower and the upper corners of cell (j, i), if wanted."""
     if lower:
@@ -173,7 +172,7 @@ def to_corners(y, p, j, i, C, lower, upper):
         C[p, j + 1, i + 1] += y[3]
 
 
-@njit(**OPTIONS)
+@kernel
 def residual(
     index: np.ndarray, K: int, S: np.ndarray, hats: np.ndarray, x: Triple, out: np.ndarray, r0: int, r1: int
 ) -> None:
@@ -208,7 +207,7 @@ def residual(
             to_corners(y, p, j, i, out, row >= r0, row + 1 < r1)
 
 
-@njit(**OPTIONS)
+@kernel
 def line_search(
     index: np.ndarray, K: int, S: np.ndarray, g: Triple, x: Triple, y: Triple, sums: np.ndarray, r0: int, r1: int
 ) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from .distinct_cells import boundary, dot, to_corners
-from .options import OPTIONS
+from .options import kernel
 from .skeleton import Triple
 
 
-@njit(**OPTIONS)
+@kernel
 def _samples(f, parts, p, j, i, v):
     """Fill v ((qy+1)(qx+1),) with the samples of f in cell (j, i)."""
     qy, qx = parts
@@ -19,7 +18,7 @@ def _samples(f, parts, p, j, i, v):
             v[k * (qx + 1) + m] = f[p, j * qy + k, i * qx + m]
 
 
-@njit(**OPTIONS)
+@kernel
 def load_vectors(
     index: np.ndarray,
     K: int,
@@ -72,7 +71,7 @@ def load_vectors(
             to_corners(y[n:], p, j, i, hats, lower, upper)
 
 
-@njit(**OPTIONS)
+@kernel
 def extend(
     index: np.ndarray,
     K: int,

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from .options import OPTIONS
+from .options import kernel
 
 
-@njit(**OPTIONS)
+@kernel
 def spread(row: np.ndarray, k: int, line: np.ndarray) -> None:
     """Repeat every value of a row of the raster k times, into a row of mesh cells."""
     for p in range(len(row)):
         line[p * k : (p + 1) * k] = row[p]
 
 
-@njit(**OPTIONS)
+@kernel
 def energy_product(v: np.ndarray, w: np.ndarray, a: np.ndarray, ratio: float) -> float:
     """Compute the integral of a ∇v·∇w.
 
@@ -51,7 +50,7 @@ def energy_product(v: np.ndarray, w: np.ndarray, a: np.ndarray, ratio: float) ->
     return total / 6
 
 
-@njit(**OPTIONS)
+@kernel
 def reaction_product(v: np.ndarray, w: np.ndarray, c: np.ndarray) -> float:
     """Compute the integral of c v w in units of the area of a mesh cell.
 

@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import get_cython_function_address, intrinsic
 
-from .options import OPTIONS
+from .options import kernel
 
 UPPER, LEFT, TRANSPOSED, PLAIN = (np.uint8(ord(letter)) for letter in "ULTN")
 
@@ -67,7 +67,7 @@ def _call(typingctx, address, arguments):
     return types.void(address, arguments), generate
 
 
-@njit(**OPTIONS)
+@kernel
 def factorise(routines, D, info):
     """Overwrite the lower triangle of a positive definite D (n, n) with its Cholesky factor; only that is read.
 
@@ -78,7 +78,7 @@ def factorise(routines, D, info):
     return info[0]
 
 
-@njit(**OPTIONS)
+@kernel
 def factorise_band(routines, band, info):
     """Overwrite a positive definite band matrix (n, w + 1), row i with entry j at w − i + j, with its Cholesky factor.
 
@@ -89,35 +89,35 @@ def factorise_band(routines, band, info):
     return info[0]
 
 
-@njit(**OPTIONS)
+@kernel
 def forward(routines, L, B):
     """Overwrite every row b of B (k, n) with L⁻¹ b, for the lower triangle L (n, n)."""
     n = np.int64(L.shape[0])
     _call(routines.trsm, (LEFT, UPPER, TRANSPOSED, PLAIN, n, np.int64(B.shape[0]), 1.0, L, n, B, n))
 
 
-@njit(**OPTIONS)
+@kernel
 def backward(routines, L, B):
     """Overwrite every row b of B (k, n) with L⁻ᵀ b, for the lower triangle L (n, n)."""
     n = np.int64(L.shape[0])
     _call(routines.trsm, (LEFT, UPPER, PLAIN, PLAIN, n, np.int64(B.shape[0]), 1.0, L, n, B, n))
 
 
-@njit(**OPTIONS)
+@kernel
 def add_gram(routines, alpha, B, beta, C):
     """Set the lower triangle of the leading (k, k) part of C to β C + α B Bᵀ, for B (k, n)."""
     k, n = np.int64(B.shape[0]), np.int64(B.shape[1])
     _call(routines.syrk, (UPPER, TRANSPOSED, k, n, alpha, B, n, beta, C, np.int64(C.shape[1])))
 
 
-@njit(**OPTIONS)
+@kernel
 def add_gram_of_columns(routines, alpha, B, beta, C):
     """Set the lower triangle of the leading (n, n) part of C to β C + α Bᵀ B, for B (k, n)."""
     k, n = np.int64(B.shape[0]), np.int64(B.shape[1])
     _call(routines.syrk, (UPPER, PLAIN, n, k, alpha, B, n, beta, C, np.int64(C.shape[1])))
 
 
-@njit(**OPTIONS)
+@kernel
 def product(routines, alpha, X, B, beta, Y):
     """Set Y (p, n) to β Y + α X B, for X (p, k) and B (k, n); of longer rows of the three the first entries count."""
     n, p, k = np.int64(Y.shape[1]), np.int64(X.shape[0]), np.int64(B.shape[0])
@@ -125,7 +125,7 @@ def product(routines, alpha, X, B, beta, Y):
     _call(routines.gemm, (PLAIN, PLAIN, n, p, k, alpha, B, ldb, X, ldx, beta, Y, n))
 
 
-@njit(**OPTIONS)
+@kernel
 def product_transposed(routines, alpha, X, B, beta, Y):
     """Set the leading (p, n) part of Y to β Y + α X Bᵀ, for X (p, k) and B (n, k)."""
     n, p, k = np.int64(B.shape[0]), np.int64(X.shape[0]), np.int64(X.shape[1])

@@ -18,13 +18,12 @@ vectors, o outer unknowns of a strip, lines of s nodes, c multipliers
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from .lapack import Routines, add_gram, backward, factorise, forward, product
-from .options import OPTIONS
+from .options import kernel
 
 
-@njit(**OPTIONS)
+@kernel
 def _condense_strip(routines, matrices, b, place, y0, x, loaded, E, X, S, info):
     """Assemble a strip of the cells (y0 …, x) and eliminate its inner nodes; returns 0 or a pivot that is not positive.
 
@@ -62,7 +61,7 @@ def _condense_strip(routines, matrices, b, place, y0, x, loaded, E, X, S, info):
     return pivot
 
 
-@njit(**OPTIONS)
+@kernel
 def _assemble_line(line, following, centre, low, left, right, p, D, W):
     """Set block ``line`` of D and W from the condensed strips on its left and on its right.
 
@@ -96,7 +95,7 @@ def _assemble_line(line, following, centre, low, left, right, p, D, W):
                 B[i, j] = left[s + j, i]
 
 
-@njit(**OPTIONS)
+@kernel
 def _add_multipliers(loaded, s, first, p, S, Q):
     """Subtract the block of the multipliers of a strip, and its load vectors if it is ``loaded``, from Q."""
     t = S.shape[0] - 2 * s - p
@@ -108,7 +107,7 @@ def _add_multipliers(loaded, s, first, p, S, Q):
                 Q[p + first + i, j] -= S[2 * s + t + j, 2 * s + i]
 
 
-@njit(**OPTIONS)
+@kernel
 def _eliminate(routines, line, following, low, end, p, D, W, Q, T, info):
     """Factorise a line and subtract what follows from its successor and from Q; returns 0 or a wrong pivot.
 
@@ -139,7 +138,7 @@ def _eliminate(routines, line, following, low, end, p, D, W, Q, T, info):
     return 0
 
 
-@njit(**OPTIONS)
+@kernel
 def _solve_multipliers(routines, Q, mu, H, info):
     """Set mu (p, c) to the multipliers; returns 0 or a wrong pivot. ``H`` (c, c) is work space."""
     p, count = mu.shape
@@ -157,7 +156,7 @@ def _solve_multipliers(routines, Q, mu, H, info):
     return pivot
 
 
-@njit(**OPTIONS)
+@kernel
 def _solve_line(routines, line, following, low, end, D, W, mu, x, V):
     """Set x[line] (p, s) from x[following] and the multipliers mu (p, c); ``V`` is work space."""
     p, s = x.shape[1:]
@@ -176,7 +175,7 @@ def _solve_line(routines, line, following, low, end, D, W, mu, x, V):
     backward(routines, D[line], x[line])
 
 
-@njit(**OPTIONS)
+@kernel
 def _write_strip(routines, strip, centre, strips, place, E, X, x, mu, V, inside, out, row, column):
     """Write the vectors out[k, row + j, column] (p, ·, ·, q) of the cells j of a strip."""
     p, s = x.shape[1:]
@@ -203,7 +202,7 @@ def _write_strip(routines, strip, centre, strips, place, E, X, x, mu, V, inside,
                 out[k, row + j, column, i] = 0.0 if a < 0 else inside[k, a] if a < inner else v[k, a - inner]
 
 
-@njit(**OPTIONS)
+@kernel
 def _plan(strips, centre, corners):
     """Return the order of the lines, the line after each (or −1), and the multipliers low … end that it sees."""
     lines = strips - 1
@@ -219,7 +218,7 @@ def _plan(strips, centre, corners):
     return order, following, low, end
 
 
-@njit(**OPTIONS)
+@kernel
 def _solve_patch(routines, strips, centre, ring, corners, S, D, W, Q, T, H, V, x, mu, info):
     """Solve a patch for its lines x (lines, p, s) and multipliers mu (p, c); returns a wrong pivot or 0, and its block.
 
@@ -244,7 +243,7 @@ def _solve_patch(routines, strips, centre, ring, corners, S, D, W, Q, T, H, V, x
     return 0, 0
 
 
-@njit(**OPTIONS)
+@kernel
 def solve_row(
     routines: Routines,
     matrices: np.ndarray,

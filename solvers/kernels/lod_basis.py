@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from .lapack import Routines, product, product_transposed
-from .options import OPTIONS
+from .options import kernel
 
 
-@njit(**OPTIONS)
+@kernel
 def _functions_on(psi, y, x, V, nodes):
     """Copy the cell vectors of all functions on the cell (y, x) to V (·, q) and their nodes; returns how many."""
     Ny, Nx, width, q = psi.shape[0] - 1, psi.shape[1] - 1, psi.shape[2], psi.shape[4]
@@ -26,7 +25,7 @@ def _functions_on(psi, y, x, V, nodes):
     return count
 
 
-@njit(**OPTIONS)
+@kernel
 def coarse_couplings(
     routines: Routines, psi: np.ndarray, matrix: np.ndarray, loads: np.ndarray, petrov: bool, K: np.ndarray
 ) -> None:
@@ -68,7 +67,7 @@ def coarse_couplings(
                     K[zy, zx, nodes[j, 0] - zy + reach, nodes[j, 1] - zx + reach] += local[i, j]
 
 
-@njit(**OPTIONS)
+@kernel
 def fine_values(
     routines: Routines,
     psi: np.ndarray,

@@ -10,13 +10,12 @@ The matrix of the n interior nodes, row-major, has w = rx entries left of the di
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from .lapack import Routines, add_gram_of_columns, factorise_band
-from .options import OPTIONS
+from .options import kernel
 
 
-@njit(**OPTIONS)
+@kernel
 def _add_elements(a, element, places, band, R, M):
     """Add the element matrices a[j, i] ``element`` of one cell to the blocks of its matrix.
 
@@ -47,7 +46,7 @@ def _add_elements(a, element, places, band, R, M):
                         band[row, w - row + col] += value
 
 
-@njit(**OPTIONS)
+@kernel
 def _forward(band, R):
     """Overwrite R (n, q) with L⁻¹ R."""
     n, q = R.shape
@@ -70,7 +69,7 @@ def _forward(band, R):
             R[i, c] *= pivot
 
 
-@njit(**OPTIONS)
+@kernel
 def _backward(band, R):
     """Overwrite R (n, q) with L⁻ᵀ R."""
     n, q = R.shape
@@ -93,7 +92,7 @@ def _backward(band, R):
             R[i, c] *= pivot
 
 
-@njit(**OPTIONS)
+@kernel
 def condense_cells(
     routines: Routines,
     a: np.ndarray,
@@ -154,7 +153,7 @@ def condense_cells(
     return -1, 0
 
 
-@njit(**OPTIONS)
+@kernel
 def solve_cells(
     routines: Routines,
     a: np.ndarray,

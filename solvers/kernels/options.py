@@ -1,4 +1,37 @@
-"""Options of all compiled kernels (numba): cached on disk, without Python's lock, one thread each."""
+"""How all kernels are compiled (numba): without Python's lock, one thread each, kept in the user's cache folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+from ...paths import cache_folder
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: Reassociation and contraction vectorise sums; nothing assumes that numbers are finite.
-OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+MATHEMATICS: Any = {"error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function at its first call, and keep the result on disk; ``NUMBA_CACHE_DIR`` says where, if it is set.
+
+    Not beside the source, as is numba's default: what pip has not installed it does not remove, and the folders that
+    were left of one installation hid the next one's modules.
+
+    Parameters
+    ----------
+    function : of arrays and numbers, in the part of Python that numba knows.
+
+    Returns
+    -------
+    The compiled function.
+    """
+    configured = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+    numba.config.CACHE_DIR = configured or str(cache_folder() / "kernels")  # type: ignore[attr-defined]
+    try:
+        return numba.njit(cache=True, nogil=True, **MATHEMATICS)(function)
+    finally:
+        numba.config.CACHE_DIR = configured  # type: ignore[attr-defined]

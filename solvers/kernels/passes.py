@@ -8,19 +8,18 @@ one thread.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from .couplings import inverse_diagonal, times
-from .options import OPTIONS
+from .options import kernel
 
 
-@njit(**OPTIONS)
+@kernel
 def _scaled(S, D, c, s, factor, b, j, d, jd, n):
     for i in range(1, n):
         d[jd, i] = factor * inverse_diagonal(S, D, c, s, i) * b[j, i]
 
 
-@njit(**OPTIONS)
+@kernel
 def _second_step(S, D, c, s, again, second, b, j, d, js, jc, jn, x, n):
     """Take the second Chebyshev step from zero: the first gave d."""
     for i in range(1, n):
@@ -28,13 +27,13 @@ def _second_step(S, D, c, s, again, second, b, j, d, js, jc, jn, x, n):
         x[j, i] = d[jc, i] + again * d[jc, i] + second * inverse_diagonal(S, D, c, s, i) * t
 
 
-@njit(**OPTIONS)
+@kernel
 def _residual(S, F, c, s, b, j, x, r, jr, n):
     for i in range(1, n):
         r[jr, i] = F[c, i] * (b[j, i] - times(S, x, c, s, j - 1, j, j + 1, i))
 
 
-@njit(**OPTIONS)
+@kernel
 def _restrict_rows(r, j0, j1, j2, coarse, J, work):
     """Apply the transpose of bilinear interpolation to three rows of r."""
     half = work[0] * 0 + work.dtype.type(0.5)
@@ -45,7 +44,7 @@ def _restrict_rows(r, j0, j1, j2, coarse, J, work):
         coarse[J, c] = work[2 * c - 1] + half * (work[2 * c - 2] + work[2 * c])
 
 
-@njit(**OPTIONS)
+@kernel
 def smooth_and_restrict(
     S: np.ndarray,
     D: np.ndarray,
@@ -106,7 +105,7 @@ def smooth_and_restrict(
             _restrict_rows(r, (k - 2) & 3, (k - 1) & 3, k & 3, out, k // 2, work)
 
 
-@njit(**OPTIONS)
+@kernel
 def _corrected_row(F, c, x, j, coarse, x0, jc, work):
     """Set row jc of x0 to row j of x plus the bilinear interpolation of ``coarse``, zero at fixed nodes."""
     half = work[0] * 0 + work.dtype.type(0.5)
@@ -125,7 +124,7 @@ def _corrected_row(F, c, x, j, coarse, x0, jc, work):
     x0[jc, 2 * i - 1] = F[c, 2 * i - 1] * (x[j, 2 * i - 1] + work[i])
 
 
-@njit(**OPTIONS)
+@kernel
 def _first_step(S, D, c, s, first, b, j, x0, js, jc, jn, r, d, n):
     for i in range(1, n):
         t = b[j, i] - times(S, x0, c, s, js, jc, jn, i)
@@ -133,7 +132,7 @@ def _first_step(S, D, c, s, first, b, j, x0, js, jc, jn, r, d, n):
         d[jc, i] = first * inverse_diagonal(S, D, c, s, i) * t
 
 
-@njit(**OPTIONS)
+@kernel
 def _last_step(S, D, c, s, again, second, b, j, x0, d, r, js, jc, jn, z, n):
     """Write the result of both steps to row j of z; return its product with b."""
     total = b[j, 0] * 0
@@ -145,7 +144,7 @@ def _last_step(S, D, c, s, again, second, b, j, x0, d, r, js, jc, jn, z, n):
     return total
 
 
-@njit(**OPTIONS)
+@kernel
 def correct_and_smooth(
     S: np.ndarray,
     D: np.ndarray,

@@ -21,13 +21,12 @@ Every function works on a range of rows and runs on one thread.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from .couplings import times
-from .options import OPTIONS
+from .options import kernel
 
 
-@njit(**OPTIONS)
+@kernel
 def _stretch(K, row, width, out):
     """Repeat every entry of the raster row ``row`` of element matrices K (10, my, mx) ``width`` times: out (10, nx)."""
     for q in range(10):
@@ -37,7 +36,7 @@ def _stretch(K, row, width, out):
                 out[q, i] = v
 
 
-@njit(**OPTIONS)
+@kernel
 def fill_kinds(K: np.ndarray, below: np.ndarray, above: np.ndarray, width: int, S: np.ndarray) -> None:
     """Assemble an operator by kinds of rows from the element matrices of raster cells.
 
@@ -80,7 +79,7 @@ def fill_kinds(K: np.ndarray, below: np.ndarray, above: np.ndarray, width: int, 
                 S[2, k, i + 2] += upper[7, i]
 
 
-@njit(**OPTIONS)
+@kernel
 def begin(
     F: np.ndarray, kind: np.ndarray, load: np.ndarray, scale: float, b: np.ndarray, r: np.ndarray, j0: int, j1: int
 ) -> None:
@@ -105,7 +104,7 @@ def begin(
             r[j, i] = F[c, i] * v
 
 
-@njit(**OPTIONS)
+@kernel
 def residual(
     S: np.ndarray, F: np.ndarray, kind: np.ndarray, b: np.ndarray, x: np.ndarray, r: np.ndarray, j0: int, j1: int
 ) -> tuple[float, float]:
@@ -138,7 +137,7 @@ def residual(
     return energy, work
 
 
-@njit(**OPTIONS)
+@kernel
 def scaled(r: np.ndarray, scale: float, b: np.ndarray, j0: int, j1: int) -> None:
     """Set the field b to ``scale`` times the float64 field r, in rows [j0, j1) counted without ring."""
     for j in range(j0 + 1, j1 + 1):
@@ -146,7 +145,7 @@ def scaled(r: np.ndarray, scale: float, b: np.ndarray, j0: int, j1: int) -> None
             b[j, i] = scale * r[j, i]
 
 
-@njit(**OPTIONS)
+@kernel
 def direction(
     S: np.ndarray, kind: np.ndarray, z: np.ndarray, p: np.ndarray, q: np.ndarray, beta: float, j0: int, j1: int
 ) -> float:
@@ -184,7 +183,7 @@ def direction(
     return total
 
 
-@njit(**OPTIONS)
+@kernel
 def advance(
     S: np.ndarray,
     F: np.ndarray,
@@ -226,7 +225,7 @@ def advance(
             b[j, i] = scale * v
 
 
-@njit(**OPTIONS)
+@kernel
 def row_sum_bound(S: np.ndarray, F: np.ndarray, kind: np.ndarray) -> float:
     """Compute Gershgorin's bound on the eigenvalues of D^-1 S.
 

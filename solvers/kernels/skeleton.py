@@ -16,9 +16,8 @@ vectorise.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from .options import OPTIONS
+from .options import kernel
 
 #: Columns of one matrix product; its operands stay in the cache.
 BLOCK = 128
@@ -27,7 +26,7 @@ ROW, ONE = np.uint64(BLOCK), np.uint64(1)
 Triple = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-@njit(**OPTIONS)
+@kernel
 def multiply(W, X, Y, count):
     """Add W X to Y in the first ``count`` columns, for W (m, n), X (n, BLOCK), Y (m, BLOCK).
 
@@ -66,13 +65,13 @@ def multiply(W, X, Y, count):
                 y[y0 + q] += a0 * x[x0 + q]
 
 
-@njit(**OPTIONS)
+@kernel
 def block(i0, end):
     """Return the first column and the number of columns, unsigned, of the block that begins at i0."""
     return np.uint64(i0), np.uint64(min(BLOCK, end - i0))
 
 
-@njit(**OPTIONS)
+@kernel
 def _upright_others(a, x, p, j, i, count, X):
     """Fill X with the values that upright edges of row j, from edge i on, see on level edges and at corners.
 
@@ -91,7 +90,7 @@ def _upright_others(a, x, p, j, i, count, X):
             X[2 * h + 2 * side + 1, q] = a[e - ONE] * C[p, j + side, e - ONE] + a[e] * C[p, j + side, e + ONE]
 
 
-@njit(**OPTIONS)
+@kernel
 def relax_upright(
     a: np.ndarray, K: int, W: np.ndarray, T: np.ndarray, loads: np.ndarray, x: Triple, r0: int, r1: int
 ) -> None:
@@ -143,7 +142,7 @@ def relax_upright(
                         V[p, j, k, e] = Y[k, q] * inverse[e]
 
 
-@njit(**OPTIONS)
+@kernel
 def _level_others(a, b, x, p, j, i, count, X):
     """Fill X with the values that level edges of line j, from edge i on, see in the cells below and above.
 
@@ -177,7 +176,7 @@ def _level_others(a, b, x, p, j, i, count, X):
         X[c + 3, q] = a[e] * C[p, j - 1, e + ONE] + b[e] * C[p, j + 1, e + ONE]
 
 
-@njit(**OPTIONS)
+@kernel
 def relax_level(
     a: np.ndarray, K: int, W: np.ndarray, loads: np.ndarray, x: Triple, first: int, r0: int, r1: int
 ) -> None:
@@ -215,7 +214,7 @@ def relax_level(
                     H[p, j, k, i + q] = Y[k, q] * X[0, q]
 
 
-@njit(**OPTIONS)
+@kernel
 def relax_corners(
     a: np.ndarray, K: int, entries: tuple, residual: np.ndarray, step: np.ndarray, first: int, r0: int, r1: int
 ) -> None:
@@ -254,7 +253,7 @@ def relax_corners(
             step[p, j, i] = inverse[i] * (left[i] - along_x * (west * step[p, j, i - 1] + east * step[p, j, i + 1]))
 
 
-@njit(**OPTIONS)
+@kernel
 def add_bilinear(step: np.ndarray, x: Triple, r0: int, r1: int) -> None:
     """Add the function with values ``step`` at the corners, linear on the edges.
 
@@ -284,7 +283,7 @@ def add_bilinear(step: np.ndarray, x: Triple, r0: int, r1: int) -> None:
                 V[p, j, k, i] += step[p, j, i] + t * (step[p, j + 1, i] - step[p, j, i])
 
 
-@njit(**OPTIONS)
+@kernel
 def towards(share: np.ndarray, x: Triple, y: Triple, r0: int, r1: int) -> None:
     """Set y = (1 - share) x + share y, problem by problem.
 
@@ -308,7 +307,7 @@ def towards(share: np.ndarray, x: Triple, y: Triple, r0: int, r1: int) -> None:
                 _mix(s, x[2][p, j, k], y[2][p, j, k])
 
 
-@njit(**OPTIONS)
+@kernel
 def _mix(s, x, y):
     """Set y = (1 - s) x + s y; exactly x for s = 0 and y for s = 1."""
     if s < 0.5:

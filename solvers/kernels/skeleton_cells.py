@@ -8,13 +8,12 @@ for disjoint ranges may run side by side; each computes the cells below its firs
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from .options import OPTIONS
+from .options import kernel
 from .skeleton import BLOCK, ONE, Triple, block, multiply
 
 
-@njit(**OPTIONS)
+@kernel
 def _clear(Y, count):
     """Set the first ``count`` columns of Y to zero."""
     for k in range(Y.shape[0]):
@@ -22,7 +21,7 @@ def _clear(Y, count):
             Y[k, q] = 0.0
 
 
-@njit(**OPTIONS)
+@kernel
 def _boundaries(x, p, j, i, count, X):
     """Fill X with the boundary values of ``count`` cells of row j, from cell i on."""
     C, H, V = x
@@ -48,7 +47,7 @@ def _boundaries(x, p, j, i, count, X):
         X[c + 3, q] = C[p, j + 1, i + q + ONE]
 
 
-@njit(**OPTIONS)
+@kernel
 def _samples(f, parts, p, j, i, count, X):
     """Fill X with the samples of f in ``count`` cells of row j, from cell i on."""
     qy, qx = parts
@@ -59,7 +58,7 @@ def _samples(f, parts, p, j, i, count, X):
             X[k, q] = f[p, line, (i + q) * width + place]
 
 
-@njit(**OPTIONS)
+@kernel
 def _add_to_corners(Y, p, j, i, count, C, lower, upper):
     """Add the first four rows of Y to the lower and the upper corners of ``count`` cells of row j, if wanted."""
     if lower:
@@ -74,7 +73,7 @@ def _add_to_corners(Y, p, j, i, count, C, lower, upper):
             C[p, j + 1, i + q + ONE] += Y[3, q]
 
 
-@njit(**OPTIONS)
+@kernel
 def load_vectors(f: np.ndarray, parts: tuple, M: np.ndarray, g: Triple, hats: np.ndarray, r0: int, r1: int) -> None:
     """Add up the condensed load vectors of the cells.
 
@@ -119,7 +118,7 @@ def load_vectors(f: np.ndarray, parts: tuple, M: np.ndarray, g: Triple, hats: np
             _add_to_corners(Y[m - 4 :], p, j, i, count, hats, lower, upper)
 
 
-@njit(**OPTIONS)
+@kernel
 def multiply_rows(W: np.ndarray, x: np.ndarray, y: np.ndarray, r0: int, r1: int) -> None:
     """Set y = W x in some rows.
 
@@ -146,7 +145,7 @@ def multiply_rows(W: np.ndarray, x: np.ndarray, y: np.ndarray, r0: int, r1: int)
                     y[row, k, i + q] = Y[k, q]
 
 
-@njit(**OPTIONS)
+@kernel
 def residual(
     a: np.ndarray, K: int, S: np.ndarray, hats: np.ndarray, x: Triple, out: np.ndarray, r0: int, r1: int
 ) -> None:
@@ -185,7 +184,7 @@ def residual(
             _add_to_corners(Y, p, j, i, count, out, row >= r0, row + 1 < r1)
 
 
-@njit(**OPTIONS)
+@kernel
 def _work(g, x, y):
     """Return g·(y - x) of three rows of numbers."""
     total = 0.0
@@ -194,7 +193,7 @@ def _work(g, x, y):
     return total
 
 
-@njit(**OPTIONS)
+@kernel
 def work_of_line(g, x, y, p, j):
     """Return the work of the load along y - x on line j and the upright edges above it."""
     total = _work(g[0][p, j], x[0][p, j], y[0][p, j])
@@ -206,7 +205,7 @@ def work_of_line(g, x, y, p, j):
     return total
 
 
-@njit(**OPTIONS)
+@kernel
 def line_search(
     a: np.ndarray, K: int, S: np.ndarray, g: Triple, x: Triple, y: Triple, sums: np.ndarray, r0: int, r1: int
 ) -> None:
@@ -255,7 +254,7 @@ def line_search(
         sums[row, 0], sums[row, 1] = work, energy
 
 
-@njit(**OPTIONS)
+@kernel
 def extend(
     a: np.ndarray, K: int, W: np.ndarray, f: np.ndarray, parts: tuple, x: Triple, out: np.ndarray, r0: int, r1: int
 ) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from .counters import ASLEEP, BEGUN, DONE, JOB
+from .options import kernel
 
 #: Looks of a thread for its next job before it sleeps, about 0.2 ms, and of a caller for the end of the last task.
 PATIENCE = 100_000
@@ -32,7 +33,7 @@ def _atomic_add(typingctx, counters, k, value):  # type: ignore[no-untyped-def]
 _add: Any = intrinsic(_atomic_add)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def await_job(signal: np.ndarray, done: int) -> int:
     """Say that a thread has done its jobs, and wait for the next one.
 
@@ -55,7 +56,7 @@ def await_job(signal: np.ndarray, done: int) -> int:
     return _add(signal, JOB, 0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def give(signal: np.ndarray) -> bool:
     """Give a job to a thread; if it looks for one, leave Python's lock to it until it has entered its kernel.
 
@@ -78,7 +79,7 @@ def give(signal: np.ndarray) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def await_done(signal: np.ndarray, job: int) -> bool:
     """Wait until a thread has done a job; tell whether it has before patience was at an end."""
     for _ in range(PATIENCE):

@@ -15,19 +15,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...paths import cache_folder
+
 _VERSION = 2
 """Raise this whenever the meaning or the accuracy of stored arrays changes."""
 
 
-def folder() -> Path:
-    """Return the cache folder: ngs_nhcsr under XDG_CACHE_HOME or under ~/.cache (it need not exist)."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "ngs_nhcsr"
-
-
 def _path(key: str) -> Path:
     """Return the file of a key."""
-    return folder() / f"cell-{hashlib.sha256(f'{_VERSION} {key}'.encode()).hexdigest()[:32]}.npz"
+    return cache_folder() / f"cell-{hashlib.sha256(f'{_VERSION} {key}'.encode()).hexdigest()[:32]}.npz"
 
 
 def load(key: str) -> dict[str, NDArray] | None:

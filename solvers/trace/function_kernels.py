@@ -9,9 +9,8 @@ arrays (level, upright, corners) of a trace vector.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ..kernels.options import OPTIONS
+from ..kernels.options import kernel
 
 #: Cells of a row that are worked on at once, columns of one matrix product.
 BLOCK = 128
@@ -19,7 +18,7 @@ BLOCK = 128
 Trace = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-@njit(**OPTIONS)
+@kernel
 def _gather(x, j, i0, count, centred, X):
     """Set the first n rows of X (n or more, BLOCK) to the cells' coefficients, less the first vertex if centred."""
     level, upright, corners = x
@@ -40,7 +39,7 @@ def _gather(x, j, i0, count, centred, X):
         X[4 * p + 3, q] = corners[j + 1, i0 + q + 1] - base
 
 
-@njit(**OPTIONS)
+@kernel
 def _copy(values, j, i0, count, X, first):
     """Set the rows of X from ``first`` on to the values (K, my, mx) of the cells."""
     for k in range(values.shape[0]):
@@ -48,7 +47,7 @@ def _copy(values, j, i0, count, X, first):
             X[first + k, q] = values[k, j, i0 + q]
 
 
-@njit(**OPTIONS)
+@kernel
 def _add_products(X, Y, rows, count, out):
     """Add X·Y of the first ``rows`` rows to out (BLOCK,)."""
     for k in range(rows):
@@ -56,7 +55,7 @@ def _add_products(X, Y, rows, count, out):
             out[q] += X[k, q] * Y[k, q]
 
 
-@njit(**OPTIONS)
+@kernel
 def fill_nodes(
     x: Trace, interior: np.ndarray, basis: np.ndarray, ry: int, rx: int, out: np.ndarray, j0: int, j1: int
 ) -> None:
@@ -88,7 +87,7 @@ def fill_nodes(
                         out[j * ry + s, (i0 + q) * rx + t] = Y[s * rx + t, q]
 
 
-@njit(**OPTIONS)
+@kernel
 def fill_dirichlet(
     x: Trace, interior: np.ndarray, S: np.ndarray, particular: np.ndarray, out: np.ndarray, j0: int, j1: int
 ) -> None:
@@ -122,7 +121,7 @@ def fill_dirichlet(
                 out[j, i0 + q] = total[q]
 
 
-@njit(**OPTIONS)
+@kernel
 def _remove_means(Q, first, means, hy, hx, n, count):
     """Move the mean of the polynomials in rows ``first`` of Q to the linear part of the stream function in rows 0."""
     for q in range(count):
@@ -137,7 +136,7 @@ def _remove_means(Q, first, means, hy, hx, n, count):
         Q[n - 1, q] += x * hy - y * hx
 
 
-@njit(**OPTIONS)
+@kernel
 def fill_gaps(
     a: np.ndarray,
     field: tuple,

@@ -15,9 +15,8 @@ vector, see ``local_kernels``. ``free`` is (j0, j1, i0, i1) of
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ..kernels.options import OPTIONS
+from ..kernels.options import kernel
 
 #: Cells of a row that are worked on at once: what they need stays in the cache.
 BLOCK = 128
@@ -25,7 +24,7 @@ BLOCK = 128
 Triple = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-@njit(**OPTIONS)
+@kernel
 def _sums(x, classes, rows, corners, j, i0, count, X):
     """Set X (4, W, BLOCK) to the sums and differences of some cells of a row; see ``symmetry``."""
     H, V, C = x
@@ -50,7 +49,7 @@ def _sums(x, classes, rows, corners, j, i0, count, X):
         X[3, d, q] = sw - se - nw + ne
 
 
-@njit(**OPTIONS)
+@kernel
 def _multiply(B, a, j, i0, count, X, Y):
     """Set Y (4, R, BLOCK) to a B X for some cells of row j; return X·Y."""
     width = B.shape[2]
@@ -79,7 +78,7 @@ def _multiply(B, a, j, i0, count, X, Y):
     return total
 
 
-@njit(**OPTIONS)
+@kernel
 def _scatter(Y, classes, rows, corners, j, i0, count, moments):
     """Add the moments Y of some cells of row j to those of the edges and vertices; those at column i0 have a part."""
     above, below, AV, C_above, C_below = moments
@@ -109,7 +108,7 @@ def _scatter(Y, classes, rows, corners, j, i0, count, moments):
     C_below[j + 1, i0 + count] = Y[3, d, count - 1]
 
 
-@njit(**OPTIONS)
+@kernel
 def apply_cells(a: np.ndarray, S: tuple, x: Triple, moments: tuple, j0: int, j1: int) -> float:
     """Compute a S x in some rows of cells.
 
@@ -144,7 +143,7 @@ def apply_cells(a: np.ndarray, S: tuple, x: Triple, moments: tuple, j0: int, j1:
     return total
 
 
-@njit(**OPTIONS)
+@kernel
 def _advance_row(alpha, unit, i0, i1, above, below, q, x, r):
     """Update the entries [i0, i1) of one row."""
     for i in range(i0, i1):
@@ -152,7 +151,7 @@ def _advance_row(alpha, unit, i0, i1, above, below, q, x, r):
         r[i] -= alpha * (above[i] + below[i])
 
 
-@njit(**OPTIONS)
+@kernel
 def _advance_upright(alpha, unit, i0, i1, moments, q, x, r):
     """Update the columns [i0, i1) of one row of vertical edges (p, mx+1)."""
     for k in range(q.shape[0]):
@@ -161,7 +160,7 @@ def _advance_upright(alpha, unit, i0, i1, moments, q, x, r):
             r[k, i] -= alpha * moments[k, i]
 
 
-@njit(**OPTIONS)
+@kernel
 def _scaled(scale, r, s):
     """Set s (i, p) to scale r, r (p, i)."""
     for i in range(s.shape[0]):
@@ -169,7 +168,7 @@ def _scaled(scale, r, s):
             s[i, k] = scale * r[k, i]
 
 
-@njit(**OPTIONS)
+@kernel
 def advance(
     alpha: float,
     unit: float,
@@ -218,7 +217,7 @@ def advance(
             _scaled(scale, rV[j], s[1][j])
 
 
-@njit(**OPTIONS)
+@kernel
 def _combined(beta, q, z):
     """Set q = z + beta q, q (p, i) and z (i, p)."""
     for i in range(z.shape[0]):
@@ -226,7 +225,7 @@ def _combined(beta, q, z):
             q[k, i] = z[i, k] + beta * q[k, i]
 
 
-@njit(**OPTIONS)
+@kernel
 def new_direction(q: Triple, z: Triple, beta: float, j0: int, j1: int) -> None:
     """Set q = z + beta q in some rows.
 
@@ -247,7 +246,7 @@ def new_direction(q: Triple, z: Triple, beta: float, j0: int, j1: int) -> None:
             q[2][j, i] = z[2][j, i] + factor * q[2][j, i]
 
 
-@njit(**OPTIONS)
+@kernel
 def gather_crosspoints(cross: tuple, s: np.ndarray, right: np.ndarray) -> None:
     """Add what edges at cross points contribute to the moments of the coarse functions.
 
@@ -269,7 +268,7 @@ def gather_crosspoints(cross: tuple, s: np.ndarray, right: np.ndarray) -> None:
             right[vertices[k, q]] += weights[k, q] * total
 
 
-@njit(**OPTIONS)
+@kernel
 def add_crosspoints(cross: tuple, coarse: np.ndarray, z: np.ndarray) -> None:
     """Add the coarse solution to edges at cross points: the transpose of :func:`gather_crosspoints`.
 
@@ -290,7 +289,7 @@ def add_crosspoints(cross: tuple, coarse: np.ndarray, z: np.ndarray) -> None:
                 z[edges[k, e] + c] += value * traces[kind[k], e * p + c]
 
 
-@njit(**OPTIONS)
+@kernel
 def add_coarse(coarse: np.ndarray, free: tuple[int, int, int, int], z: np.ndarray, right: np.ndarray) -> float:
     """Add the coarse solution to the vertices.
 

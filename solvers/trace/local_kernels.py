@@ -13,15 +13,14 @@ around a vertex they are needed together. p numbers behind them stand for edges 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ..kernels.options import OPTIONS
+from ..kernels.options import kernel
 
 #: Vertices of one matrix product: what they need stays in the cache.
 SEGMENT = 192
 
 
-@njit(**OPTIONS)
+@kernel
 def gather_vertices(places, first, count, s, X):
     """Set the columns of X (m or more, SEGMENT) to the unknowns of s around the vertices from ``first`` on."""
     p = (X.shape[0] - 1) // 4
@@ -34,7 +33,7 @@ def gather_vertices(places, first, count, s, X):
         X[4 * p, q] = s[places[4, first + q]]
 
 
-@njit(**OPTIONS)
+@kernel
 def scatter_vertices(places, first, count, add, Y, z):
     """Write local solutions Y to the unknowns of z around the vertices, or add them to those of the edges."""
     p = (Y.shape[0] - 1) // 4
@@ -51,7 +50,7 @@ def scatter_vertices(places, first, count, add, Y, z):
         z[places[4, first + q]] = Y[4 * p, q]
 
 
-@njit(**OPTIONS)
+@kernel
 def product(X, Y, count):
     """Return X·Y of the first ``count`` columns: summed over all vertices, with the local solutions Y, it is z·s."""
     total = 0.0
@@ -63,7 +62,7 @@ def product(X, Y, count):
     return total
 
 
-@njit(**OPTIONS)
+@kernel
 def _solve_segment(B, kind, count, X, Y):
     """Set Y to B[kind] X, four rows by four columns at a time; the sizes of B are multiples of four."""
     for r in range(0, B.shape[1], 4):
@@ -88,7 +87,7 @@ def _solve_segment(B, kind, count, X, Y):
                     Y[r + 3, q] += d0 * x + d1 * y + d2 * z + d3 * w
 
 
-@njit(**OPTIONS)
+@kernel
 def solve_kinds(
     B: np.ndarray,
     places: np.ndarray,

@@ -10,15 +10,14 @@ L D L^T in float64 and kept in float32; the left and the right edge of a vertex 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ..kernels.options import OPTIONS
+from ..kernels.options import kernel
 from .local_kernels import gather_vertices, product, scatter_vertices
 
 LANES = 64
 
 
-@njit(**OPTIONS)
+@kernel
 def _assemble(a, parts, order, first, last, A):
     """Set A (packed, LANES) to the matrices of order[first:last], before fixing; a has a ring. The last one repeats."""
     columns = a.shape[1] - 1
@@ -32,13 +31,13 @@ def _assemble(a, parts, order, first, last, A):
             A[q, k] = parts[0, q] * sw[k] + parts[1, q] * se[k] + parts[2, q] * nw[k] + parts[3, q] * ne[k]
 
 
-@njit(**OPTIONS)
+@kernel
 def _is_fixed(code, r, p):
     """Return whether unknown r around a vertex is fixed or missing; bits: left, right, lower, upper, vertex."""
     return (code >> (r // p if r < 4 * p else 4)) & 1
 
 
-@njit(**OPTIONS)
+@kernel
 def _fix(A, k, code, m):
     """Give the unknowns of lane k that ``code`` names identity rows."""
     p = (m - 1) // 4
@@ -48,7 +47,7 @@ def _fix(A, k, code, m):
                 A[r * (r + 1) // 2 + c, k] = 1.0 if r == c else 0.0
 
 
-@njit(**OPTIONS)
+@kernel
 def _eliminate(A, r, k, c0, scaled, column):
     """Subtract the product of L[r, k] and column k from the entries [c0, r] of row r."""
     q = r * (r + 1) // 2
@@ -57,7 +56,7 @@ def _eliminate(A, r, k, c0, scaled, column):
             A[q + c, lane] -= scaled[r, lane] * column[c, lane]
 
 
-@njit(**OPTIONS)
+@kernel
 def _factorise(A, m, column, scaled):
     """Replace packed matrices A by L (below the diagonal) and 1/D (on it)."""
     p = (m - 1) // 4
@@ -86,7 +85,7 @@ def _factorise(A, m, column, scaled):
                 _eliminate(A, r, k, 2 * p, scaled, column)
 
 
-@njit(**OPTIONS)
+@kernel
 def factorise_vertices(
     a: np.ndarray,
     parts: np.ndarray,
@@ -129,7 +128,7 @@ def factorise_vertices(
                     B[block, q, k] = factor * A[q, k]
 
 
-@njit(**OPTIONS)
+@kernel
 def _substitute(L, m, X):
     """Replace X (m, LANES) by the solutions with the factors L (packed, LANES)."""
     p = (m - 1) // 4
@@ -153,7 +152,7 @@ def _substitute(L, m, X):
                 X[c, k] -= L[q + c, k] * X[r, k]
 
 
-@njit(**OPTIONS)
+@kernel
 def solve_vertices(
     B: np.ndarray,
     places: np.ndarray,
