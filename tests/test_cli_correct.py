@@ -357,3 +357,16 @@ def test_sizes_out_of_range_are_refused_by_name_before_the_work(run, command, op
 def test_the_remedy_for_a_jump_at_a_corner_keeps_what_was_meant():
     with pytest.raises(InvalidProblem, match=r"--bc bottom=sealed,right=0,top=sealed,left=1\."):
         parse_sides("left=1,right=0")
+
+
+def test_suggested_sides_are_accepted():
+    """What the error about a jump suggests for one value is a problem with a flow, not u constant."""
+    with pytest.raises(InvalidProblem, match="jumps") as caught:
+        parse_sides("left=1")
+    suggested = parse_sides(str(caught.value).split("--bc ")[1].rstrip("."))
+    assert len({value for value in suggested.values() if value is not None}) == 2
+
+
+def test_condition_without_side_says_the_form():
+    with pytest.raises(InvalidProblem, match="side=value"):
+        parse_sides("sealed")

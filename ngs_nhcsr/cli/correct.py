@@ -35,7 +35,9 @@ def correct(
     pixel: Pixel = None,
     bc: Annotated[
         str | None,
-        typer.Option(help="Values of sides, or sealed: left=0,right=1,top=sealed,bottom=sealed; default: all 0."),
+        typer.Option(
+            help='Values of sides, or sealed, in quotes: "left=0, right=1, top=sealed, bottom=sealed"; default: all 0.'
+        ),
     ] = None,
     load: Annotated[
         float | None, typer.Option(help="The load f; default: 1 if all boundary values are 0, else 0.")
@@ -70,9 +72,9 @@ def correct(
 
     # What is wrong with an option is told before anything large is imported or read.
     _check_target(target, accuracy, model, device)
-    check_paths(out or (), force)
     if any(path.resolve() == image.resolve() for path in out or ()):
         raise InvalidProblem(f"--out {image} is the image itself; give another name.")
+    check_paths(out or (), force)
     sides, per_pixel = parse_sides(bc), fine_per_pixel(scale)
     medium = read_image(image, values, threshold)
     if crop:
@@ -100,6 +102,8 @@ def correct(
             write(path, solved.fields)
     if out:
         _say(f"written in {seconds_in_words(time.perf_counter() - start)} s: {', '.join(map(str, out))}")
+    else:
+        _say("no file written; --out u.vtu, u.npz or u.png writes the field")
     if not solved.trusted:
         raise typer.Exit(NO_RESULT)
 
@@ -131,6 +135,8 @@ def effective(
     with progress("loading"):
         from ..solvers.threads import suited_threads
         from ..solvers.trace import effective_conductivity
+    if not json_:  # before what may take minutes
+        describe(image, medium)
     start = time.perf_counter()
     with suited_threads(), progress("solving the cell problems"):
         found = effective_conductivity(medium.a, size, boundary)  # type: ignore[arg-type] - checked above
@@ -139,7 +145,6 @@ def effective(
         tensors = {name: getattr(found, name).tolist() for name in ("tensor", "lower", "upper")}
         typer.echo(json.dumps({**tensors, "boundary": boundary, "size": size, "phases": medium.phases}, indent=1))
         return
-    describe(image, medium)
     _say(
         f"effective conductivity, {boundary} boundary, {found.modes} functions per edge, {seconds_in_words(seconds)} s"
     )

@@ -120,7 +120,9 @@ def parse_sides(text: str | None) -> dict[str, float | None]:
     """
     given: dict[str, float | None] = {}
     for part in text.split(",") if text else ():
-        side, _, value = (word.strip().lower() for word in part.partition("="))
+        side, equals, value = (word.strip().lower() for word in part.partition("="))
+        if not equals:
+            raise InvalidProblem(f"--bc needs side=value or side={SEALED}, e.g. left=1,right=0, not {part.strip()!r}.")
         if side not in SIDES:
             raise InvalidProblem(f"there is no side {side!r} in --bc; the sides are {', '.join(SIDES)}.")
         if side in given:
@@ -144,6 +146,9 @@ def _sealed(sides: dict[str, float | None], given: dict[str, float | None]) -> s
     kept = {s: v for s, v in given.items() if v is not None}
     if any(a in kept and b in kept for a, b in zip(SIDES, SIDES[1:] + SIDES[:1], strict=True)):
         kept = dict(list(kept.items())[:1])
+    if len(kept) == 1:  # one value alone would be u everywhere: the opposite side keeps its own
+        opposite = SIDES[(SIDES.index(next(iter(kept))) + 2) % 4]
+        kept[opposite] = sides[opposite] or 0.0
     return ",".join(f"{s}={kept[s]:g}" if s in kept else f"{s}={SEALED}" for s in sides)
 
 
