@@ -101,7 +101,7 @@ def correct(
         for path in out or ():
             write(path, solved.fields)
     if out:
-        _say(f"written in {seconds_in_words(time.perf_counter() - start)} s: {', '.join(map(str, out))}")
+        _say(f"written in {seconds_in_words(time.perf_counter() - start)} s: {', '.join(map(_with_size, out))}")
     else:
         _say("no file written; --out u.vtu, u.npz or u.png writes the field")
     if not solved.trusted:
@@ -154,6 +154,12 @@ def effective(
         typer.echo(f"{name:8}{xx:15.9g}{xy:15.4g}{yy:15.9g}")
     gap = float(np.linalg.norm(found.upper - found.lower, 2) / np.linalg.norm(found.tensor, 2))
     _say(f"lower <= tensor <= upper as symmetric matrices, guaranteed; relative gap {gap:.1e}")
+
+
+def _with_size(path: Path) -> str:
+    """Name of a file, with its size where that is worth to be known."""
+    megabytes = path.stat().st_size / 1e6
+    return f"{path} ({megabytes:.0f} MB)" if megabytes >= 10 else str(path)
 
 
 def read_image(image: Path, values: str | None, threshold: float | None) -> Medium:
