@@ -15,6 +15,11 @@ def cache_folder() -> Path:
     Returns
     -------
     Path
+
+    Raises
+    ------
+    RuntimeError
+        If there is no home directory, as for users of a container without a name.
     """
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "ngs_nhcsr"

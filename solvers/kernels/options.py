@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ def kernel(function: Function) -> Function:
     """Compile a function at its first call, and keep the result on disk; ``NUMBA_CACHE_DIR`` says where, if it is set.
 
     Not beside the source, as is numba's default: what pip has not installed it does not remove, and the folders that
-    were left of one installation hid the next one's modules.
+    were left of one installation hid the next one's modules. Where there is no home directory, numba chooses.
 
     Parameters
     ----------
@@ -30,7 +31,9 @@ def kernel(function: Function) -> Function:
     The compiled function.
     """
     configured = numba.config.CACHE_DIR  # type: ignore[attr-defined]
-    numba.config.CACHE_DIR = configured or str(cache_folder() / "kernels")  # type: ignore[attr-defined]
+    if not configured:
+        with contextlib.suppress(RuntimeError):
+            numba.config.CACHE_DIR = str(cache_folder() / "kernels")  # type: ignore[attr-defined]
     try:
         return numba.njit(cache=True, nogil=True, **MATHEMATICS)(function)
     finally:
