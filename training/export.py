@@ -105,13 +105,13 @@ def field_time(network: CorrectorNetwork, repeats: int = 3) -> dict[str, Any]:
     """
     case = replace(CARD_CASES[0], count=1)
     problem = case.problems(TEST_SEEDS)
-    data = [v.double() for v in (problem.U, problem.A, problem.F)]
+    U, A, F = (v.double() for v in (problem.U, problem.A, problem.F))
     threads, times = torch.get_num_threads(), []
     torch.set_num_threads(1)
     try:
         for _ in range(repeats + 1):
             start = perf_counter()
-            predict(network, *data, case.scale)
+            predict(network, U, A, F, case.scale)
             times.append(perf_counter() - start)
     finally:
         torch.set_num_threads(threads)

@@ -35,6 +35,7 @@ def kernel(function: Function) -> Function:
         with contextlib.suppress(RuntimeError):
             numba.config.CACHE_DIR = str(cache_folder() / "kernels")  # type: ignore[attr-defined]
     try:
-        return numba.njit(cache=True, nogil=True, **MATHEMATICS)(function)
+        compiled: Any = numba.njit(cache=True, nogil=True, **MATHEMATICS)(function)
     finally:
         numba.config.CACHE_DIR = configured  # type: ignore[attr-defined]
+    return compiled
