@@ -47,6 +47,7 @@ TITLES = {
     "paper/table2": "Table II: all metrics",
     "paper/table3": "Table III: all metrics",
     "paper/midi": "Table I, 4,000 steps: all metrics",
+    "paper/midi-table2": "Table II, 4,000 steps: all metrics",
     "paper/conditional": "Conditional ablation: all metrics",
     "paper/curves": "Validation curves",
     "paper/resolution": "Errors against the resolution",
