@@ -22,7 +22,6 @@ ACCEPTED_UP_TO, NOTED_FROM = 0.05, 1e-3
 NOTED_FROM_IF_ASKED = 0.01
 #: Estimated error of a recovered load from which on that load is not known: another one altogether has its moments.
 UNKNOWN_FROM = 1.0
-
 #: Statuses that say that a field is no worse than the coarse solution.
 COMPARED = (Status.ACCEPTED, Status.OUT_OF_CONTRACT, Status.INACCURATE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, TypeVar
 
 import numba
@@ -14,6 +15,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: Reassociation and contraction vectorise sums; nothing assumes that numbers are finite.
 MATHEMATICS: Any = {"error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+
+#: Modules may be imported by several threads, and numba's setting is one for the process.
+_setting = Lock()
 
 
 def kernel(function: Function) -> Function:
@@ -30,12 +34,13 @@ def kernel(function: Function) -> Function:
     -------
     The compiled function.
     """
-    configured = numba.config.CACHE_DIR  # type: ignore[attr-defined]
-    if not configured:
-        with contextlib.suppress(RuntimeError):
-            numba.config.CACHE_DIR = str(cache_folder() / "kernels")  # type: ignore[attr-defined]
-    try:
-        compiled: Any = numba.njit(cache=True, nogil=True, **MATHEMATICS)(function)
-    finally:
-        numba.config.CACHE_DIR = configured  # type: ignore[attr-defined]
+    with _setting:
+        configured = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+        if not configured:
+            with contextlib.suppress(RuntimeError):
+                numba.config.CACHE_DIR = str(cache_folder() / "kernels")  # type: ignore[attr-defined]
+        try:
+            compiled: Any = numba.njit(cache=True, nogil=True, **MATHEMATICS)(function)
+        finally:
+            numba.config.CACHE_DIR = configured  # type: ignore[attr-defined]
     return compiled
