@@ -31,7 +31,7 @@ _REMEDIES = {
     "pass the array of its pixels",
     "fine scales": "the fine scales; refine_to=1e-3 takes multigrid steps until they are right",
     "Dirichlet values": "Dirichlet values, which are those of u_coarse, linear between its nodes; pass g= if they are "
-    "curved",
+    "curved or jump",
     "u_coarse": "u_coarse, which is by so much not the solution for the f or form= given: quadrature of f in the "
     "coarse solve (then the field is right), or a term that was not told, such as reaction= or robin=",
 }

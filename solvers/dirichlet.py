@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +18,8 @@ Data = Mapping[str, np.ndarray]
 ROUND_OFF, STRAIGHT = 1e-10, 1e-6
 #: ζ(3) / 4π³. Data jump in a coarse cell whose first difference is so many times those beside it.
 BENT, JUMP = 1.2020569 / (4 * np.pi**3), 4.0
+#: Given data that differ by less than this part of their range at a corner meet there.
+MEET = 1e-6
 #: Samples of the coefficient along a coarse cell's part of a side.
 SAMPLES = 32
 
@@ -57,6 +60,94 @@ def with_data(values: np.ndarray, data: Data | None, coarse: Space, fine: Space)
             _, _, fixed = next(side for side in _along(values, fine) if side[0] == name)
             edge[fixed] = (before + change[name])[fixed]
     return out
+
+
+@dataclass(frozen=True)
+class Jump:
+    """A place where Dirichlet data jump: no function of finite energy has them.
+
+    Attributes
+    ----------
+    side : "bottom", "right", "top" or "left".
+    at : position along the side, 0 at its left or lower end, 1 at the other.
+    height : of the jump.
+    """
+
+    side: str
+    at: float
+    height: float
+
+    def __str__(self) -> str:
+        end = {0.0: " at its lower or left end", 1.0: " at its upper or right end"}
+        return f"{self.height:.3g} on the {self.side} side" + end.get(self.at, f" at {self.at:.3g} of its length")
+
+
+def jumps(data: Data, coarse: Space) -> list[Jump]:
+    """Find where given Dirichlet data jump, along sides and at the corners of the rectangle.
+
+    Parameters
+    ----------
+    data : by side, in samples finer than what they resolve: a step that is four times those beside it is a jump.
+    coarse : its nodes say where sides are fixed.
+
+    Returns
+    -------
+    list[Jump]
+        Those within sides, then those at corners.
+
+    Examples
+    --------
+    >>> hot = {"bottom": np.zeros(9), "right": np.zeros(9), "left": np.zeros(9), "top": np.array([0.0] * 4 + [2] * 5)}
+    >>> [str(jump) for jump in jumps(hot, Space((4, 4)))]
+    ['2 on the top side at 0.438 of its length', '2 on the top side at its upper or right end']
+    """
+    least = MEET * max((float(np.ptp(v)) for v in data.values()), default=0.0)
+    found, ends, nothing = [], {}, (np.nan, np.nan)
+    for name, _, fixed in _along(coarse.free, coarse):
+        if name not in data:
+            continue
+        values = np.asarray(data[name])
+        step = np.abs(np.diff(values))
+        cell = np.minimum((np.arange(step.size) + 0.5) / step.size * (fixed.size - 1), fixed.size - 2).astype(int)
+        near = np.pad(step, 1)
+        sharp = (step > JUMP * np.maximum(np.maximum(near[:-2], near[2:]), least)) & (fixed[:-1] & fixed[1:])[cell]
+        found += [Jump(name, (k + 0.5) / step.size, float(step[k])) for k in np.flatnonzero(sharp)]
+        ends[name] = np.where(fixed[[0, -1]], values[[0, -1]], np.nan)
+    for level, end in (("bottom", 0), ("top", -1)):
+        for upright, start in (("left", 0), ("right", -1)):
+            height = abs(ends.get(level, nothing)[start] - ends.get(upright, nothing)[end])
+            if height > least:
+                found.append(Jump(level, float(-start), float(height)))
+    return found
+
+
+def departure(U: np.ndarray, data: Data, coarse: Space) -> float:
+    """Measure how far a coarse solution is from given Dirichlet data at its fixed nodes.
+
+    Parameters
+    ----------
+    U : (N+1, M+1) coarse solution.
+    data : by side, in samples.
+    coarse : its space.
+
+    Returns
+    -------
+    float
+        Largest distance; nodes within a cell of a jump do not count, where interpolation and projection of data differ.
+
+    Examples
+    --------
+    >>> U, top = np.zeros((5, 5)), np.array([0.0] * 4 + [1] * 5)
+    >>> U[4] = [0, 0.1, 0.5, 1, 1]
+    >>> departure(U, {"top": top}, Space.with_sides((4, 4), natural=("left", "right")))
+    0.1
+    """
+    away = np.where(coarse.free, 0.0, np.abs(with_data(U, data, coarse, coarse) - U))
+    for jump in jumps(data, coarse):
+        side = next(nodes for name, nodes, _ in _along(away, coarse) if name == jump.side)
+        place = jump.at * (side.size - 1)
+        side[np.abs(np.arange(side.size) - place) <= 1] = 0.0
+    return float(away.max())
 
 
 def data_error(U: np.ndarray, coarse: Space, values: np.ndarray, medium: Medium) -> float:
@@ -107,12 +198,13 @@ def data_error(U: np.ndarray, coarse: Space, values: np.ndarray, medium: Medium)
 
 
 def _along(values: np.ndarray, space: Space) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """List the sides: name, nodal values (n+1,) and which of them are fixed (n+1,)."""
-    free = space.free
-    return [
-        (name, np.moveaxis(values, axis, 0)[-end], ~np.moveaxis(free, axis, 0)[-end])
-        for name, (axis, end) in zip(SIDES, PLACES, strict=True)
-    ]
+    """List the sides: name, view of the nodal values (n+1,), and which of them are ends of fixed cells (n+1,)."""
+    out = []
+    for name, (axis, end) in zip(SIDES, PLACES, strict=True):
+        nodes, free = (np.moveaxis(v, axis, 0)[-end] for v in (values, space.free))
+        cells = np.pad(~(free[1:] | free[:-1]), 1)  # a corner node alone belongs to the other side
+        out.append((name, nodes, cells[1:] | cells[:-1]))
+    return out
 
 
 def _beside(medium: Medium, side: str, cells: int) -> np.ndarray:

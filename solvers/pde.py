@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidProblem
+from .dirichlet import jumps
 from .medium import refuse_reaction, repeated
 from .space import SIDES
 from .target import Target
@@ -60,7 +61,8 @@ class PDE(Target):
         Raises
         ------
         InvalidProblem
-            If the load is not known, there is a reaction, no Dirichlet side, or one that is Dirichlet in part only.
+            If the load is not known, there is a reaction, no Dirichlet side, one that is Dirichlet in part only, or
+            Dirichlet data jump.
         SolverFailure
             If the iteration does not converge.
         """
@@ -78,6 +80,11 @@ class PDE(Target):
             traces = {"bottom": U[0], "right": U[:, -1], "top": U[-1], "left": U[:, 0]}
         else:
             traces = problem.dirichlet
+            for jump in jumps(traces, space):
+                raise InvalidProblem(
+                    f"g jumps by {jump}: no function of finite energy has such values, so there is no solution to "
+                    'bound an error against. Smooth them over a pixel or more, or use target="fine".'
+                )
         g = {side: _constant_or_all(v) for side, v in traces.items() if side not in natural}
         load = problem.known_load
         nested = tuple(m * -(-n // m) for n, m in zip(load.cells, A.shape, strict=True))

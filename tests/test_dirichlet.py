@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from conftest import quads, voxel
-from ngsolve import H1, BilinearForm, CoefficientFunction, GridFunction, LinearForm, cos, dx, grad, sin, x, y
+from ngsolve import H1, BilinearForm, CoefficientFunction, GridFunction, IfPos, LinearForm, cos, dx, grad, sin, x, y
 
-from ngs_nhcsr import Corrector, NhcsrWarning, Problem, Status, correct
-from ngs_nhcsr.solvers.dirichlet import data_error, with_data
+from ngs_nhcsr import Corrector, InvalidProblem, NhcsrWarning, Problem, Status, correct
+from ngs_nhcsr.solvers.dirichlet import data_error, departure, jumps, with_data
 from ngs_nhcsr.solvers.norms import energy_norm
 from ngs_nhcsr.solvers.space import Space
 from ngs_nhcsr.solvers.target import FineQ1
@@ -70,21 +70,64 @@ def test_data_are_met_and_change_nothing_far_from_the_boundary():
     np.testing.assert_allclose(with_data(out, data, coarse, fine), out, atol=1e-15)
 
 
-@pytest.fixture(scope="module")
-def curved():
-    """A coarse solution with curved data, its coefficient, and the data."""
-    g, mesh = sin(6 * x) * cos(4 * y), quads(16)
-    fes = H1(mesh, order=1, dirichlet=".*")
+def coarse_solution(g, sides=".*"):
+    """A coarse solution with data on some sides of a mesh's boundary, its coefficient, and the data."""
+    mesh = quads(16)
+    fes = H1(mesh, order=1, dirichlet=sides)
+    g = g(mesh)
     u, v = fes.TnT()
     a = np.where(np.random.default_rng(44).random((64, 64)) < 0.5, 1.0, 10.0)
     form, load = BilinearForm(fes), LinearForm(v * dx).Assemble()
     form += voxel(a) * grad(u) * grad(v) * dx
     form.Assemble()
     solution = GridFunction(fes)
-    solution.Set(g, definedon=mesh.Boundaries(".*"))
+    solution.Set(g, definedon=mesh.Boundaries(sides))
     rest = (load.vec - form.mat * solution.vec).Evaluate()
     solution.vec.data += form.mat.Inverse(fes.FreeDofs(), "sparsecholesky") * rest
     return solution, a, g
+
+
+@pytest.fixture(scope="module")
+def curved():
+    """A coarse solution with curved data on all sides."""
+    return coarse_solution(lambda mesh: sin(6 * x) * cos(4 * y))
+
+
+@pytest.mark.parametrize("target", ["fine", "pde"])
+def test_data_by_boundary_are_those_of_a_function(target):
+    """``mesh.BoundaryCF`` lives on segments; at a corner a side's own value counts, not that of its neighbour."""
+    u, a, by_boundary = coarse_solution(lambda mesh: mesh.BoundaryCF({"top": sin(3 * x)}), "top|bottom")
+    one, other = (correct(u, a, 8, f=1, g=g, target=target, full=True) for g in (by_boundary, y * sin(3 * x)))
+    np.testing.assert_allclose(one.values, other.values, atol=1e-8)
+    assert one.status is other.status is Status.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("data", "sides"),
+    [
+        (lambda mesh: mesh.BoundaryCF({"top": 1.0, "left": 0.0}), "left|top"),
+        (lambda mesh: mesh.BoundaryCF({"top": IfPos(x - 0.4, 1, 0)}), "top|bottom"),
+    ],
+)
+def test_data_that_jump_are_told_or_have_no_solution(data, sides):
+    u, a, g = coarse_solution(data, sides)
+    r = correct(u, a, 8, f=1, g=g, full=True, on_untrusted="return")
+    assert r.status is Status.ACCEPTED
+    assert "g jumps by 1 on the top side" in r.notes[-1]
+    with pytest.raises(InvalidProblem, match="no function of finite energy"):
+        correct(u, a, 8, f=1, g=g, target="pde")
+
+
+def test_steep_data_are_no_jumps_and_jumps_hide_no_other_difference():
+    space, at = Space((8, 8)), np.linspace(0, 1, 8 * 16 + 1)
+    data = {side: np.zeros(at.size) for side in ("bottom", "right", "top", "left")}
+    assert jumps(data | {"top": np.sin(np.pi * at) * np.tanh(60 * (at - 0.4))}, space) == []
+    (jump,) = jumps(data | {"top": np.where(at > 0.4, np.sin(np.pi * at), 0.0)}, space)
+    assert (jump.side, jump.at) == ("top", pytest.approx(0.4, abs=1 / 128))
+    U = np.zeros((9, 9))
+    U[0, 4] = 0.25
+    assert departure(U, data | {"top": np.where(at > 0.4, 1.0, 0.0) * (at < 0.9)}, space) == 1.0
+    assert departure(U, data, space) == 0.25
 
 
 def test_the_fine_solution_has_the_data_given(curved):

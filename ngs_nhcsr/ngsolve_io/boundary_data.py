@@ -6,14 +6,17 @@ from typing import Any
 
 import ngsolve as ngs
 import numpy as np
+from netgen.meshing import NgException
 
 from ..checks import described
 from ..errors import InvalidProblem
 from ..solvers.space import Space
-from .evaluate import evaluate
+from .evaluate import evaluate, located
 
 #: Samples of given Dirichlet data to a raster cell.
 SAMPLES = 16
+#: Ends of a side move inwards by this part of its length where functions live on boundary segments: those of this side.
+INWARD = 1e-10
 
 
 def dirichlet_samples(g: Any, mesh: ngs.Mesh, space: Space, raster: tuple[int, int]) -> dict[str, np.ndarray]:
@@ -21,7 +24,8 @@ def dirichlet_samples(g: Any, mesh: ngs.Mesh, space: Space, raster: tuple[int, i
 
     Parameters
     ----------
-    g : number, CoefficientFunction or callable g(x, y) of arrays.
+    g : number, CoefficientFunction, also one that lives on boundaries only (``mesh.BoundaryCF``), or callable g(x, y)
+        of arrays.
     mesh : of the coarse solution, on which a CoefficientFunction is evaluated.
     space : of the coarse solution, for the rectangle.
     raster : (my, mx) cells.
@@ -54,7 +58,28 @@ def _values(g: Any, mesh: ngs.Mesh, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     if isinstance(g, (int, float)) and not isinstance(g, bool):
         return np.full(len(y) * len(x), float(g))
     if isinstance(g, ngs.CoefficientFunction):
-        return evaluate(g, mesh, y, x).ravel()
+        try:
+            return evaluate(g, mesh, y, x).ravel()
+        except NgException:  # defined by boundaries
+            return _on_segments(g, mesh, y, x)
     if callable(g):
         return np.broadcast_to(np.asarray(g(x[None, :], y[:, None]), dtype=float), (len(y), len(x))).flatten()
-    raise InvalidProblem(f"g must be a number, CoefficientFunction or callable g(x, y), not {described(g)}.")
+    raise InvalidProblem(
+        f"g must be a number, CoefficientFunction or callable g(x, y), not {described(g)}; for values by boundary pass "
+        "mesh.BoundaryCF({...})."
+    )
+
+
+def _on_segments(g: ngs.CoefficientFunction, mesh: ngs.Mesh, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Values (n,) at the points of one side, in its boundary segments."""
+
+    def inside(along: np.ndarray) -> np.ndarray:
+        step = INWARD * np.ptp(along)
+        return np.clip(along, along[0] + step, along[-1] - step)
+
+    Y, X = (v.ravel() for v in np.meshgrid(inside(y), inside(x), indexing="ij"))
+    points = located(mesh, Y, X, boundary=True)
+    try:
+        return np.asarray(g(points), dtype=float).ravel()
+    except NgException as error:
+        raise InvalidProblem(f"g can be evaluated neither on the mesh nor on its boundary: {error}.") from error

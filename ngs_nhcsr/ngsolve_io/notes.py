@@ -6,7 +6,7 @@ import numpy as np
 
 from ..problem import MATCHING
 from ..reading import FOLLOWS, MATTERS, ROUGH, Reading, follows_solution
-from ..solvers.dirichlet import Data, with_data
+from ..solvers.dirichlet import Data, departure, jumps, with_data
 from .coarse_field import CoarseField
 from .coefficient import Raster
 
@@ -78,7 +78,7 @@ def mismatch_notes(mismatch: float, U: np.ndarray, from_form: bool, taken_as_zer
 
 
 def other_data(data: Data, found: CoarseField) -> tuple[float, tuple[str, ...]]:
-    """Say that Dirichlet data are not those of the user's solution.
+    """Say that Dirichlet data are not those of the user's solution, or jump.
 
     Parameters
     ----------
@@ -91,20 +91,23 @@ def other_data(data: Data, found: CoarseField) -> tuple[float, tuple[str, ...]]:
         Largest difference at coarse nodes in parts of the range, where it is more than NGSolve's projection of data
         that oscillate leaves; else 0.
     notes : tuple[str, ...]
-        For the user; empty if they agree up to that.
+        For the user; empty if they agree up to that and do not jump.
     """
-    fixed = np.where(found.space.free, np.nan, found.U)
     given = with_data(found.U, data, found.space, found.space)
     spread = max(float(np.ptp(v[~found.space.free])) for v in (given, found.U))
     size = max(spread, ROUND_OFF * float(np.abs(given).max()))
-    off = float(np.nanmax(np.abs(given - fixed))) / size if size > 0 else 0.0
+    off = departure(found.U, data, found.space) / size if size > 0 else 0.0
+    sharp = tuple(
+        f"g jumps by {jump}: no function of finite energy has such values, and u_h depends on its mesh there."
+        for jump in jumps(data, found.space)[:1]
+    )
     if off <= OTHER:
-        return 0.0, ()
+        return 0.0, sharp
     note = (
         f"g= is not what u_coarse is on its Dirichlet sides (it differs by {off:.0%} of its range at coarse nodes); "
         "the field has the values of g=."
     )
-    return (off if off > CONTRADICTION else 0.0), (note,)
+    return (off if off > CONTRADICTION else 0.0), (note, *sharp)
 
 
 def doubts_about_load(reading: Reading, found: CoarseField, recovered: bool) -> list[str]:
