@@ -16,7 +16,7 @@ from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.trace import solve_pde
 from ngs_nhcsr.solvers.trace.candidates import crossing_exponent
 
-NAMES = ("prolongation", "lod2", "nhcsr", "coarse+2", "multigrid", "trace6", "trace8")
+NAMES = ("prolongation", "lod2", "network", "coarse+2", "multigrid", "trace6", "trace8")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_energy_errors_are_norms_of_differences_where_both_are_known():
 def test_methods_that_aim_at_the_pde_are_left_out_by_default(problem):
     u, a, _ = problem
     assert not {"trace6", "trace8"} & set(methods.in_order())
-    assert {"trace6", "trace8", "nhcsr"} <= set(methods.in_order(("fine", "pde")))
+    assert {"trace6", "trace8", "network"} <= set(methods.in_order(("fine", "pde")))
     found = compare(u, a, 4, f=1.0, methods=("trace6", "multigrid"))
     assert 0.1 < found["trace6"].energy_error  # against u_h its nodal values are no better than u_h is against u
     assert found.solution is None
@@ -137,7 +137,7 @@ def suite():
 
 def test_the_suite_measures_every_method_and_skips_what_is_missing(suite):
     rows = {row.method: row for row in suite.rows}
-    assert set(rows) == {"prolongation", "msfem-averaged", "lod2", "nhcsr", "fine1", "fine2", "trace6", "trace8"}
+    assert set(rows) == {"prolongation", "msfem-averaged", "lod2", "network", "fine1", "fine2", "trace6", "trace8"}
     for row in rows.values():
         assert not row.message, row
         assert row.problems == 2

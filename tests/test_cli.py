@@ -71,7 +71,7 @@ def test_ten_methods_unless_all_are_asked_for(run, monkeypatch):
         (("compare", "--picture", "none/u.png"), "there is no folder none"),
         (("compare", "--picture", "demo.png"), "demo.png exists already"),
         (("compare", "--json", "u.png"), "choose among .json"),
-        (("compare", "--all", "--methods", "nhcsr"), "exclude each other"),
+        (("compare", "--all", "--methods", "network"), "exclude each other"),
         (("compare", "--methods", "magic"), "no method called 'magic'"),
         (("bench", "--picture", "none/u.png"), "there is no folder none"),
         (("models", "--save", "none/u.md"), "none/u.md: No such file"),

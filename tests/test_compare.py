@@ -160,9 +160,9 @@ def test_errors_are_ordered_as_theory_says(result):
         ("lod3-rhs", "lod2-rhs"),
         ("lod2-weighted", "lod2"),
         ("msfem-linear", "prolongation"),
-        ("nhcsr", "prolongation"),
-        ("nhcsr+1", "nhcsr"),
-        ("nhcsr+2", "nhcsr+1"),
+        ("network", "prolongation"),
+        ("network+1", "network"),
+        ("network+2", "network+1"),
         ("prolongation", "best-multiple"),  # Galerkin is best in energy, the multiple in L2
         ("prolongation", "prolongation-own"),
         *((f"{start}+{j + 1}", f"{start}+{j}") for start in ("coarse", "zero") for j in (1, 2)),
@@ -189,7 +189,7 @@ def test_prolongation_and_reference_are_what_they_claim(problem, result):
 def test_network_row_is_what_correct_returns(problem, result):
     u, a, _, _ = problem
     values = ngs_nhcsr.Corrector(device="cpu")(u, a, 8).values
-    np.testing.assert_allclose(result.fields["nhcsr"], values, atol=1e-5 * np.abs(values).max())
+    np.testing.assert_allclose(result.fields["network"], values, atol=1e-5 * np.abs(values).max())
 
 
 def test_markdown_and_json_say_the_same_as_the_rows(result):
@@ -310,7 +310,7 @@ def test_rectangle_given_form_and_own_reference(random_medium):
     a = voxel(kappa, (1, 2), (3, 3))
     mesh = quads(8, 4, mapping=lambda x, y: (1 + 2 * x, 2 + y))
     u, form = solve_on(mesh, a)
-    names = ("prolongation", "bicubic", "msfem-averaged", "lod2", "nhcsr", "coarse+2", "direct")
+    names = ("prolongation", "bicubic", "msfem-averaged", "lod2", "network", "coarse+2", "direct")
     found = compare(u, a, 8, form=form, methods=names)
     assert not any(row.message for row in found.rows)
     assert found.fields["lod2"].shape == (33, 65)

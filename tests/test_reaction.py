@@ -192,12 +192,12 @@ def test_comparisons_have_the_reaction_or_refuse():
     problem = Problem.from_arrays(two_values((16, 16)), coarse=4, reaction=cells((16, 16), 200.0))
     context, _ = with_reference("fine", Context.of(problem, 16))
     errors = {}
-    for name in ("direct", "multigrid", "cells+2", "nhcsr"):
+    for name in ("direct", "multigrid", "cells+2", "network"):
         measured = measure(methods[name], context)
         assert measured.field is not None, measured.message
         errors[name] = energy_error(measured.field, context)
     assert max(errors["direct"], errors["multigrid"]) < 1e-6
-    assert errors["nhcsr"] < 1e-3
+    assert errors["network"] < 1e-3
     assert errors["cells+2"] < 1e-2
     for name in ("lod1", "msfem-linear", "trace6"):
         assert "no reaction term" in measure(methods[name], context).message
@@ -248,7 +248,7 @@ def test_a_comparison_takes_the_reaction_and_point_sources():
     p, q = u.space.TnT()
     form += (voxel(kappa) * grad(p) * grad(q) + 10.0 * p * q) * dx
     u.vec.data += form.Assemble().mat.Inverse(u.space.FreeDofs()) * source.Assemble().vec
-    result = compare(u, voxel(kappa), 8, f=1.0, points=points, reaction=10.0, methods=("prolongation", "nhcsr", "lod1"))
-    assert result["nhcsr"].energy_error < 0.02 < result["prolongation"].energy_error
+    result = compare(u, voxel(kappa), 8, f=1.0, points=points, reaction=10.0, methods=("prolongation", "network", "lod1"))
+    assert result["network"].energy_error < 0.02 < result["prolongation"].energy_error
     assert "no reaction term" in result["lod1"].message
     assert not any("not the solution" in note for note in result.notes)

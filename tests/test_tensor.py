@@ -286,9 +286,9 @@ def test_who_knows_scalars_only_refuses():
             consumer()
     rows = {
         row.name: row
-        for row in compare(u, a, 8, f=1, methods=("lod1", "msfem-linear", "nhcsr", "cells+1", "direct")).rows
+        for row in compare(u, a, 8, f=1, methods=("lod1", "msfem-linear", "network", "cells+1", "direct")).rows
     }
-    assert all("scalar" in rows[name].message for name in ("lod1", "msfem-linear", "nhcsr", "cells+1"))
+    assert all("scalar" in rows[name].message for name in ("lod1", "msfem-linear", "network", "cells+1"))
     K, space = assembled(T, (32, 32)), Space((32, 32))
     b = P.load_vector((32, 32))
     x, _ = Multigrid(M.tensors(), (32, 32)).solve(torch.from_numpy(b)[None], tolerance=1e-9, max_iterations=100)

@@ -12,7 +12,7 @@ from .correct import Threshold, Values, describe, read_image
 
 #: What is compared unless other methods are named: every kind of method once.
 DEFAULT = (
-    "prolongation-own", "best-multiple", "geometric-mean", "cells+1", "msfem-galerkin", "lod2", "lod3-rhs", "nhcsr",
+    "prolongation-own", "best-multiple", "geometric-mean", "cells+1", "msfem-galerkin", "lod2", "lod3-rhs", "network",
     "multigrid", "direct",
 )  # fmt: skip
 PICTURES = (".png", ".svg", ".pdf")

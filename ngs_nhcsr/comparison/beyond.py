@@ -41,7 +41,7 @@ PER_COARSE, SCALE = 4, 16
 #: than FEW only on the first medium of a kind.
 CELLS_PER_PIXEL, LARGEST_MESH, FEW = (1, 2, 4, 8, 16), 2048, 8
 #: Methods of the registry by their names there; those below are too slow on large rasters.
-COARSE_METHODS, SMALL_ONLY = ("prolongation", "msfem-averaged", "lod2", "nhcsr"), ("msfem-averaged", "lod2")
+COARSE_METHODS, SMALL_ONLY = ("prolongation", "msfem-averaged", "lod2", "network"), ("msfem-averaged", "lod2")
 TRACE_METHODS = ("trace6", "trace8")
 
 

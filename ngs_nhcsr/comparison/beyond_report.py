@@ -21,7 +21,7 @@ STYLES = (
     ("prolongation", "coarse Q1 (4 pixels per cell)", "o", "#7f7f7f"),
     ("msfem-averaged", "MsFEM, oversampling", "D", "#17a2b8"),
     ("lod2", "LOD, k = 2", "s", "#1f77b4"),
-    ("nhcsr", "network (target u_h)", "*", "#d62728"),
+    ("network", "network (target u_h)", "*", "#d62728"),
     ("trace6", "PDE, 6 functions (bar: bound)", "P", "#2ca02c"),
     ("trace8", "PDE, 8 functions (bar: bound)", "X", "#9467bd"),
 )

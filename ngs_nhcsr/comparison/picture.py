@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Errors below and above are drawn at the edges: fine solves and breakdowns would squeeze everything else.
-EXACT, USELESS = 1e-4, 10.0
+EXACT, USELESS = 1e-7, 10.0
 #: Marker and colour by the beginning of a method's name; the first that fits.
 STYLES: tuple[tuple[str, str, str], ...] = (
-    ("nhcsr", "*", "#d62728"),
+    ("network", "*", "#d62728"),
     ("lod", "s", "#1f77b4"),
     ("msfem", "D", "#17a2b8"),
     ("coarse+", "^", "#2ca02c"),

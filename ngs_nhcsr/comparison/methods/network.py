@@ -43,7 +43,7 @@ class Network(Method):
 
     def __init__(self, steps: int = 0):
         self.steps = steps
-        self.name = f"nhcsr+{steps}" if steps else "nhcsr"
+        self.name = f"network+{steps}" if steps else "network"
         self.label = f"network + {cycles(steps)}" if steps else "network"
 
     def prepare(self, context: Context) -> None:
