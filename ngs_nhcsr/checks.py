@@ -1,6 +1,6 @@
-"""One function per rule about numbers and arrays; each raises with what is wrong, where, and what to do.
+"""One function per rule about arrays and memory; each raises with what is wrong, where, and what to do.
 
-The rules about NGSolve's objects are in ``ngsolve_io.checks``.
+The rules about numbers are in ``number_checks``, those about NGSolve's objects in ``ngsolve_io.checks``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import GridMismatch, InvalidProblem, NotCoercive
+from .number_checks import is_number
 
 #: Coefficients outside 10^±LIMIT lose all digits in the stiffness matrix.
 EXPONENT_LIMIT = 100
@@ -19,37 +20,6 @@ EXPONENT_LIMIT = 100
 SYMMETRIC = 1e-10
 #: Ratio of the eigenvalues of a tensor below which its matrix is singular to round-off.
 DEFINITE = 1e-13
-
-
-def check_scale(scale: Any) -> float:
-    """Check a scale and convert it to a float.
-
-    Parameters
-    ----------
-    scale : fine cells per coarse cell and axis; a finite number ≥ 1.
-
-    Returns
-    -------
-    float
-        The scale.
-
-    Raises
-    ------
-    InvalidProblem
-        If it is anything else.
-
-    Examples
-    --------
-    >>> check_scale(16)
-    16.0
-    """
-    if isinstance(scale, bool) or not isinstance(scale, (int, float, np.integer, np.floating)):
-        raise InvalidProblem(
-            f"scale must be a number (fine cells per coarse cell), not {type(scale).__name__} {scale!r}."
-        )
-    if not math.isfinite(scale) or scale < 1:
-        raise InvalidProblem(f"scale must be finite and at least 1 (fine cells per coarse cell), not {scale}.")
-    return float(scale)
 
 
 def check_kind(value: Any, kind: type, name: str) -> None:
@@ -91,25 +61,6 @@ def described(value: Any, limit: int = 80) -> str:
     """
     text = " ".join(repr(value).split())
     return f"{type(value).__name__} {text if len(text) <= limit else text[:limit] + '…'}"
-
-
-def check_refinement(steps: Any, tolerance: Any) -> None:
-    """Check what stops the multigrid steps after a correction.
-
-    Parameters
-    ----------
-    steps : whole number ≥ 0.
-    tolerance : relative energy error between 0 and 1, or ``None``.
-
-    Raises
-    ------
-    InvalidProblem
-        If one of them is anything else.
-    """
-    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
-        raise InvalidProblem(f"refine must be a whole number of multigrid steps ≥ 0, not {steps!r}.")
-    if tolerance is not None and not (isinstance(tolerance, (int, float)) and 0 < tolerance < 1):
-        raise InvalidProblem(f"refine_to must be a relative energy error between 0 and 1, not {tolerance!r}.")
 
 
 def check_coefficient_values(a: Any, *, sampled: int = 1) -> np.ndarray:
@@ -238,8 +189,7 @@ def check_reaction_values(c: Any, *, sampled: int = 1) -> np.ndarray | None:
     """
     if c is None:
         return None
-    one = isinstance(c, (int, float, np.number)) and not isinstance(c, bool)
-    values = _finite_values([[c]] if one else c, "reaction", sampled)
+    values = _finite_values([[c]] if is_number(c) else c, "reaction", sampled)
     lo, hi = float(values.min()), float(values.max())
     if lo < 0:
         iy, ix = (int(k) // sampled for k in np.unravel_index(int(values.argmin()), values.shape))
@@ -252,6 +202,26 @@ def check_reaction_values(c: Any, *, sampled: int = 1) -> np.ndarray | None:
     return values if hi > 0 else None
 
 
+def check_magnitude(largest: float, name: str) -> None:
+    """Check that squares of data neither vanish nor overflow.
+
+    Parameters
+    ----------
+    largest : of the absolute values.
+    name : of the data, for the message.
+
+    Raises
+    ------
+    InvalidProblem
+        If it lies beyond 10^±100; zero does not.
+    """
+    if largest and not 10.0**-EXPONENT_LIMIT <= largest <= 10.0**EXPONENT_LIMIT:
+        raise InvalidProblem(
+            f"the values of {name} reach {largest:.0e}; beyond 1e±{EXPONENT_LIMIT} their squares lose digits. Change "
+            "the units."
+        )
+
+
 def _finite_values(a: Any, name: str, sampled: int) -> np.ndarray:
     """Copy cell values, checked to be a two-dimensional array of finite real numbers."""
     try:
@@ -262,7 +232,7 @@ def _finite_values(a: Any, name: str, sampled: int) -> np.ndarray:
         raise InvalidProblem(f"the {name} is complex; only real scalars are supported. Pass its real part.")
     if values.dtype == object or values.dtype.kind not in "fiu":
         raise InvalidProblem(f"the {name} must hold real numbers, not {values.dtype}.")
-    if values.ndim != 2:
+    if values.ndim != 2 or not values.size:
         raise InvalidProblem(
             f"the {name} array must be two-dimensional [iy, ix] (row 0 at the lowest y), not of shape {values.shape}."
         )

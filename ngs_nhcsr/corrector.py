@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checks import check_kind, check_scale
+from .checks import check_kind
 from .errors import DeviceError, GridMismatch, InvalidProblem
+from .number_checks import check_scale
 from .options import Options, Request
 from .pipeline import Lap, Outcome, make_reader, run, run_with_target, without_cuts
 from .refine import Refiner
@@ -156,10 +157,10 @@ class Corrector:
 
         Raises
         ------
-        GridMismatch, DeviceError
+        InvalidProblem, GridMismatch, DeviceError
         """
         request = Request(refine=refine, refine_to=refine_to)
-        return self.solve(problem, problem.space.refined(scale), lap, request=request)
+        return self.solve(problem, problem.space.refined(check_scale(scale)), lap, request=request)
 
     def evaluate(
         self, points: np.ndarray, /, u_coarse: GridFunction, a: Any, scale: float = 16, **options: Unpack[Options]

@@ -112,7 +112,7 @@ def solution_of(result: Any) -> Solution:
     given = problem.U if problem.given is None else problem.given
     return Solution(
         result.values,
-        np.asarray(problem.medium.values),
+        problem.medium.array,
         problem.space.size,
         problem.space.lower,
         coarse=prolongate(given, result.cells),

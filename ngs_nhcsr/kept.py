@@ -8,7 +8,7 @@ from dataclasses import dataclass, is_dataclass
 from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 from uuid import uuid4
 
@@ -104,6 +104,13 @@ def _feed(update: Callable[[bytes], None], value: Any) -> None:
             _feed(update, part)
 
 
+def _is_constant(value: Any) -> bool:
+    """Tell whether a captured value decides a result; lists and other objects may change while a function runs."""
+    if isinstance(value, tuple):
+        return all(map(_is_constant, value))
+    return value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic, np.ndarray))
+
+
 def _parts(value: Any) -> Iterable[Any]:
     """Bytes and further values that decide a value which is no array."""
     if isinstance(value, (tuple, list)):
@@ -115,9 +122,11 @@ def _parts(value: Any) -> Iterable[Any]:
     if isinstance(value, CodeType):
         return value.co_code, value.co_names, value.co_consts
     if isinstance(value, FunctionType):
-        seen = [cell.cell_contents for cell in value.__closure__ or ()]
-        simple = [v for v in seen if isinstance(v, (bool, int, float, str))]  # others may change while it runs
-        return f"{value.__module__}.{value.__qualname__}".encode(), value.__code__, value.__defaults__, simple
+        name = f"{value.__module__}.{value.__qualname__}".encode()
+        seen = [v for cell in value.__closure__ or () if _is_constant(v := cell.cell_contents)]
+        return name, value.__code__, value.__defaults__, value.__kwdefaults__, seen
+    if isinstance(value, MethodType):
+        return value.__func__, value.__self__
     if is_dataclass(value) and not isinstance(value, type):  # what it is made of, but nothing that it worked out since
         return [
             v for name, v in vars(value).items() if not isinstance(getattr(type(value), name, None), cached_property)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from .errors import InvalidProblem
 from .kept import Kept
+from .number_checks import check_scale, is_whole
 from .options import Request, TargetName
 from .pipeline import Outcome, solve_target, without_cuts
 from .solvers.kernels.workers import alone, cores
@@ -95,8 +96,9 @@ def correct_many(
         process. A problem whose worker dies is solved by another one. The module of ``quantity`` must be importable
         there, or be the script that is run.
     keep : folder for what ``quantity`` returns, a number or an array of numbers: whoever calls again, with the same
-        problems and options, gets what is there and solves the rest. A quantity is known by its code and the numbers
-        and strings that it captures, not by what it calls. Workers of a cluster must see the folder.
+        problems and options, gets what is there and solves the rest. A quantity is known by its code, its defaults
+        and the numbers, strings, arrays and tuples of them that it captures, a method also by its object; not by what
+        it calls, nor by captured lists. Workers of a cluster must see the folder.
     progress : show a bar.
 
     Returns
@@ -124,8 +126,9 @@ def correct_many(
     """
     if method not in ("network", "multigrid"):
         raise InvalidProblem(f'method must be "network" or "multigrid", not {method!r}.')
-    if threads is not None and threads < 1:
-        raise InvalidProblem(f"threads must be 1 or more, not {threads}.")
+    if threads is not None and not (is_whole(threads) and threads >= 1):
+        raise InvalidProblem(f"threads must be a whole number from 1 on, not {threads!r}.")
+    scale = check_scale(scale)
     if threads is not None and client is not None:
         raise InvalidProblem("give threads= or client=, not both: a cluster has threads of its own.")
     if keep is not None and quantity is None:
@@ -133,7 +136,7 @@ def correct_many(
     request = Request(target=target)
     solve, kept = _solver(request, scale, method, corrector), None
     if keep is not None:
-        learned = () if corrector is None else (corrector.model.card.name, corrector.symmetrize, corrector.scheme)
+        learned = () if corrector is None else (corrector.model.card.sha256, corrector.symmetrize, corrector.scheme)
         kept = Kept(Path(keep).absolute(), (request.target, scale, method, learned, quantity))
 
     def task(problem: Problem) -> Any:

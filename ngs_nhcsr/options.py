@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from .checks import check_refinement
 from .errors import InvalidProblem
+from .number_checks import check_refinement
 from .solvers.pde import PDE
 from .solvers.target import FineQ1, Target
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .budget import ACCEPTED_UP_TO, Budget, budget_of
-from .checks import check_memory, check_scale
+from .checks import check_memory
 from .clock import Clock
 from .errors import InvalidProblem
 from .guard import Status, Verdict
+from .number_checks import check_scale
 from .options import Request
 from .refine import Refinement
 from .result import Correction, report

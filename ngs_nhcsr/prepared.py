@@ -11,7 +11,7 @@ from .pipeline import Lap, Outcome, run
 from .proposer import NetworkSolver
 from .refine import Refiner
 from .solvers.target import FineQ1
-from .solvers.threads import suited_threads
+from .solvers.threads import one_at_a_time, suited_threads
 from .verify import takes_network
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class PreparedCorrector:
         request = Request(f=f, points=points, flux=flux, form=form, g=g, fes=fes, on_untrusted=on_untrusted)
         return run(u_coarse, self._reader, self.scale, request, self._solve, self._corrector.model.card.name)
 
+    @one_at_a_time
     def _solve(self, problem: Problem, fine: Space, lap: Lap) -> Outcome:
         same = problem.medium is self.medium and (problem.space.free == self.space.free).all()
         return self._corrector.solve(

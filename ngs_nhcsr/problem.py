@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,13 +10,16 @@ import numpy as np
 
 from .checks import check_coefficient_values, check_raster_shape, check_reaction_values, check_tensor_values
 from .errors import InvalidProblem
+from .number_checks import check_size
 from .reading import galerkin_solve
 from .solvers.bvp import BoundaryValueProblem
-from .solvers.load import Function, Load, boundary_values, load_cells
+from .solvers.load import Load, load_cells
 from .solvers.medium import Mean
+from .solvers.moments import function_moments, of_callable
 from .solvers.neumann import balanced, is_neumann
+from .solvers.nodal import Function, boundary_values, real_values
 from .solvers.robin import robin_sides
-from .solvers.space import Space
+from .solvers.space import Cells, Space, cell_pair
 from .solvers.tensor_medium import medium_of
 
 if TYPE_CHECKING:
@@ -65,11 +68,11 @@ class Problem(BoundaryValueProblem):
         cls,
         A: np.ndarray,
         *,
-        coarse: int | tuple[int, int],
+        coarse: Cells,
         f: Function = 1.0,
         g: Function = 0.0,
         size: tuple[float, float] = (1.0, 1.0),
-        natural: tuple[str, ...] = (),
+        natural: str | Iterable[str] = (),
         reaction: np.ndarray | float | None = None,
         robin: float | Mapping[str, float] | None = None,
     ) -> Problem:
@@ -80,8 +83,9 @@ class Problem(BoundaryValueProblem):
         A : (my, mx) positive cell values of the coefficient, row 0 at the lowest y; or (my, mx, 2, 2) symmetric
             positive definite tensors.
         coarse : coarse cells a side, or (Ny, Nx). Where they do not divide the raster, no network takes part.
-        f : load: a number, a callable f(x, y) of arrays, or nodal values on any grid.
-        g : Dirichlet data: a number, a callable g(x, y), or coarse nodal values of which those on the boundary count.
+        f : load: a number, a callable f(x, y) of arrays, integrated with its jumps, or nodal values on any grid.
+        g : Dirichlet data, linear between coarse nodes: a number, a callable g(x, y), or coarse nodal values of which
+            those on the boundary count.
         size : (Ly, Lx).
         natural : sides with homogeneous natural conditions, among "bottom", "right", "top", "left". If these are all
             and there is neither reaction nor Robin side, f must integrate to zero; the solution has the mean zero.
@@ -96,8 +100,8 @@ class Problem(BoundaryValueProblem):
         Raises
         ------
         InvalidProblem, NotCoercive, GridMismatch
-            If the coefficient is not positive and finite, or seems to be transposed; likewise the reaction and α; or
-            if f is to integrate to zero and does not.
+            If the coefficient is not positive and finite, or seems to be transposed; likewise the reaction and α; if
+            f or g is not real and finite, or there is no such side; or if f is to integrate to zero and does not.
 
         Examples
         --------
@@ -105,7 +109,7 @@ class Problem(BoundaryValueProblem):
         >>> p.U.shape, round(float(p.U.max()), 4)
         ((5, 5), 0.0777)
         """
-        cells = (coarse, coarse) if isinstance(coarse, int) else coarse
+        cells, size = cell_pair(coarse, "coarse"), check_size(size)
         A = check_tensor_values(A) if np.ndim(A) == 4 else check_coefficient_values(A)
         check_raster_shape(A.shape[-2:], cells, None, size)
         medium = medium_of(A, check_reaction_values(reaction))
@@ -113,11 +117,13 @@ class Problem(BoundaryValueProblem):
         space = Space.with_sides(cells, size, natural)
         medium = medium.with_robin(robin_sides(robin, space))
         if callable(f):
-            load = Load.of(f, space.refined(load_cells(cells)).cells, size)
+            load = Load.from_vector(
+                function_moments(of_callable(f), space.refined(load_cells(cells)).cells, size).vector, size
+            )
         elif np.ndim(f) == 0:  # a number needs no grid
             load = Load.of(f, (1, 1), size)
         else:
-            values = np.asarray(f, dtype=float)
+            values = real_values(f, "f")
             if values.ndim != 2 or min(values.shape) < 2:
                 raise InvalidProblem(
                     f"f has shape {values.shape}; give a number, a callable f(x, y), or nodal values (n+1, m+1)."

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .checks import check_refinement
+from .number_checks import check_refinement
 from .short_repr import ShortRepr
 from .solvers.direct_fine import DirectFine, affordable
 from .solvers.hierarchy import Hierarchy, hierarchy

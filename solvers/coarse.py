@@ -8,9 +8,11 @@ import numpy as np
 
 from ..checks import check_coefficient_values, check_reaction_values
 from ..errors import InvalidProblem
+from ..number_checks import check_size
 from .direct import DirichletSystem
-from .load import Function, Load, nodal_values
+from .load import Load
 from .medium import MEANS, Mean, Medium
+from .nodal import Function, nodal_values
 from .q1 import stiffness
 from .space import Cells, Space, cell_pair
 
@@ -55,11 +57,12 @@ def coarse_solve(
     >>> round(float(coarse_solve(np.ones((4, 4)), 8).max()), 4)
     0.0746
     """
-    values, space = check_coefficient_values(A), Space(cell_pair(N, "N"), size=size)
+    values, space = check_coefficient_values(A), Space(cell_pair(N, "N"), size=check_size(size))
     if mean not in ("galerkin", *MEANS):
         raise InvalidProblem(f"mean must be one of galerkin, {', '.join(MEANS)}, not {mean!r}.")
     if mean != "galerkin":
         values = np.asarray(Medium(values).mean(mean, space.cells))
-    F = Load.of(f, space.cells, size).vector(space.cells)
-    system = DirichletSystem(stiffness(Medium(values, check_reaction_values(reaction)), space.cells, size), space.free)
-    return system.solve(F, nodal_values(g, space.cells, size))
+    F = Load.of(f, space.cells, space.size).vector(space.cells)
+    medium = Medium(values, check_reaction_values(reaction))
+    system = DirichletSystem(stiffness(medium, space.cells, space.size), space.free)
+    return system.solve(F, nodal_values(g, space.cells, space.size, "g"))

@@ -20,6 +20,7 @@ from .hierarchy import Solved
 from .medium import Medium
 from .robin import edge_weights
 from .space import Space
+from .threads import one_at_a_time
 
 if TYPE_CHECKING:
     from .cycle import VCycle
@@ -36,6 +37,8 @@ TINY = 1e-150
 
 class CompiledMultigrid:
     r"""Multigrid for :math:`-\nabla\cdot(a\nabla u) + c u=f` on a rectangle, one medium, any number of loads.
+
+    Threads that share it wait for each other.
 
     Parameters
     ----------
@@ -164,6 +167,7 @@ class CompiledMultigrid:
         self._p, self._q = self._q, self._p
         return float(sum(parts)) / self._scale**2
 
+    @one_at_a_time
     def precondition(self, r: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Apply one V-cycle, a symmetric positive definite approximation of A⁻¹, to a residual.
 
@@ -187,6 +191,7 @@ class CompiledMultigrid:
         z = self._vcycle.result[1:-1, 1:-1]
         return np.multiply(z, 1 / (self._scale * self._unit), out=out, dtype=float)
 
+    @one_at_a_time
     def relative_error(self, b: np.ndarray, x: np.ndarray) -> float:
         """Estimate the relative energy error of a field against the solution, by what one step would take off it.
 
@@ -217,6 +222,7 @@ class CompiledMultigrid:
         improved = energy + 2 * step * zAx + drop
         return float(np.sqrt(drop / improved)) if improved > 0 else float("nan")
 
+    @one_at_a_time
     def solve(
         self, b: np.ndarray, x: np.ndarray | None = None, *, tolerance: float = 1e-8, max_iterations: int = 100
     ) -> tuple[np.ndarray, Solved]:

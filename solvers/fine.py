@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import check_reaction_values, check_tensor_values
+from ..checks import check_coefficient_values, check_reaction_values, check_tensor_values
 from ..errors import InvalidProblem, SolverFailure
+from ..number_checks import check_size
 from .direct import DirichletSystem
 from .hierarchy import hierarchy
-from .load import Function, Load, boundary_values
+from .load import Load
 from .medium import Medium
+from .nodal import Function, boundary_values
 from .q1 import stiffness
 from .space import Cells, Space, cell_pair
 from .tensor_medium import medium_of
@@ -50,7 +52,9 @@ def fine_solve(
     Raises
     ------
     InvalidProblem
-        If the method is none of these, or nodal values have another shape.
+        If the method is none of these, an array has another shape, or a value is not finite.
+    NotCoercive
+        If the coefficient is not positive (definite), or the reaction negative.
     SolverFailure
         If multigrid does not converge.
 
@@ -62,14 +66,14 @@ def fine_solve(
     """
     if method not in ("auto", "direct", "multigrid"):
         raise InvalidProblem(f'method must be "auto", "direct" or "multigrid", not {method!r}.')
-    space = Space(cell_pair(cells, "cells"), size=size)
-    values = check_tensor_values(A) if np.ndim(A) == 4 else np.asarray(A, dtype=float)
+    space = Space(cell_pair(cells, "cells"), size=check_size(size))
+    values = check_tensor_values(A) if np.ndim(A) == 4 else check_coefficient_values(A)
     medium = medium_of(values, check_reaction_values(reaction))
-    b = Load.of(f, space.cells, size).vector(space.cells)
-    lift = boundary_values(g, space.cells, size)
+    b = Load.of(f, space.cells, space.size).vector(space.cells)
+    lift = boundary_values(g, space.cells, space.size)
     if method == "multigrid" or (method == "auto" and b.size > MULTIGRID_FROM):
         return _multigrid(medium, space, b, lift, tolerance)
-    return DirichletSystem(stiffness(medium, space.cells, size), space.free).solve(b, lift)
+    return DirichletSystem(stiffness(medium, space.cells, space.size), space.free).solve(b, lift)
 
 
 def _multigrid(medium: Medium, space: Space, b: np.ndarray, lift: np.ndarray, tolerance: float) -> np.ndarray:

@@ -20,6 +20,7 @@ from ..short_repr import ShortRepr
 from .axes import along
 from .backend import plain
 from .mass import both_axes, mass_times, projected
+from .nodal import Function, nodal_values
 from .q1 import mixed_mass
 from .recovery import spline_lift
 from .transfer import prolongate, restrict
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from .space import Space
 
 Array = TypeVar("Array", np.ndarray, "Tensor")
-#: What users give as a load or as boundary data: a number, nodal values, or a function f(x, y) of arrays.
-Function = float | np.ndarray | Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 #: Nodes a side that the description of a load needs at most, where the coarse grid allows.
 LOAD_NODES = 512
@@ -118,7 +117,17 @@ class Load(ShortRepr, Generic[Array]):
         Returns
         -------
         Load with nodal values on a grid half as fine as ``load_cells`` tells, and with these moments.
+
+        Raises
+        ------
+        InvalidProblem
+            If the coarse grid has no interior nodes.
         """
+        if min(space.cells) < 2:
+            raise InvalidProblem(
+                "a coarse mesh with one cell in a direction has no interior nodes, from which the load could be "
+                "recovered: pass f=."
+            )
         per = load_cells(space.cells) // 2
         free = _mask(space.free, F)
         lift_y, lift_x = (spline_lift(n, per, degree) for n in space.cells)
@@ -244,59 +253,6 @@ class Load(ShortRepr, Generic[Array]):
         """
         moments = None if self.moments is None else change(self.moments)
         return replace(self, values=change(self.values), moments=moments)
-
-
-def nodal_values(f: Function, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
-    """Sample a load or boundary data at the nodes of a grid.
-
-    Parameters
-    ----------
-    f : number, callable f(x, y) of arrays, or nodal values.
-    cells : (ny, nx).
-    size : (Ly, Lx).
-
-    Returns
-    -------
-    Nodal values (ny+1, nx+1), a new array for numbers and callables.
-
-    Raises
-    ------
-    InvalidProblem
-        If an array has another shape.
-    """
-    ny, nx = cells
-    if callable(f):
-        x, y = np.linspace(0, size[1], nx + 1)[None, :], np.linspace(0, size[0], ny + 1)[:, None]
-        return np.broadcast_to(np.asarray(f(x, y), dtype=float), (ny + 1, nx + 1)).copy()
-    values = np.asarray(f, dtype=float)
-    if values.ndim == 0:
-        return np.full((ny + 1, nx + 1), float(values))
-    if values.shape != (ny + 1, nx + 1):
-        raise InvalidProblem(f"f has shape {values.shape}; nodal values of {cells} cells have {(ny + 1, nx + 1)}.")
-    return values
-
-
-def boundary_values(g: Function, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
-    """Sample boundary data at the nodes of a grid.
-
-    Parameters
-    ----------
-    g : number, callable g(x, y) of arrays, or nodal values.
-    cells : (ny, nx).
-    size : (Ly, Lx).
-
-    Returns
-    -------
-    Nodal values (ny+1, nx+1), zero inside.
-
-    Examples
-    --------
-    >>> boundary_values(2.0, (2, 2))[:2].tolist()
-    [[2.0, 2.0, 2.0], [2.0, 0.0, 2.0]]
-    """
-    values = nodal_values(g, cells, size).copy()
-    values[1:-1, 1:-1] = 0.0
-    return values
 
 
 def load_cells(coarse: tuple[int, int]) -> int:

@@ -49,6 +49,11 @@ class Medium(ShortRepr):
         return int(self.values.shape[-2]), int(self.values.shape[-1])
 
     @property
+    def array(self) -> Any:
+        """The coefficient as users give it: (my, mx), or symmetric tensors (my, mx, 2, 2)."""
+        return self.values
+
+    @property
     def isotropic(self) -> bool:
         """Whether the coefficient is a scalar; else it is a ``tensor_medium.TensorMedium``."""
         return True

@@ -162,9 +162,12 @@ def point_moments(
     [[4.0, 4.0, 0.0], [0.0, 0.0, 0.0]]
     """
     try:
-        table = np.asarray(points, dtype=float).reshape(-1, 3)
-    except (TypeError, ValueError) as error:
-        raise InvalidProblem("points= takes a list of (x, y, weight), three numbers each.") from error
+        table = np.asarray(points, dtype=float)
+    except (TypeError, ValueError):
+        table = np.zeros(1)
+    if table.size and (table.ndim != 2 or table.shape[1] != 3):
+        raise InvalidProblem("points= takes a list of (x, y, weight), three numbers each.")
+    table = table.reshape(-1, 3)
     out = np.zeros((cells[0] + 1, cells[1] + 1))
     n = np.array(cells)
     at = (table[:, 1::-1] - np.array(lower[::-1])) / np.array(size) * n

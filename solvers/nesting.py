@@ -12,8 +12,8 @@ import numpy as np
 
 from ..checks import check_coefficient_values
 from ..errors import GridMismatch
-from .load import Function, boundary_values
 from .medium import Medium
+from .nodal import Function, boundary_values
 from .q1 import mass_apply
 from .space import Cells, Space, cell_pair
 from .substructuring.condensation import CellLayout

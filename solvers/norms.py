@@ -13,7 +13,7 @@ import numpy as np
 
 from .backend import compiled
 from .medium import Medium, as_medium, cell_values
-from .q1 import SYMMETRIC_PAIRS, element_matrices, mass_apply, mass_elements
+from .q1 import SYMMETRIC_PAIRS, at_corners, element_matrices, mass_apply, mass_elements
 from .robin import EDGES, edge_weights
 from .tensor_energy import tensor_product
 from .tensor_medium import TensorMedium, entries_of
@@ -196,14 +196,19 @@ def energy_distance(E_v: float, E_u: float, energy: float) -> float:
 
     Returns
     -------
-    The distance, 0 where round-off makes the difference negative.
+    The distance, 0 where round-off makes the difference negative; infinite for u = 0.
 
     Examples
     --------
     >>> energy_distance(-0.42, -0.5, 1.0)
     0.4
     """
-    return float(np.sqrt(max(0.0, 2 * (E_v - E_u)) / energy))
+    return relative(float(np.sqrt(max(0.0, 2 * (E_v - E_u)))), float(np.sqrt(energy)))
+
+
+def relative(error: float, norm: float) -> float:
+    """Divide an error by the norm of its reference: 0 where both vanish, infinite where the reference alone does."""
+    return error / norm if norm > 0 else (0.0 if error == 0 else float("inf"))
 
 
 def l2_norm(v: Array, size: Size = (1.0, 1.0)) -> float:
@@ -229,20 +234,23 @@ def relative_errors(v: Any, reference: Any, A: Any, size: Size = (1.0, 1.0)) -> 
 
     Returns
     -------
-    ``{"L2", "H1", "energy"}``: numbers, or those of the batch (...).
+    ``{"L2", "H1", "energy"}``: numbers, or those of the batch (...). Numbers are 0 for zero fields, and infinite for
+    an error against one.
 
     Examples
     --------
     >>> v = np.outer(np.ones(5), np.linspace(0, 1, 5))
     >>> relative_errors(1.5 * v, v, np.ones((2, 2)))
     {'L2': 0.5, 'H1': 0.5, 'energy': 0.5}
+    >>> relative_errors(0 * v, 0 * v, np.ones((2, 2)))["L2"], relative_errors(v, 0 * v, np.ones((2, 2)))["energy"]
+    (0.0, inf)
     """
     if isinstance(v, np.ndarray):
         e, one = np.asarray(v, dtype=float) - reference, np.ones((1, 1))
         return {
-            "L2": l2_norm(e, size) / l2_norm(reference, size),
-            "H1": energy_norm(e, one, size) / energy_norm(reference, one, size),
-            "energy": energy_norm(e, A, size) / energy_norm(reference, A, size),
+            "L2": relative(l2_norm(e, size), l2_norm(reference, size)),
+            "H1": relative(energy_norm(e, one, size), energy_norm(reference, one, size)),
+            "energy": relative(energy_norm(e, A, size), energy_norm(reference, A, size)),
         }
     e, one = v - reference, entries_of(A)[0].new_ones(1, 1)
     squares = {
@@ -298,7 +306,7 @@ def _reaction_product(v: Any, w: Any, c: Any, size: Size) -> Any:
 
 def _product_by_elements(v: Any, w: Any, K: Any) -> Any:
     """Products vᵀ K w of nodal fields (..., ny+1, nx+1) by element matrices (..., 10, ny, nx)."""
-    lv, lw = _corners(v), _corners(w)
+    lv, lw = at_corners(v), at_corners(w)
     total: Any = 0.0
     for k, (i, j) in enumerate(SYMMETRIC_PAIRS):
         entry = K[..., k, :, :]
@@ -333,15 +341,10 @@ def _energy_by_elements(v: Tensor, A: Tensor, size: Size) -> Tensor:
     from .stencil import galerkin_elements
 
     K = galerkin_elements(A.double(), (v.shape[-2] - 1, v.shape[-1] - 1), size).to(v)
-    first, *others = _corners(v)
+    first, *others = at_corners(v)
     # Constants have no energy: the value at one corner may be subtracted.
     d = [torch.zeros_like(first), *(c - first for c in others)]
     density = torch.zeros_like(first)
     for entry, (i, j) in zip(K.unbind(-3), SYMMETRIC_PAIRS, strict=True):
         density = density + entry * d[i] * d[j] * (1 if i == j else 2)
     return density.sum((-2, -1))
-
-
-def _corners(v: Any) -> tuple[Any, ...]:
-    """Values at the four nodes of every cell, in their local order."""
-    return v[..., :-1, :-1], v[..., :-1, 1:], v[..., 1:, :-1], v[..., 1:, 1:]

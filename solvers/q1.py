@@ -10,6 +10,7 @@ and the mesh are not nested.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -28,6 +29,11 @@ SYMMETRIC_PAIRS = ((0, 0), (1, 1), (2, 2), (3, 3), (0, 1), (2, 3), (0, 2), (1, 3
 ENTRIES = np.array(
     [[next(k for k, p in enumerate(SYMMETRIC_PAIRS) if set(p) == {i, j}) for j in range(4)] for i in range(4)]
 )
+
+
+def at_corners(v: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the values (..., ny, nx) of a nodal field (..., ny+1, nx+1) at the four nodes of every cell, in order."""
+    return v[..., :-1, :-1], v[..., :-1, 1:], v[..., 1:, :-1], v[..., 1:, 1:]
 
 
 @lru_cache(maxsize=64)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..checks import EXPONENT_LIMIT, described
 from ..errors import InvalidProblem, NotCoercive
+from ..number_checks import is_number
 from .space import SIDES, Space
 
 #: α, or a weight, of bottom, right, top, left.
@@ -81,7 +82,7 @@ def _mixed(free: np.ndarray) -> bool:
 
 def _number(value: Any) -> float:
     """Check α of a side."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
+    if not is_number(value) or not np.isfinite(value):
         raise InvalidProblem(
             f"robin= takes finite numbers α, one for all natural sides or a dict by boundary name, not "
             f"{described(value)}."

@@ -7,6 +7,7 @@ not pixels: node i of n cells lies at i/n. Sizes are (Ly, Lx), spacings (hy, hx)
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -95,7 +96,7 @@ class Space:
         cls,
         cells: tuple[int, int],
         size: tuple[float, float] = (1.0, 1.0),
-        natural: tuple[str, ...] = (),
+        natural: str | Iterable[str] = (),
         lower: tuple[float, float] = (0.0, 0.0),
     ) -> Space:
         """Make a space from the names of its natural sides.
@@ -110,7 +111,15 @@ class Space:
         Returns
         -------
         Space
+
+        Raises
+        ------
+        InvalidProblem
+            If there is no side of that name.
         """
+        natural = (natural,) if isinstance(natural, str) else tuple(natural)
+        if unknown := [name for name in natural if name not in SIDES]:
+            raise InvalidProblem(f"natural names {unknown[0]!r}, but the sides are {', '.join(map(repr, SIDES))}.")
         conditions: list[list[Condition]] = [["dirichlet", "dirichlet"] for _ in cells]
         for name, (axis, end) in zip(SIDES, PLACES, strict=True):
             if name in natural:
@@ -132,16 +141,37 @@ class Space:
         cells : (ny, nx).
         lower : (x0, y0).
         size : (Ly, Lx).
-        free : (ny+1, nx+1) boolean. A side is Dirichlet if any of its inner nodes is fixed.
+        free : (ny+1, nx+1) boolean. A side is Dirichlet if any of its inner nodes is fixed; one without inner nodes, if
+            both of its nodes are, but not by the sides that meet it.
 
         Returns
         -------
         Space whose ``free`` is that mask; ``part`` is set where whole sides do not explain it.
+
+        Raises
+        ------
+        InvalidProblem
+            If the nodes of a side of one cell are fixed by the two sides that meet it: nothing says what holds there.
+
+        Examples
+        --------
+        >>> Space.with_free((4, 1), (0, 0), (1, 1), np.arange(5)[:, None] > [0, 0]).sides
+        (True, False, False, False)
         """
         fixed = ~free
-        inner = (fixed[0, 1:-1], fixed[1:-1, -1], fixed[-1, 1:-1], fixed[1:-1, 0])
-        natural = tuple(name for name, nodes in zip(SIDES, inner, strict=True) if not nodes.any())
-        whole = cls.with_sides(cells, size, natural, lower)
+        nodes = (fixed[0], fixed[:, -1], fixed[-1], fixed[:, 0])
+        inner = [bool(side[1:-1].any()) for side in nodes]
+        natural = []
+        for k, (name, side) in enumerate(zip(SIDES, nodes, strict=True)):
+            dirichlet = inner[k] if side.size > 2 else bool(side.all())
+            if dirichlet and side.size == 2 and inner[k - 3] and inner[k - 1]:
+                raise InvalidProblem(
+                    f"the {name} side is one cell long, and its two nodes are fixed by the sides that meet it. This "
+                    "does not tell whether it is Dirichlet or natural: use two coarse cells or more in both directions."
+                )
+            if not dirichlet:
+                natural.append(name)
+        whole = cls.with_sides(cells, size, tuple(natural), lower)
         return whole if (whole.free == free).all() else replace(whole, part=free)
 
     @property

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Relative energy error at which a fine solve by multigrid stops.
 MULTIGRID_TOLERANCE = 1e-10
+#: Relative distance from a whole number of cells that is round-off.
+WHOLE = 1e-9
 
 
 class Target(ABC):
@@ -143,7 +145,7 @@ class FineQ1(Target):
 
     def ratio(self, medium: Medium, space: Space) -> float:
         """Compute ε/h: fine cells per coefficient cell, along y."""
-        return self.scale * space.cells[0] / medium.cells[0]
+        return _whole(self.scale * space.cells[0] / medium.cells[0])
 
     def aligned(self, medium: Medium, space: Space) -> FineQ1:
         """Return the target on the nearest mesh that is aligned with the raster.
@@ -166,8 +168,8 @@ class FineQ1(Target):
 
     def refinement(self, medium: Medium, space: Space) -> tuple[int, int]:
         """Count the fine cells per coefficient cell, (ry, rx); 1 where there is no whole one."""
-        along_x = self.scale * space.cells[1] / medium.cells[1]
-        return max(1, int(self.ratio(medium, space) + 1e-9)), max(1, int(along_x + 1e-9))
+        along_x = _whole(self.scale * space.cells[1] / medium.cells[1])
+        return max(1, int(self.ratio(medium, space))), max(1, int(along_x))
 
     def mesh(self, medium: Medium, coarse: Space) -> Space:
         """Choose the mesh to solve on: that of the target, or the nearest aligned one where its cells would cut pixels.
@@ -188,10 +190,9 @@ class FineQ1(Target):
         ((600, 450), (300, 450))
         """
         if medium.refines(coarse.cells) and self.ratio(medium, coarse) >= 1:
-            cells = [n * self.aligned(medium, coarse).scale for n in coarse.cells]
-            whole = round(cells[0]), round(cells[1])
-            if abs(cells[1] - whole[1]) < 1e-9 and whole[1] % medium.cells[1] == 0:
-                return coarse.with_cells(whole)
+            ny, nx = (_whole(n * self.aligned(medium, coarse).scale) for n in coarse.cells)
+            if nx == round(nx) and round(nx) % medium.cells[1] == 0:
+                return coarse.with_cells((round(ny), round(nx)))
         ny, nx = (_aligned_cells(n * self.scale, m) for n, m in zip(coarse.cells, medium.cells, strict=True))
         return coarse.with_cells((ny, nx))
 
@@ -239,8 +240,14 @@ def aligned_ratio(ratio: float) -> float:
     return float(round(ratio)) if ratio >= 1 else 2.0 ** math.floor(math.log2(ratio))
 
 
+def _whole(cells: float) -> float:
+    """Return a number of cells, which is n times k/n, without its round-off where it should be whole."""
+    return float(round(cells)) if abs(cells - round(cells)) < WHOLE * max(cells, 1.0) else cells
+
+
 def _aligned_cells(asked: float, pixels: int) -> int:
     """Number of cells nearest to the one asked for of which pixels consist, or that consist of whole pixels."""
+    asked = _whole(asked)
     if asked == round(asked) and pixels % round(asked) == 0:
         return round(asked)
     return max(1, round(asked / pixels)) * pixels

@@ -65,6 +65,12 @@ class TensorMedium(Medium):
         raise InvalidProblem(ONLY_SCALAR)
 
     @property
+    def array(self) -> Any:
+        """Matrices (my, mx, 2, 2) of one medium."""
+        xx, yy, xy = self.components
+        return np.stack([xx, xy, xy, yy], axis=-1).reshape(*xx.shape, 2, 2)
+
+    @property
     def isotropic(self) -> bool:
         """Whether the coefficient is a scalar: no."""
         return False

@@ -1,6 +1,7 @@
 """How many threads to use: waiting ones spin and take the cores, from BLAS, from torch and from other processes.
 
-Owns the limits on BLAS's and torch's threads (those of compiled kernels are in ``kernels.workers``).
+Owns the limits on BLAS's and torch's threads (those of compiled kernels are in ``kernels.workers``), and the lock of
+solvers that work in arrays of their own.
 """
 
 from __future__ import annotations
@@ -11,13 +12,47 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from threading import RLock
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S")
 
 #: Samples of the machine's load, and seconds before each.
 SAMPLES, PAUSE = 3, 3e-4
+
+
+class _Turn:
+    """A lock that can be pickled and copied with its owner, as a new one."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return _Turn, ()
+
+
+def one_at_a_time(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Decorate a method that works in arrays of its object: threads that call it wait for each other.
+
+    Parameters
+    ----------
+    method : of an object with a ``__dict__``; decorated methods of one object exclude each other and may call each
+        other.
+
+    Returns
+    -------
+    A method with the same arguments and result.
+    """
+
+    @wraps(method)
+    def alone(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
+        turn: Any = vars(self).setdefault("_turn", _Turn())  # atomic
+        with turn.lock:
+            return method(self, *args, **kwargs)
+
+    return alone
 
 
 def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import quads, solve_on, voxel
+from ngsolve import H1, BilinearForm, CoefficientFunction, GridFunction, LinearForm, dx, grad
 
 from ngs_nhcsr import InvalidProblem, correct, load_solution
 from ngs_nhcsr.files import Solution, solution_of, write
@@ -100,3 +101,16 @@ def test_tensors(tmp_path):
     solution = Solution(np.zeros((3, 3)), a, (1.0, 1.0))
     write(tmp_path / "u.vtu", solution)
     assert pv.read(tmp_path / "u.vtu").cell_data["a"].tolist() == 4 * [[2.0, 1.0, 1.0, 3.0]]
+
+
+def test_a_correction_of_a_tensor_is_kept_with_its_matrices(tmp_path):
+    a = CoefficientFunction((2, 1, 1, 3), dims=(2, 2))
+    u = GridFunction(H1(quads(8), order=1, dirichlet=".*"))
+    v, w = u.space.TnT()
+    form = BilinearForm((a * grad(v)) * grad(w) * dx).Assemble()
+    u.vec.data = form.mat.Inverse(u.space.FreeDofs()) * LinearForm(w * dx).Assemble().vec
+    result = correct(u, a, 8, f=1, full=True)
+    result.save(tmp_path / "u.npz")
+    loaded = load_solution(tmp_path / "u.npz")
+    np.testing.assert_array_equal(loaded.a[0, 0], [[2, 1], [1, 3]])
+    np.testing.assert_array_equal(loaded.u, result.values)

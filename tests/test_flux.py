@@ -8,7 +8,7 @@ from ngs_nhcsr.errors import GridMismatch, InvalidProblem, NotCoercive
 from ngs_nhcsr.solvers import norms, q1
 from ngs_nhcsr.solvers.fine import fine_solve
 from ngs_nhcsr.solvers.flux.flux import EquilibratedFlux
-from ngs_nhcsr.solvers.load import nodal_values
+from ngs_nhcsr.solvers.nodal import nodal_values
 from ngs_nhcsr.solvers.transfer import prolongate
 
 SQUARE = (1.0, 1.0)

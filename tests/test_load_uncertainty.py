@@ -15,10 +15,11 @@ from ngs_nhcsr.problem import Problem
 from ngs_nhcsr.reading import galerkin_solve, read_load
 from ngs_nhcsr.solvers.direct import DirichletSystem
 from ngs_nhcsr.solvers.hierarchy import hierarchy
-from ngs_nhcsr.solvers.load import Load, boundary_values
+from ngs_nhcsr.solvers.load import Load
 from ngs_nhcsr.solvers.load_error import load_uncertainty, point_sources
 from ngs_nhcsr.solvers.medium import Medium
 from ngs_nhcsr.solvers.moments import function_moments, of_callable, point_moments
+from ngs_nhcsr.solvers.nodal import boundary_values
 from ngs_nhcsr.solvers.norms import energy_norm
 from ngs_nhcsr.solvers.q1 import stiffness
 from ngs_nhcsr.solvers.space import Space

@@ -139,9 +139,31 @@ def test_all_that_decides_a_problem_is_seen(tmp_path):
     assert len(set(found)) == len(found) == len(list(tmp_path.iterdir()))
 
 
+class Power:
+    """A quantity with a setting."""
+
+    def __init__(self, power):
+        self.power = power
+
+    def mean(self, outcome, problem):
+        return (outcome.values**self.power).mean()
+
+    def largest(self, outcome, problem):
+        return (outcome.values**self.power).max()
+
+
 def test_quantities_are_known_by_their_code_and_what_they_capture(tmp_path):
     def entry(k):
         return lambda outcome, problem: outcome.values.ravel()[k]
+
+    def entry_of(places):
+        return lambda outcome, problem: outcome.values.ravel()[places[0]]
+
+    def by_keyword(k):
+        def quantity(outcome, problem, *, power=k):
+            return (outcome.values**power).mean()
+
+        return quantity
 
     def moment(outcome, problem, power):
         return (outcome.values**power).mean()
@@ -152,6 +174,12 @@ def test_quantities_are_known_by_their_code_and_what_they_capture(tmp_path):
         lambda outcome, problem: 2 * outcome.values.max(),
         *(entry(k) for k in (40, 41)),
         *(partial(moment, power=k) for k in (1, 2)),
+        *(by_keyword(k) for k in (1, 2)),
+        *(entry_of(np.array([k])) for k in (40, 41)),
+        *(entry_of((k,)) for k in (40, 41)),
+        Power(1).mean,
+        Power(2).mean,
+        Power(2).largest,
     ]
     for number, quantity in enumerate(quantities, 1):
         study = {"quantity": quantity, "method": "multigrid"}

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ngs_nhcsr import Corrector, GridMismatch, InvalidProblem, ModelFileError, NotCoercive, Status, load_model
-from ngs_nhcsr.checks import check_coefficient_values, check_raster_shape, check_refinement, check_scale
+from ngs_nhcsr.checks import check_coefficient_values, check_raster_shape
 from ngs_nhcsr.guard import guard
 from ngs_nhcsr.models import Contract, export_model, read_card
 from ngs_nhcsr.networks.architecture import Architecture
 from ngs_nhcsr.networks.corrector import CorrectorNetwork
 from ngs_nhcsr.ngsolve_io.coarse_field import tensor_index
+from ngs_nhcsr.number_checks import check_refinement, check_scale
 from ngs_nhcsr.problem import Problem
 from ngs_nhcsr.reading import galerkin_solve
 from ngs_nhcsr.refine import Refiner

@@ -248,7 +248,8 @@ def test_a_comparison_takes_the_reaction_and_point_sources():
     p, q = u.space.TnT()
     form += (voxel(kappa) * grad(p) * grad(q) + 10.0 * p * q) * dx
     u.vec.data += form.Assemble().mat.Inverse(u.space.FreeDofs()) * source.Assemble().vec
-    result = compare(u, voxel(kappa), 8, f=1.0, points=points, reaction=10.0, methods=("prolongation", "network", "lod1"))
+    methods = ("prolongation", "network", "lod1")
+    result = compare(u, voxel(kappa), 8, f=1.0, points=points, reaction=10.0, methods=methods)
     assert result["network"].energy_error < 0.02 < result["prolongation"].energy_error
     assert "no reaction term" in result["lod1"].message
     assert not any("not the solution" in note for note in result.notes)

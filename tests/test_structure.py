@@ -23,7 +23,19 @@ ROOTS = {
 }
 #: Who may import whom: a module imports only from its own layer's members listed here or from lower layers.
 LAYERS = [
-    {"errors", "_version", "_lazy", "registry", "memory", "clock", "checks", "paths", "short_repr"},
+    {
+        "errors",
+        "_version",
+        "_lazy",
+        "registry",
+        "memory",
+        "clock",
+        "checks",
+        "number_checks",
+        "paths",
+        "short_repr",
+        "weights",
+    },
     {"media", "solvers.kernels", "solvers.backend"},
     {
         "solvers.axes",
@@ -42,12 +54,13 @@ LAYERS = [
     {"solvers"},
     {"guard", "reading"},
     {"problem", "proposer"},
-    {"refine"},
+    {"refine", "budget"},
     {"ngsolve_io", "models", "options"},
     {"visual"},
     {"files"},
     {"result", "printed"},
     {"pipeline"},
+    {"verify"},
     {"corrector", "prepared"},
     {"api", "many", "kept"},
     {"training"},
@@ -121,8 +134,7 @@ def test_imports_run_one_way():
     wrong = []
     for name, path in modules():
         mine = layer(name)
-        if mine is None:
-            continue
+        assert mine is not None or name == "", f"{name} has no place in LAYERS"
         for other in imports(name, path):
             theirs = layer(other)
             if theirs is not None and theirs > mine:

@@ -11,11 +11,11 @@ from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
+from ..solvers.threads import one_torch_thread
 from .problems import LOAD_CELLS, Problems, Recipe, in_single, joined, make_problems
 
 log = logging.getLogger(__name__)
@@ -44,13 +44,13 @@ def write_shard(folder: Path, recipe: Recipe, seeds: range) -> Path:
     -------
     Path of the file.
     """
-    torch.set_num_threads(1)
     path = shard_path(folder, recipe, seeds)
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
     # One at a time: on a CPU a batch would only make easy problems wait for the hardest.
-    parts = [make_problems(recipe, range(s, s + 1)) for s in seeds]
+    with one_torch_thread():
+        parts = [make_problems(recipe, range(s, s + 1)) for s in seeds]
     whole = joined([in_single(p) for p in parts])
     tensors = {"A": whole.A, "U": whole.U, "F": whole.F}
     for scale in recipe.scales:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..checks import check_scale
 from ..errors import InvalidProblem
 from ..models.devices import resolve_device
 from ..ngsolve_io.read import Reader
+from ..number_checks import check_scale
 from ..problem import Problem
 from .context import Context
 from .measure import Measurement, break_even, measure

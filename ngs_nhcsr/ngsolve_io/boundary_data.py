@@ -10,6 +10,7 @@ from netgen.meshing import NgException
 
 from ..checks import described
 from ..errors import InvalidProblem
+from ..number_checks import is_number
 from ..solvers.space import Space
 from .evaluate import evaluate, located
 
@@ -55,7 +56,7 @@ def dirichlet_samples(g: Any, mesh: ngs.Mesh, space: Space, raster: tuple[int, i
 
 def _values(g: Any, mesh: ngs.Mesh, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Values at the points of one side, (n,)."""
-    if isinstance(g, (int, float)) and not isinstance(g, bool):
+    if is_number(g):
         return np.full(len(y) * len(x), float(g))
     if isinstance(g, ngs.CoefficientFunction):
         try:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..checks import check_coefficient_values, check_raster_shape, check_tensor_values
 from ..errors import InvalidProblem
+from ..number_checks import is_number
 from ..problem import MEAN
 from ..solvers.medium import Medium, repeated
 from ..solvers.space import Space
@@ -94,7 +95,7 @@ def rasterise(
         See :func:`ngs_nhcsr.checks.check_coefficient_values` and ``check_raster_shape``; also where a point of the
         raster lies outside the coefficient's mesh.
     """
-    if isinstance(a, (int, float)) and not isinstance(a, bool):
+    if is_number(a):
         a = ngs.CoefficientFunction(float(a))
     if not isinstance(a, ngs.CoefficientFunction):
         values = _divided(check_tensor_values(a) if is_tensor(a) else check_coefficient_values(a), grid.cells)

@@ -8,7 +8,7 @@ import ngsolve as ngs
 import numpy as np
 
 from ..errors import GridMismatch
-from ..solvers.load import Function, boundary_values, nodal_values
+from ..solvers.nodal import Function, boundary_values, nodal_values
 from ..solvers.space import Cells, Space, cell_pair
 from .meshes import structured_mesh
 from .preconditioner import PixelMultigrid

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..checks import described
 from ..errors import InvalidProblem
+from ..number_checks import is_number
 from ..solvers.moments import line_moments
 from ..solvers.space import SIDES, Space
 from .evaluate import located
@@ -66,7 +67,7 @@ def flux_parts(flux: Any, mesh: ngs.Mesh, space: Space) -> tuple[FluxPart, ...]:
         flux = {None: flux}
     parts = []
     for name, value in flux.items():
-        if isinstance(value, bool) or not (isinstance(value, (int, float, ngs.CoefficientFunction)) or callable(value)):
+        if not (is_number(value) or isinstance(value, ngs.CoefficientFunction) or callable(value)):
             raise InvalidProblem(
                 f"flux= takes a number, CoefficientFunction or callable g(x, y), or a dict of these, not "
                 f"{described(value)}."

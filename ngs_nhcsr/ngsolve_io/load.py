@@ -11,6 +11,7 @@ import numpy as np
 
 from ..checks import described
 from ..errors import InvalidProblem
+from ..number_checks import is_number
 from ..solvers.load import LOAD_NODES, Load, load_cells
 from ..solvers.medium import Medium
 from ..solvers.moments import Sampler, function_moments, of_callable, point_moments
@@ -176,7 +177,7 @@ def as_function(f: Any, load: Load[np.ndarray], space: Space) -> ngs.Coefficient
     """
     if isinstance(f, ngs.CoefficientFunction):
         return f
-    if isinstance(f, (int, float, np.number)):
+    if is_number(f):
         return ngs.CoefficientFunction(float(f))
     upper = (space.lower[0] + space.size[1], space.lower[1] + space.size[0])
     return ngs.VoxelCoefficient(space.lower, upper, load.values, linear=True)
@@ -206,7 +207,7 @@ def _load(
 ) -> tuple[Load[np.ndarray], tuple[str, ...]]:
     """Load of a function, with notes: numbers on the coarsest grid, nodal values on their own, others on ``cells``."""
     space = found.space
-    if isinstance(f, (int, float, np.number)) and not isinstance(f, bool) and np.isrealobj(f):
+    if is_number(f):
         return _finite(Load(np.full(space.shape, float(f)), space.size)), ()
     sampler: Sampler | None = None
     if isinstance(f, ngs.CoefficientFunction):

@@ -10,8 +10,10 @@ import numpy as np
 
 from ..checks import check_coefficient_values, check_reaction_values, described
 from ..errors import GridMismatch, InvalidProblem
-from ..solvers.load import Load, nodal_values
+from ..number_checks import is_number
+from ..solvers.load import Load
 from ..solvers.medium import cell_values
+from ..solvers.nodal import nodal_values
 from ..solvers.space import Space
 from .checks import SCALAR_H1, check_coefficient_function
 from .coarse_field import tensor_index
@@ -110,7 +112,7 @@ class QuadSpace:
             See ``checks.check_coefficient_values``; also where the mesh of a GridFunction does not cover the grid.
         """
         per = _checked_cells(cells_per_element)
-        if isinstance(a, (int, float)) and not isinstance(a, bool):
+        if is_number(a):
             a = [[a]]
         if not isinstance(a, ngs.CoefficientFunction):
             return coarsest_raster(check_coefficient_values(cell_values(a)))
@@ -184,7 +186,7 @@ class QuadSpace:
             v = self.space.TestFunction()
             # NGSolve finds no test function in f v where f is the constant 0
             b = self.nodes(ngs.LinearForm((f + ngs.Parameter(0.0)) * v * ngs.dx).Assemble().vec)
-        elif isinstance(f, (int, float)) and not isinstance(f, bool):
+        elif is_number(f):
             b = Load.of(float(f), cells, size).vector(cells)
         elif callable(f):
             b = Load(self._called(f), size).vector(cells)
@@ -221,13 +223,7 @@ class QuadSpace:
         elif callable(g):
             values = self._called(g)
         else:
-            try:
-                values = nodal_values(g, self.grid.cells, self.grid.size)
-            except (TypeError, ValueError) as error:
-                raise InvalidProblem(
-                    f"g must be a number, CoefficientFunction, callable g(x, y) or nodal values of shape "
-                    f"{self.grid.shape}, not {described(g)}."
-                ) from error
+            values = nodal_values(g, self.grid.cells, self.grid.size, "g")
         values = np.where(self.grid.free, 0.0, values)
         if not np.isfinite(values).all():
             raise InvalidProblem("g has values that are not finite.")

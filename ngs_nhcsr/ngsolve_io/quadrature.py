@@ -13,6 +13,7 @@ import ngsolve as ngs
 import numpy as np
 import scipy.sparse as sp
 
+from ..number_checks import is_number
 from ..problem import MATCHED
 from ..reading import choose, galerkin_distance, roughness_by_name
 from ..solvers.direct import DirichletSystem
@@ -76,7 +77,7 @@ def as_coefficient_function(a: Any, medium: Medium, grid: Space) -> ngs.Coeffici
     """
     if isinstance(a, ngs.CoefficientFunction):
         return a
-    if isinstance(a, (int, float)):
+    if is_number(a):
         return ngs.CoefficientFunction(float(a))
     if isinstance(medium, TensorMedium):
         return tensor_function(np.asarray(medium.components), grid)

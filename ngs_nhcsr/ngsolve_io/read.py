@@ -114,8 +114,7 @@ class Reader:
         InvalidProblem, GridMismatch
             If it breaks a rule.
         """
-        scalar = isinstance(self._a, (ngs.CoefficientFunction, int, float))
-        shape: Any = () if scalar else np.shape(self._a)
+        shape: Any = () if isinstance(self._a, ngs.CoefficientFunction) else np.shape(self._a)
         return read_coarse(u, (shape[0], shape[1]) if len(shape) in (2, 4) else None)
 
     def read(

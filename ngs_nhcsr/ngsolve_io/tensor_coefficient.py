@@ -39,7 +39,7 @@ def is_tensor(a: Any) -> bool:
     """
     if isinstance(a, ngs.CoefficientFunction):
         return tuple(a.dims) == (2, 2)
-    return np.ndim(a) == 4 and np.shape(a)[2:] == (2, 2) if not isinstance(a, (int, float)) else False
+    return np.ndim(a) == 4 and np.shape(a)[2:] == (2, 2)
 
 
 def entries(a: ngs.CoefficientFunction, sampler: Sampler) -> np.ndarray:

@@ -16,8 +16,9 @@ import scipy.sparse as sp
 
 from ...errors import GridMismatch, InvalidProblem
 from ..direct import DirichletSystem
-from ..load import Function, Load, nodal_values
+from ..load import Load
 from ..nesting import Nesting
+from ..nodal import Function, nodal_values
 from ..space import Cells
 from ..substructuring.condensation import CellLayout, Condensed, bubbles, condense
 from ..threads import one_blas_thread

@@ -14,8 +14,9 @@ import scipy.sparse as sp
 
 from ...errors import GridMismatch, InvalidProblem
 from ..direct import DirichletSystem
-from ..load import Function, Load, nodal_values
+from ..load import Load
 from ..nesting import Nesting
+from ..nodal import Function, nodal_values
 from ..q1 import stiffness
 from ..space import Cells
 from ..transfer import restrict

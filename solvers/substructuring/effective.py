@@ -15,7 +15,7 @@ from ..backend import compiled
 from ..blocktri import BlockTridiagonal
 from ..multigrid import Multigrid
 from ..neumann import pinned
-from ..q1 import SYMMETRIC_PAIRS
+from ..q1 import SYMMETRIC_PAIRS, at_corners
 from ..stencil import Stencil, mass_elements
 from ..transfer import prolongate, restrict
 
@@ -126,11 +126,7 @@ class _Solve(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
         (W,) = ctx.saved_tensors
         adjoint = ctx.solve(grads[0])
-
-        def corners(v: Tensor) -> tuple[Tensor, ...]:
-            return v[..., :-1, :-1], v[..., :-1, 1:], v[..., 1:, :-1], v[..., 1:, 1:]
-
-        w, p = corners(W), corners(adjoint)
+        w, p = at_corners(W), at_corners(adjoint)
         grad = [-(p[i] * w[j] + p[j] * w[i]) if i != j else -p[i] * w[i] for i, j in SYMMETRIC_PAIRS]
         return torch.stack(grad, 2).sum(1), adjoint, None
 

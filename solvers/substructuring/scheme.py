@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...errors import InvalidProblem
+from ...number_checks import is_number, is_whole
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ class Scheme:
 
     def __post_init__(self) -> None:
         for name, value in (("corrections", self.corrections), ("sweeps", self.sweeps)):
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-            if not whole and not (name == "sweeps" and value is None):
+            if not (is_whole(value) and value >= 0) and not (name == "sweeps" and value is None):
                 raise InvalidProblem(f"{name} of a Scheme must be a whole number ≥ 0, not {value!r}.")
-        if not isinstance(self.tolerance, (int, float)) or not 0 <= self.tolerance < 1:
+        if not is_number(self.tolerance) or not 0 <= self.tolerance < 1:
             raise InvalidProblem(f"tolerance of a Scheme must lie in [0, 1), not {self.tolerance!r}.")

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ...checks import check_magnitude
 from ...errors import InvalidProblem
 from ..space import SIDES
 from .cell import TraceCell
@@ -97,7 +98,7 @@ def boundary_data(
     Raises
     ------
     InvalidProblem
-        If all sides are natural, data are missing, not finite, of a wrong shape, or jump at a corner.
+        If all sides are natural, data are missing, not finite, beyond 1e±100, of a wrong shape, or jump at a corner.
     """
     natural = (natural,) if isinstance(natural, str) else tuple(natural)
     boundary = Boundary.of(natural)
@@ -105,7 +106,9 @@ def boundary_data(
         raise InvalidProblem("with four natural sides u is determined up to a constant only; leave one side Dirichlet.")
     fixed = [s for s in SIDES if s not in boundary.natural]
     given = {s: _sampled(v, s, a.shape, size) for s, v in _per_side(g, fixed, a.shape).items()}
-    noise = ROUND_OFF * max(float(np.abs(v).max()) for v in given.values())
+    largest = max(float(np.abs(v).max()) for v in given.values())
+    check_magnitude(largest, "g")
+    noise = ROUND_OFF * largest
     given = {s: np.full_like(v, v.flat[0]) if np.ptp(v) <= noise else v for s, v in given.items()}
     _check_corners(given)
     lift = TraceVector.zeros(a.shape, cell.modes)

@@ -20,6 +20,7 @@ from typing import Literal
 import numpy as np
 
 from ...errors import InvalidProblem
+from ...number_checks import check_size
 from .bounds import cell_gaps
 from .candidates import default_modes, exponents_for
 from .cell import TraceCell
@@ -29,7 +30,7 @@ from .function import TraceFunction, without_constants
 from .layout import TraceVector, gather
 from .problem import apply_cells, balanced
 from .schwarz import TraceSolver
-from .solve import checked_medium, checked_size, reference_cell, solve_pde
+from .solve import checked_medium, reference_cell, solve_pde
 
 Array = np.ndarray
 log = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ def effective_conductivity(
     [10.0, 10.0]
     """
     a = checked_medium(A)
-    size = checked_size((a.shape[0] / max(a.shape), a.shape[1] / max(a.shape)) if size is None else size)
+    size = check_size((a.shape[0] / max(a.shape), a.shape[1] / max(a.shape)) if size is None else size)
     count = default_modes(a) if modes is None else modes
     if boundary == "periodic":
         cell = reference_cell(exponents_for(a, count), count, a.shape, size)

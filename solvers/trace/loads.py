@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 
+from ...checks import check_magnitude
 from ...errors import InvalidProblem
 
 Array = np.ndarray
@@ -76,7 +77,7 @@ def cell_load(f: Load, shape: tuple[int, int], size: tuple[float, float] = (1.0,
     Raises
     ------
     InvalidProblem
-        If the shape fits none of these, or a value is not finite.
+        If the shape fits none of these, a value is not finite, or all are beyond 1e±100.
 
     Examples
     --------
@@ -86,8 +87,13 @@ def cell_load(f: Load, shape: tuple[int, int], size: tuple[float, float] = (1.0,
     >>> bool(load.remainder.max() < 1e-14)
     True
     """
-    if callable(f):
-        return _from_callable(f, shape, size)
+    load = _from_callable(f, shape, size) if callable(f) else _from_values(f, shape, size)
+    check_magnitude(float(np.abs(load.coefficients).max()), "f")
+    return load
+
+
+def _from_values(f: float | Array, shape: tuple[int, int], size: tuple[float, float]) -> CellLoad:
+    """Project a number, cell values, polynomials or nodal values."""
     values = np.asarray(f, dtype=float)
     if not np.isfinite(values).all():
         raise InvalidProblem("f has values that are not finite; remove them.")

@@ -25,7 +25,7 @@ import torch
 
 from ...errors import DependencyMissing, InvalidProblem, NotCoercive, SolverFailure
 from ..kernels.workers import cores
-from ..threads import suited_threads
+from ..threads import one_at_a_time, suited_threads
 from .cg import Operations, iterate
 from .layout import Boundary, TraceVector
 from .symmetry import ReflectionBasis
@@ -179,6 +179,7 @@ class TraceSolver:
         a = _tensor(a)
         return TorchOperations(a if a.ndim == 3 else a.unsqueeze(0), self.stiffness, self.modes, self.boundary)
 
+    @one_at_a_time
     def apply(self, x: TraceVector) -> TraceVector:
         """Return A x with zeros at fixed unknowns, of the kind of the coefficient.
 
@@ -197,6 +198,7 @@ class TraceSolver:
         """
         return self._outside(self.operations.apply(self._inside(x)))
 
+    @one_at_a_time
     def solve(
         self,
         b: TraceVector,

@@ -13,7 +13,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from ...checks import check_coefficient_values
 from ...errors import InvalidProblem, NhcsrWarning, NotCoercive
+from ...number_checks import check_size, is_number
 from .boundary import Data, boundary_data
 from .bounds import reachable
 from .candidates import LARGEST_CONTRAST, default_modes, exponents_for
@@ -131,15 +133,15 @@ def solve_with(
     start: Array | None = None,
 ) -> TraceField:
     """Solve like :func:`solve_pde`, with the same arguments, result and errors, but without its warning."""
-    a, size = checked_medium(A), checked_size(size)
+    a, size = checked_medium(A), check_size(size)
     load = cell_load(f, a.shape, size)
     if accuracy is None:
         problem = trace_problem(a, size, default_modes(a) if modes is None else modes, g, natural, flux)
         return solve_load(problem, load, tolerance, start)
     if modes is not None:
         raise InvalidProblem("accuracy chooses the functions per edge: give accuracy or modes, not both.")
-    if not accuracy > 0:
-        raise InvalidProblem(f"accuracy must be positive, not {accuracy}.")
+    if not is_number(accuracy) or not accuracy > 0:
+        raise InvalidProblem(f"accuracy must be a positive number, not {accuracy!r}.")
     best: TraceField | None = None
     for count in MODES:
         problem = trace_problem(a, size, count, g, natural, flux)
@@ -308,41 +310,10 @@ def checked_medium(A: Array) -> Array:
     >>> checked_medium([[1, 2]]).dtype
     dtype('float64')
     """
-    given = np.asarray(A)
-    if given.dtype.kind not in "buif":
-        raise InvalidProblem(f"A holds {given.dtype}; give real numbers.")
-    a = np.ascontiguousarray(given, dtype=float)
-    if a.ndim != 2 or a.size == 0:
-        raise InvalidProblem(f"A has shape {a.shape}; give cell values (my, mx).")
-    if not np.isfinite(a).all():
-        raise InvalidProblem("A has values that are not finite; remove them.")
+    a = check_coefficient_values(A)
     low, high = float(a.min()), float(a.max())
-    if low <= 0:
-        raise NotCoercive(f"the coefficient must be positive; its smallest value is {low:.3g}. Clip it.")
     if high > LARGEST_CONTRAST * low:
         raise NotCoercive(
             f"the coefficient has contrast {high / low:.1e}; at most {LARGEST_CONTRAST:.0e} is solved. Clip it."
         )
     return a
-
-
-def checked_size(size: tuple[float, float]) -> tuple[float, float]:
-    """Return the side lengths as two positive floats after checks.
-
-    Parameters
-    ----------
-    size : (Ly, Lx).
-
-    Returns
-    -------
-    (Ly, Lx).
-
-    Raises
-    ------
-    InvalidProblem
-        If these are not two positive finite lengths.
-    """
-    values = tuple(float(v) for v in size)
-    if len(values) != 2 or not all(np.isfinite(v) and v > 0 for v in values):
-        raise InvalidProblem(f"size must be two positive lengths (Ly, Lx), not {size}.")
-    return values[0], values[1]
