@@ -117,18 +117,18 @@ class Problem(BoundaryValueProblem):
         space = Space.with_sides(cells, size, natural)
         medium = medium.with_robin(robin_sides(robin, space))
         if callable(f):
-            load = Load.from_vector(
-                function_moments(of_callable(f), space.refined(load_cells(cells)).cells, size).vector, size
-            )
-        elif np.ndim(f) == 0:  # a number needs no grid
-            load = Load.of(f, (1, 1), size)
+            integral = function_moments(of_callable(f), space.refined(load_cells(cells)).cells, size)
+            load = Load.from_vector(integral.vector, size)
         else:
             values = real_values(f, "f")
-            if values.ndim != 2 or min(values.shape) < 2:
+            if values.ndim == 0:  # a number needs no grid
+                load = Load.of(float(values), (1, 1), size)
+            elif values.ndim == 2 and min(values.shape) > 1:
+                load = Load(values, size)
+            else:
                 raise InvalidProblem(
                     f"f has shape {values.shape}; give a number, a callable f(x, y), or nodal values (n+1, m+1)."
                 )
-            load = Load(values, size)
         if is_neumann(space, medium):
             balanced(load.vector(cells))
         U = galerkin_solve(medium, space, load.vector(cells), boundary_values(g, cells, size))

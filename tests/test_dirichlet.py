@@ -130,6 +130,17 @@ def test_steep_data_are_no_jumps_and_jumps_hide_no_other_difference():
     assert departure(U, data, space) == 0.25
 
 
+def test_round_off_in_data_is_no_jump_and_a_crest_at_a_corner_neither(random_medium):
+    at = np.linspace(0, 1, 129)
+    flat = {side: np.cos(7 * at) ** 2 + np.sin(7 * at) ** 2 for side in ("bottom", "right", "top", "left")}
+    assert np.ptp(flat["top"]) > 0
+    assert jumps(flat, Space((8, 8))) == []
+    crest = lambda x, y: 1 + np.sin(5.2 * x)  # noqa: E731 - flat in the last cell but one
+    problem, fine, linear, curved = solved(random_medium((64, 64), seed=45), crest, by_side(crest, 256))
+    error = energy_norm(linear - curved, problem.medium, fine.size) / energy_norm(curved, problem.medium, fine.size)
+    assert 0.7 < data_error(problem.U, problem.space, linear, problem.medium) / error < 1.5
+
+
 def test_the_fine_solution_has_the_data_given(curved):
     u, a, g = curved
     with pytest.warns(NhcsrWarning, match="Dirichlet values, which are those of u_coarse"):
@@ -157,6 +168,14 @@ def test_data_that_are_not_those_of_the_coarse_solution_are_told(curved):
         result = correct(u, a, 8, f=1, g=CoefficientFunction(x), full=True)
     np.testing.assert_allclose(result.values[:, -1], 1.0)
     assert result.budget.fine_scales < 1e-3
+
+
+def test_data_are_compared_with_the_range_of_the_solution():
+    """293.15 K on the boundary, given with a difference that no measurement shows, is the same 293.15 K."""
+    u, a, _ = coarse_solution(lambda mesh: CoefficientFunction(293.15))
+    result = correct(u, a, 8, f=1, g=293.15 + 1e-8 * x, full=True)
+    assert result.status is Status.ACCEPTED
+    assert result.notes == ()
 
 
 def test_data_that_contradict_the_coarse_solution_are_inconsistent(curved):

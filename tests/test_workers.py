@@ -10,7 +10,11 @@ from threading import get_ident
 import numpy as np
 import pytest
 
+from ngs_nhcsr.solvers.hierarchy import hierarchy
 from ngs_nhcsr.solvers.kernels.workers import Workers, alone, split
+from ngs_nhcsr.solvers.load import Load
+from ngs_nhcsr.solvers.space import Space
+from ngs_nhcsr.solvers.trace import solve_pde
 
 
 def rests(*pauses):
@@ -89,3 +93,22 @@ def test_work_space_has_zeros_where_it_says_so():
     used.zeros((37, 41)).fill(np.nan)
     del used
     assert not Buffers().zeros((37, 41)).any()
+
+
+def test_threads_may_share_a_solver(random_medium):
+    loads = [Load.of(lambda x, y, k=k: 1 + np.sin(k * x) * y, (64, 64)).vector((64, 64)) for k in range(4)]
+    multigrid = hierarchy(random_medium((32, 32), contrast=100.0), Space((64, 64)))
+    field = solve_pde(random_medium((32, 32), contrast=100.0))
+
+    def by_multigrid(b):
+        return multigrid.solve(b)[0]
+
+    def by_traces(k):
+        return field.solve(lambda x, y: 1 + np.sin(k * x) * y).nodes(64)
+
+    for solve, data in ((by_multigrid, loads), (by_traces, range(4))):
+        alone = [solve(d) for d in data]
+        with ThreadPoolExecutor(4) as pool:
+            together = list(pool.map(solve, [*data] * 4))
+        for one, other in zip(alone * 4, together, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-9 * np.abs(one).max())

@@ -10,7 +10,7 @@ from ..solvers.dirichlet import Data, departure, jumps, with_data
 from .coarse_field import CoarseField
 from .coefficient import Raster
 
-#: Part of their range from which given Dirichlet values differ from those of u_coarse, and of their size that is none.
+#: Part of the solution's range from which given Dirichlet values differ from its own, and of their size that is none.
 OTHER, ROUND_OFF = 0.05, 1e-12
 #: … and from which u_coarse solves another problem.
 CONTRADICTION = 0.4
@@ -94,7 +94,7 @@ def other_data(data: Data, found: CoarseField) -> tuple[float, tuple[str, ...]]:
         For the user; empty if they agree up to that and do not jump.
     """
     given = with_data(found.U, data, found.space, found.space)
-    spread = max(float(np.ptp(v[~found.space.free])) for v in (given, found.U))
+    spread = max(float(np.ptp(given[~found.space.free])), float(np.ptp(found.U)))
     size = max(spread, ROUND_OFF * float(np.abs(given).max()))
     off = departure(found.U, data, found.space) / size if size > 0 else 0.0
     sharp = tuple(
@@ -104,8 +104,8 @@ def other_data(data: Data, found: CoarseField) -> tuple[float, tuple[str, ...]]:
     if off <= OTHER:
         return 0.0, sharp
     note = (
-        f"g= is not what u_coarse is on its Dirichlet sides (it differs by {off:.0%} of its range at coarse nodes); "
-        "the field has the values of g=."
+        f"g= is not what u_coarse is on its Dirichlet sides (at coarse nodes it differs by {off:.0%} of the solution's "
+        "range); the field has the values of g=."
     )
     return (off if off > CONTRADICTION else 0.0), (note, *sharp)
 
