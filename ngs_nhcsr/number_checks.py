@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from .errors import InvalidProblem
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Tell whether a value is a real number, Python's or NumPy's; truth values are none.
 
     Parameters
@@ -29,7 +29,7 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
-def is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> TypeGuard[int]:
     """Tell whether a value is a whole number by its type, Python's or NumPy's; truth values are none."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 

@@ -165,7 +165,7 @@ def point_moments(
         table = np.asarray(points, dtype=float)
     except (TypeError, ValueError):
         table = np.zeros(1)
-    if table.size and (table.ndim != 2 or table.shape[1] != 3):
+    if table.size and (table.ndim != 2 or table.shape[-1] != 3):
         raise InvalidProblem("points= takes a list of (x, y, weight), three numbers each.")
     table = table.reshape(-1, 3)
     out = np.zeros((cells[0] + 1, cells[1] + 1))

@@ -370,7 +370,7 @@ def test_data_on_natural_sides_are_not_asked_for(rng):
 
 @pytest.mark.parametrize("A", ["abc", np.ones((3, 3)) * 1j, np.array([[None]])])
 def test_coefficients_that_are_no_real_numbers_are_refused(A):
-    with pytest.raises(InvalidProblem, match="must hold real numbers|is complex"):
+    with pytest.raises(InvalidProblem, match=r"must hold real numbers|is complex"):
         solve_pde(A)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import ngsolve as ngs
 import numpy as np
-from netgen.meshing import NgException
+from netgen.meshing import NgException  # type: ignore - not in its stubs
 
 from ..checks import described
 from ..errors import InvalidProblem
