@@ -19,7 +19,7 @@ class Clock:
 
     Examples
     --------
-    >>> times = iter([0.0, 1.0, 1.0])
+    >>> times = iter([0.0, 1.0])
     >>> clock = Clock(lambda: next(times))
     >>> clock.lap("read")
     >>> clock.laps
@@ -37,4 +37,5 @@ class Clock:
         ----------
         name : of the stage that has ended.
         """
-        self.laps[name], self._last = self._now() - self._last, self._now()
+        now = self._now()
+        self.laps[name], self._last = now - self._last, now

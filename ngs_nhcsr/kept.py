@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, is_dataclass
 from functools import cached_property, partial
@@ -10,12 +9,12 @@ from hashlib import sha256
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
 from ._version import __version__
 from .errors import InvalidProblem
+from .paths import replacing
 from .problem import Problem
 
 #: Kinds of numpy arrays that are kept: truth values, whole, real and complex numbers.
@@ -72,14 +71,8 @@ class Kept:
         return self.folder / f"{digest.hexdigest()[:24]}.npy"
 
     def _write(self, path: Path, values: np.ndarray) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{uuid4().hex}.tmp")
-        try:
-            with open(temporary, "wb") as file:
-                np.save(file, values, allow_pickle=False)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary:
+            np.save(temporary, values, allow_pickle=False)
 
 
 def _read(path: Path) -> np.ndarray | None:

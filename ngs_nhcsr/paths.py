@@ -1,10 +1,12 @@
-"""Paths of files: what is wrong with one to write is found before the work; the user's cache folder."""
+"""Paths of files: what is wrong with one is found before the work, and nothing is half written; the cache folder."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from .errors import InvalidProblem
 
@@ -23,6 +25,38 @@ def cache_folder() -> Path:
     """
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "ngs_nhcsr"
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Write a file beside another one and move it there in the end, so that a crash leaves the old one, or none.
+
+    Parameters
+    ----------
+    path : of the file; its folder is made.
+
+    Yields
+    ------
+    Path
+        To write to, with the same suffix; no other process or thread has it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "new" / "u.txt"
+    >>> with replacing(path) as temporary:
+    ...     _ = temporary.write_text("u")
+    >>> [file.name for file in path.parent.iterdir()]
+    ['u.txt']
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{uuid4().hex}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def check_path(path: str | Path, suffixes: Sequence[str], *, force: bool = True) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..paths import replacing
 from .config import configs, override, to_json
 from .loop import train
 from .runs import slug, steps_done, trained_network
@@ -130,7 +131,8 @@ def run_row(name: str, folder: Path, data: Path, minutes: float) -> Row:
     count = sum(p.numel() for p in network.parameters())
     row = Row(name, command(overrides, minutes), steps_done(run), minutes, count, errors)
     (run / "config.json").write_text(to_json(config), encoding="utf-8")
-    done.write_text(json.dumps(asdict(row), indent=1), encoding="utf-8")
+    with replacing(done) as temporary:
+        temporary.write_text(json.dumps(asdict(row), indent=1), encoding="utf-8")
     return row
 
 

@@ -6,7 +6,7 @@ Errors are relative to the Q1 solution u_h on the fine mesh of the scale; coeffi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -174,7 +174,6 @@ def to_markdown(results: Sequence[Result]) -> str:
     """Write a table: a row per case, median energy / L2 errors per method, the network's worst in brackets."""
     methods = list(dict.fromkeys(r.method for r in results))
     lines = ["| case | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
-    number: Callable[[float], str] = lambda v: f"{v:.3g}"  # noqa: E731
     for case in dict.fromkeys(r.case for r in results):
         row = {r.method: r for r in results if r.case == case}
         cells = []
@@ -183,7 +182,7 @@ def to_markdown(results: Sequence[Result]) -> str:
             if r is None:
                 cells.append("")
                 continue
-            cell = f"{number(r.energy)} / {number(r.l2)}"
-            cells.append(cell + f" ({number(r.worst_energy)} / {number(r.worst_l2)})" * (m == "network"))
+            worst = f" ({r.worst_energy:.3g} / {r.worst_l2:.3g})" if m == "network" else ""
+            cells.append(f"{r.energy:.3g} / {r.l2:.3g}{worst}")
         lines.append(f"| {case} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from hashlib import sha256
 from pathlib import Path
+
+from ..paths import replacing
 
 #: Largest piece by default, bytes.
 LIMIT = 16 * 2**20
@@ -72,8 +73,6 @@ def join(manifest: Path, to: Path) -> Path:
         raise ValueError(f"{manifest} is not a manifest of pieces: {error}") from error
     if sha256(data).hexdigest() != expected:
         raise ValueError(f"{manifest}: the pieces do not give the file they were cut from; carry them again")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    temporary = to.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    os.replace(temporary, to)
+    with replacing(to) as temporary:
+        temporary.write_bytes(data)
     return to

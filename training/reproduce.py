@@ -23,6 +23,7 @@ from torch import nn
 
 from ..media.maps import MAPS
 from ..networks.corrector import CorrectorNetwork
+from ..paths import replacing
 from .config import to_json
 from .interpolation import Interpolation
 from .loop import train
@@ -246,12 +247,10 @@ def run_cell(
                 write_tensors(done.with_suffix(".safetensors"), weights)
             training = {"steps": protocol.steps, "config": json.loads(to_json(config))}
         metrics, price = measure(network, protocol)
-        done.parent.mkdir(parents=True, exist_ok=True)
         about = {"row": row, "protocol": protocol.name, "seed": seed}
-        done.write_text(
-            json.dumps({**about, "metrics": metrics, "cost": asdict(price), **training}, indent=1) + "\n",
-            encoding="utf-8",
-        )
+        text = json.dumps({**about, "metrics": metrics, "cost": asdict(price), **training}, indent=1) + "\n"
+        with replacing(done) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     stored = json.loads(done.read_text(encoding="utf-8"))
     return Cell(row, seed, stored["metrics"], Cost(**stored["cost"]))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterable
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
+from ..paths import replacing
 from ..solvers.threads import one_torch_thread
 from .problems import LOAD_CELLS, Problems, Recipe, in_single, joined, make_problems
 
@@ -47,7 +47,6 @@ def write_shard(folder: Path, recipe: Recipe, seeds: range) -> Path:
     path = shard_path(folder, recipe, seeds)
     if path.exists():
         return path
-    folder.mkdir(parents=True, exist_ok=True)
     # One at a time: on a CPU a batch would only make easy problems wait for the hardest.
     with one_torch_thread():
         parts = [make_problems(recipe, range(s, s + 1)) for s in seeds]
@@ -55,13 +54,9 @@ def write_shard(folder: Path, recipe: Recipe, seeds: range) -> Path:
     tensors = {"A": whole.A, "U": whole.U, "F": whole.F}
     for scale in recipe.scales:
         tensors[f"u{scale}"] = whole.targets[scale]
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        meta = {"recipe": json.dumps(asdict(recipe)), "first_seed": str(seeds.start)}
+    meta = {"recipe": json.dumps(asdict(recipe)), "first_seed": str(seeds.start)}
+    with replacing(path) as temporary:
         save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata=meta)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

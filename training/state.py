@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..networks.corrector import CorrectorNetwork
+from ..paths import replacing
 from .config import TrainConfig, from_json
 from .optimisers import optimisers
 
@@ -74,7 +74,7 @@ class State:
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file beside ``path`` and move it there, so that a crash leaves the old one.
+    """Write a safetensors file; a crash leaves the old one.
 
     Parameters
     ----------
@@ -82,13 +82,8 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
     tensors : by name.
     metadata : texts by name.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, temporary, metadata=metadata)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save(path: Path, state: State, config: str) -> None:

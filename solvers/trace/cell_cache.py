@@ -7,15 +7,13 @@ written is never an error: the cell is computed again.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...paths import cache_folder
+from ...paths import cache_folder, replacing
 
 _VERSION = 2
 """Raise this whenever the meaning or the accuracy of stored arrays changes."""
@@ -59,16 +57,8 @@ def save(key: str, arrays: dict[str, NDArray]) -> bool:
     Whether the arrays were stored.
     """
     try:
-        target = _path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(suffix=".tmp", dir=target.parent)
+        with replacing(_path(key)) as temporary:
+            np.savez(temporary, allow_pickle=False, **{"key": np.array(f"{_VERSION} {key}"), **arrays})
     except (OSError, RuntimeError):
-        return False
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **{"key": np.array(f"{_VERSION} {key}"), **arrays})
-        os.replace(name, target)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
         return False
     return True

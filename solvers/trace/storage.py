@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InvalidProblem
+from ...paths import replacing
 from ..space import SIDES
 from .boundary import BoundaryData
 from .cell import TraceCell
@@ -50,11 +51,8 @@ def save_field(field: TraceField, path: str | os.PathLike[str]) -> None:
         **_vector("trace", field.vector),
         **_vector("lift", data.lift),
     }
-    target = os.fspath(path)
-    partial = f"{target}.part"
-    with open(partial, "wb") as file:
+    with replacing(os.fspath(path)) as temporary, open(temporary, "wb") as file:  # np.savez would add an ending
         np.savez(file, allow_pickle=False, **{k: np.asarray(v) for k, v in arrays.items()})
-    os.replace(partial, target)
 
 
 def load_field(path: str | os.PathLike[str]) -> TraceField:
