@@ -11,16 +11,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss, legvander
+from scipy.sparse import csr_array
 
 from ..errors import InvalidProblem
+from .axes import along
 
 log = logging.getLogger(__name__)
-
-#: Values (k, 5, 5) of f at the tensor products of y (k, 5) and x (k, 5).
-Sampler = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 #: Samples per axis of a block.
 POINTS = 5
@@ -45,6 +45,38 @@ _INTEGRALS = np.stack([_WEIGHTS, _WEIGHTS * (_GAUSS + 1) / 2]) / 2 @ legvander(_
 
 
 @dataclass(frozen=True)
+class Sampler:
+    """Values of a function f at points in a rectangle.
+
+    Attributes
+    ----------
+    blocks : (k, 5, 5) at the tensor products of y (k, 5) and x (k, 5), block by block.
+    whole : (p, q) at the tensor product of y (p,) and x (q,), five points in each of equal blocks; ``None``: by blocks.
+    """
+
+    blocks: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    whole: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+
+    def grid(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Sample equal blocks that fill the rectangle.
+
+        Parameters
+        ----------
+        y : (5 p,) coordinates, five in each of p intervals.
+        x : (5 q,), likewise.
+
+        Returns
+        -------
+        (5 p, 5 q) values.
+        """
+        if self.whole is not None:
+            return self.whole(y, x)
+        p, q = len(y) // POINTS, len(x) // POINTS
+        values = self.blocks(np.repeat(y.reshape(p, POINTS), q, 0), np.tile(x.reshape(q, POINTS), (p, 1)))
+        return values.reshape(p, q, POINTS, POINTS).transpose(0, 2, 1, 3).reshape(len(y), len(x))
+
+
+@dataclass(frozen=True)
 class Moments:
     """A load vector and how exactly it was integrated.
 
@@ -65,7 +97,7 @@ def function_moments(
 
     Parameters
     ----------
-    sample : values of f, (k, 5, 5), at the tensor products of y (k, 5) and x (k, 5), in the rectangle.
+    sample : values of f in the rectangle.
     cells : (ny, nx) of the grid.
     size : (Ly, Lx) of the rectangle.
     lower : (x0, y0), its lower left corner.
@@ -85,30 +117,37 @@ def function_moments(
     >>> round(float(box.vector.sum()), 12), box.uncertain < 1e-12
     (0.21, True)
     """
-    out = np.zeros((cells[0] + 1, cells[1] + 1))
     spacing, corner = (size[0] / cells[0], size[1] / cells[1]), (lower[1], lower[0])
-    boxes, peak, mass, uncertain = _first(cells), 0.0, 0.0, 0.0
-    left = SAMPLES + SAMPLES_PER_CELL * sum(cells)
-    while len(boxes):
-        y, x = (corner[k] + spacing[k] * _samples(boxes[:, k]) for k in (0, 1))
-        values = np.asarray(sample(y, x), dtype=float)
-        if not np.isfinite(values).all():
-            raise InvalidProblem("f has values that are not finite.")
+    (ends_y, hats_y), (ends_x, hats_x) = (_equal_blocks(n) for n in cells)
+    shape = len(ends_y), POINTS, len(ends_x), POINTS
+    y, x = (corner[k] + spacing[k] * _samples(ends).ravel() for k, ends in ((0, ends_y), (1, ends_x)))
+    values = _checked(sample.grid(y, x)).reshape(shape)
+    boxes = np.stack([np.repeat(ends_y, len(ends_x), 0), np.tile(ends_x, (len(ends_y), 1))], 1)
+    area = np.prod(boxes[:, :, 1] - boxes[:, :, 0], axis=1)
+    mass = float((np.abs(values).mean((1, 3)).ravel() * area).sum())
+    peak, left, uncertain = 0.0, SAMPLES + SAMPLES_PER_CELL * sum(cells), 0.0
+    out = None
+    while True:
         peak = max(peak, float(np.abs(values).max()))
-        coefficients = np.abs(np.einsum("ai,kij,bj->kab", _TO_LEGENDRE, values, _TO_LEGENDRE))
-        along_y = (coefficients[:, -1] + 0.01 * coefficients[:, -2]).max(1)
-        along_x = (coefficients[:, :, -1] + 0.01 * coefficients[:, :, -2]).max(1)
-        area = np.prod(boxes[:, :, 1] - boxes[:, :, 0], axis=1)
-        doubt = np.maximum(along_y, along_x) * area
-        mass = mass or float((np.abs(values).mean((1, 2)) * area).sum())
-        halve = np.stack([along_y, along_x], 1) > SMALL * peak
-        halve &= (doubt > NEGLIGIBLE * mass)[:, None]
+        rough = _roughness(values)
+        doubt = rough.max(1) * area
+        halve = (rough > SMALL * peak) & (doubt > NEGLIGIBLE * mass)[:, None]
         again = halve.any(1)
         left -= int(again.sum()) * 2 * POINTS**2 if area.min() <= 1 else 0
         if left < 0:
             uncertain, again = float(doubt[again].sum()), np.zeros_like(again)
-        _add(out, boxes[~again], values[~again])
+        if out is None:
+            if again.any():
+                values = np.where(again.reshape(shape[0], 1, shape[2], 1), 0.0, values)
+            out = along(hats_y, along(hats_x, values.reshape(len(y), len(x)), -1), -2)
+        else:
+            _add(out, boxes[~again], values[~again, :, 0])
+        if not again.any():
+            break
         boxes = _halved(boxes[again], halve[again])
+        area = np.prod(boxes[:, :, 1] - boxes[:, :, 0], axis=1)
+        y, x = (corner[k] + spacing[k] * _samples(boxes[:, k]) for k in (0, 1))
+        values = _checked(sample.blocks(y, x))[:, :, None, :]
     share = uncertain / mass if mass > 0 else 0.0
     if share > 0:
         log.info("load integrated with jumps along curves, at most %.1g of it at the wrong place", share)
@@ -118,18 +157,17 @@ def function_moments(
 def of_callable(f: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Sampler:
     """Make a sampler of a function f(x, y) of broadcastable arrays."""
 
-    def sample(y: np.ndarray, x: np.ndarray) -> np.ndarray:
-        values = np.asarray(f(x[:, None, :], y[:, :, None]), dtype=float)
-        shape = (len(x), y.shape[1], x.shape[1])
+    def at(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        values, shape = np.asarray(f(x, y), dtype=float), np.broadcast_shapes(y.shape, x.shape)
         try:
             return np.broadcast_to(values, shape)
         except ValueError as error:
             raise InvalidProblem(
                 "a function f(x, y) must take arrays that broadcast, and return their values; for x of shape "
-                f"{(shape[0], 1, shape[2])} and y of shape {(*shape[:2], 1)} it returned shape {values.shape}."
+                f"{x.shape} and y of shape {y.shape} it returned shape {values.shape}."
             ) from error
 
-    return sample
+    return Sampler(lambda y, x: at(y[:, :, None], x[:, None, :]), lambda y, x: at(y[:, None], x[None, :]))
 
 
 def point_moments(
@@ -206,18 +244,40 @@ def line_moments(f: Callable[[np.ndarray], np.ndarray], n: int, length: float, l
     [0.0625, 0.4375, 0.25]
     """
 
-    def sample(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    def blocks(y: np.ndarray, x: np.ndarray) -> np.ndarray:
         return np.repeat(f(x)[:, None, :], y.shape[1], axis=1)
 
-    return function_moments(sample, (1, n), (1.0, length), (lower, 0.0)).vector.sum(0)
+    return function_moments(Sampler(blocks), (1, n), (1.0, length), (lower, 0.0)).vector.sum(0)
 
 
-def _first(cells: tuple[int, int]) -> np.ndarray:
-    """Blocks (k, 2, 2) to start from, as (from, to) in y and in x, in cells of the grid."""
-    steps = [max(d for d in range(1, n + 1) if n % d == 0 and n // d >= min(n, START)) for n in cells]
-    y, x = (np.arange(0, n, step) for n, step in zip(cells, steps, strict=True))
-    low = np.stack(np.meshgrid(y, x, indexing="ij"), -1).reshape(-1, 2)
-    return np.stack([low, low + steps], -1).astype(float)
+@lru_cache(maxsize=16)
+def _equal_blocks(n: int) -> tuple[np.ndarray, csr_array]:
+    """Blocks to start from on an axis of n cells: ends (p, 2) in cells, and integrals (n+1, 5 p) against the hats."""
+    width = max(d for d in range(1, n + 1) if n % d == 0 and n // d >= min(n, START))
+    ends = np.arange(0, n, width, dtype=float)[:, None] + [0, width]
+    first, integrals = _hat_integrals(ends, width)  # (p, width+1, 5)
+    rows = np.broadcast_to((first[:, None] + np.arange(width + 1))[:, :, None], integrals.shape)
+    columns = np.broadcast_to(np.arange(len(ends) * POINTS).reshape(-1, 1, POINTS), integrals.shape)
+    entries = (integrals.ravel(), (rows.ravel(), columns.ravel()))
+    return ends, csr_array(entries, shape=(n + 1, len(ends) * POINTS))
+
+
+def _checked(values: np.ndarray) -> np.ndarray:
+    """Check that samples are finite."""
+    values = np.asarray(values, dtype=float)
+    if not np.isfinite(values).all():
+        raise InvalidProblem("f has values that are not finite.")
+    return values
+
+
+def _roughness(values: np.ndarray) -> np.ndarray:
+    """Highest coefficients (p q, 2) along y and x of values (p, 5, q, 5) in blocks, with a part of the next ones."""
+    p, points, q, _ = values.shape
+    along_y = np.matmul(_TO_LEGENDRE, values.reshape(p, points, q * points))
+    found = np.abs(along_y.reshape(-1, points) @ _TO_LEGENDRE.T).reshape(values.shape)
+    in_y = (found[:, -1] + 0.01 * found[:, -2]).max(-1)
+    in_x = (found[..., -1] + 0.01 * found[..., -2]).max(1)
+    return np.stack([in_y.ravel(), in_x.ravel()], 1)
 
 
 def _samples(ends: np.ndarray) -> np.ndarray:
@@ -246,7 +306,7 @@ def _add(out: np.ndarray, boxes: np.ndarray, values: np.ndarray) -> None:
     for wy, wx in np.unique(width, axis=0):
         mine = (width == (wy, wx)).all(1)
         (iy, My), (ix, Mx) = (_hat_integrals(boxes[mine, axis], w) for axis, w in ((0, wy), (1, wx)))
-        moments = np.einsum("kay,kyx,kbx->kab", My, values[mine], Mx, optimize=True)
+        moments = My @ values[mine] @ Mx.transpose(0, 2, 1)
         rows, columns = iy[:, None] + np.arange(wy + 1), ix[:, None] + np.arange(wx + 1)
         flat = (rows[:, :, None] * out.shape[1] + columns[:, None, :]).ravel()
         out += np.bincount(flat, moments.ravel(), out.size).reshape(out.shape)

@@ -117,6 +117,7 @@ class Rules:
         self._cells: CellRules | None = None
         self._exact: tuple[Space, np.ndarray] | None = None
         self._systems: dict[str | int, tuple[tuple, DirichletSystem]] = {}
+        self._suited: int | None = None
 
     def form(self, bonus: int) -> ngs.BilinearForm:
         """Assemble the form with ``bonus_intorder=bonus``, or return the one assembled before."""
@@ -262,7 +263,7 @@ class Rules:
             ``bonus_intorder`` of that rule.
         """
         found, best = float("inf"), orders[0]
-        for bonus in orders:
+        for bonus in sorted(orders, key=lambda bonus: bonus != self._suited):  # that of the last solution first
             system = self._system(u, field, bonus)
             on_grid = system.free.ndim == 2
             F, U = (load[field.vertices], field.U) if on_grid else (load, u.vec.FV().NumPy())
@@ -270,5 +271,6 @@ class Rules:
             if distance < found:
                 found, best = distance, bonus
             if found <= MATCHED:
+                self._suited = best
                 break
         return found, best

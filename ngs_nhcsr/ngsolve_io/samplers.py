@@ -46,10 +46,16 @@ def of_coefficient(f: ngs.CoefficientFunction, mesh: ngs.Mesh, grid: Space, quad
             points = located(mesh, *(np.broadcast_to(v, shape).ravel() for v in (y[:, :, None], x[:, None])))
         return np.asarray(f(points), dtype=float).reshape(shape)
 
-    def sample(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    def blocks(y: np.ndarray, x: np.ndarray) -> np.ndarray:
         return np.concatenate([values(y[k : k + BLOCKS], x[k : k + BLOCKS]) for k in range(0, len(y), BLOCKS)])
 
-    return sample
+    def in_cells(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        per, rest = divmod(len(y), ny * POINTS)
+        if quads is None or rest or len(x) != per * nx * POINTS:
+            return Sampler(blocks).grid(y, x)
+        return quads.values(f, (y[: per * POINTS] - y0) / hy)
+
+    return Sampler(blocks, in_cells)
 
 
 def of_integrators(integrators: Sequence[ngs.LFI], box: Space) -> Sampler:
@@ -70,7 +76,7 @@ def of_integrators(integrators: Sequence[ngs.LFI], box: Space) -> Sampler:
     (x0, y0), (Ly, Lx) = box.lower, box.size
     outermost = leggauss(POINTS)[0][-1]
 
-    def sample(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    def blocks(y: np.ndarray, x: np.ndarray) -> np.ndarray:
         corners = []
         for t, low, length in ((y, y0, Ly), (x, x0, Lx)):
             middle, half = (t[:, 0] + t[:, -1]) / 2, (t[:, -1] - t[:, 0]) / (2 * outermost)
@@ -85,7 +91,7 @@ def of_integrators(integrators: Sequence[ngs.LFI], box: Space) -> Sampler:
         ]
         return np.einsum("kya,kab,kxb->kyx", basis[0], coefficients / area[:, None, None], basis[1], optimize=True)
 
-    return sample
+    return Sampler(blocks)
 
 
 def element_moments(
