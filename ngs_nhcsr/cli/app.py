@@ -19,6 +19,8 @@ from .._version import __version__
 from ..errors import DependencyMissing, NhcsrError, SolverFailure, UntrustedResult
 from . import bench, compare, correct, demo, evaluate, models, train
 from .codes import INTERRUPTED, NO_RESULT, WRONG_INPUT
+from .progress import Clocked
+from .terminal import Command
 
 #: By panel, in the order of ``ngs-nhcsr --help``; what a command needs is imported when it runs.
 COMMANDS = {
@@ -39,6 +41,8 @@ VERBOSE = ("--verbose", "-v")
 #: What no other input would have spared, and errors of the system that another path would have.
 FAILURES = (SolverFailure, DependencyMissing, UntrustedResult)
 PATHS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+#: Of an installation of which a part is missing or hidden by what an earlier one left.
+REMEDY = "pip uninstall ngs-nhcsr, delete the folder ngs_nhcsr in site-packages if it is still there, install again."
 
 
 class _Commands(TyperGroup):
@@ -68,17 +72,19 @@ def _show_version(asked: bool) -> None:
 
 @app.callback()
 def _common(
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is being done.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is being done, and since when.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
+    if verbose:
+        logging.getLogger().handlers[0].setFormatter(Clocked())
 
 
 for _panel, _commands in COMMANDS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_panel)(_command)
+        app.command(cls=Command, rich_help_panel=_panel)(_command)
 
 
 def main() -> None:
@@ -97,7 +103,9 @@ def main() -> None:
         _fail(f"there is not enough memory: {error or 'take fewer pixels or a smaller scale'}", NO_RESULT)
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
-        if package in ("", "ngs_nhcsr"):
+        if package == "ngs_nhcsr":
+            _fail(f"this installation lacks {error.name}: {REMEDY}", NO_RESULT)
+        if not package:
             raise
         _fail(f"{package} is not installed, or not in this environment; pip install it (ngs-nhcsr doctor).", NO_RESULT)
     except Exception as error:

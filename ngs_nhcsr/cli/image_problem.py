@@ -9,7 +9,7 @@ import numpy as np
 
 from ..checks import available_memory
 from ..errors import GridMismatch, InvalidProblem, NotCoercive
-from ..media.voids import grounded
+from ..media.voids import grounded, leads_through
 from ..solvers.space import SIDES
 from ..solvers.trace.candidates import LARGEST_CONTRAST
 
@@ -81,6 +81,13 @@ class ImageProblem:
             return None
         low, high = sorted(values, key=lambda side: values[side])
         return high, low, values[high] - values[low]
+
+    @property
+    def cut_off(self) -> str:
+        """Sentence for a pressure drop that no way of grains between voids follows, else empty."""
+        if self.voids is None or self.drop is None:
+            return ""
+        return no_way(self.voids, *self.drop[:2])
 
     @property
     def described(self) -> str:
@@ -238,6 +245,27 @@ def check_pixels(a: np.ndarray) -> None:
             f"{a.shape[1]} x {a.shape[0]} pixels need about {need / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free; "
             "cut a part out of the image."
         )
+
+
+def no_way(voids: np.ndarray, start: str, end: str) -> str:
+    """Say that no grains lead from one side to another.
+
+    Parameters
+    ----------
+    voids : (my, mx) mask of the pixels that do not conduct.
+    start, end : the sides.
+
+    Returns
+    -------
+    str
+        A sentence; empty if some do.
+    """
+    if leads_through(voids, start, end):
+        return ""
+    return (
+        f"no way through grains that share edges leads from {start} to {end}: what flows there comes of the small "
+        "number that voids have, and of corners."
+    )
 
 
 def check_boundary(boundary: str) -> None:
