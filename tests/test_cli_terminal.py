@@ -3,13 +3,22 @@
 import json
 import logging
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import rich
 
 from ngs_nhcsr.bench.report import Report
 from ngs_nhcsr.bench.timing import Timing
 from ngs_nhcsr.cli.correct import STEPS
+
+
+@pytest.fixture(autouse=True)
+def console(monkeypatch):
+    """Let every test have a console of its own, since one keeps the columns that it began with."""
+    monkeypatch.setattr(rich, "_console", None)
 
 
 @pytest.fixture
@@ -90,3 +99,37 @@ def test_every_bar_of_the_picture_of_a_bench_has_a_length(monkeypatch, tmp_path)
     low, high = axes[0].get_xlim()
     assert low < 0.1
     assert high >= 0.4
+
+
+@pytest.mark.parametrize(
+    ("package", "command", "message"),
+    [
+        ("matplotlib", ("correct", "m.npy", "--out", "u.png"), "pictures need Matplotlib: pip install"),
+        ("PIL", ("demo", "--n", "4", "--picture", "d.png"), "pictures need Pillow: pip install"),
+        ("matplotlib", ("compare", "--n", "4", "--picture", "c.png"), "matplotlib is not installed"),
+        ("matplotlib", ("bench", "--effort", "tiny", "--picture", "b.png"), "matplotlib is not installed"),
+    ],
+)
+def test_what_a_picture_lacks_is_told_before_the_work(run, monkeypatch, package, command, message):
+    np.save("m.npy", np.ones((4, 4)))
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    code, said, err = run(*command)
+    assert (code, said) == (1, "") or command[0] == "correct"
+    assert "solved" not in said
+    assert message in err
+
+
+def test_doctor_goes_on_where_a_package_is_missing(run, monkeypatch):
+    from ngs_nhcsr import models
+
+    def load(name, device):
+        raise ModuleNotFoundError("No module named 'safetensors'", name="safetensors")
+
+    monkeypatch.setattr(models, "load_model", load)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess((), 0))  # draws nothing
+    code, said, err = run("doctor")
+    assert (code, err) == (1, "")
+    assert "off-screen rendering" in said
+    assert "No module named 'safetensors'" in unwrapped(said)

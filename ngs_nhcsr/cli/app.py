@@ -41,6 +41,8 @@ VERBOSE = ("--verbose", "-v")
 #: What no other input would have spared, and errors of the system that another path would have.
 FAILURES = (SolverFailure, DependencyMissing, UntrustedResult)
 PATHS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+#: Packages that pip knows by another name than Python.
+INSTALLED_AS = {"PIL": "Pillow", "skimage": "scikit-image", "netgen": "netgen-mesher"}
 #: Of an installation of which a part is missing or hidden by what an earlier one left.
 REMEDY = "pip uninstall ngs-nhcsr, delete the folder ngs_nhcsr in site-packages if it is still there, install again."
 
@@ -107,6 +109,7 @@ def main() -> None:
             _fail(f"this installation lacks {error.name}: {REMEDY}", NO_RESULT)
         if not package:
             raise
+        package = INSTALLED_AS.get(package, package)
         _fail(f"{package} is not installed, or not in this environment; pip install it (ngs-nhcsr doctor).", NO_RESULT)
     except Exception as error:
         if not _interrupted(error):

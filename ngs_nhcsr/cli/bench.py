@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,8 @@ def bench(
     for path, suffixes in ((json_, (".json",)), (markdown, (".md",)), (picture, (".png", ".svg", ".pdf"))):
         if path is not None:
             check_path(path, suffixes, force=force)
+    if picture is not None:
+        import_module("matplotlib.figure")  # missed here rather than after the work
     console = get_console()
 
     def tell(t: Timing) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -73,6 +74,8 @@ def compare(
 
         for name in names if not all_ else ():
             _ = known[name]  # an unknown one is told before NGSolve is imported
+        if picture is not None:
+            import_module("matplotlib.figure")  # missed here rather than after the work
         from ..ngsolve_io.coarse_solve import coarse_solution
         from ..solvers.space import SIDES
     if image is None or medium is None:

@@ -88,8 +88,6 @@ def doctor() -> None:
     except ImportError:
         get_console().print(table)
         raise DependencyMissing("without torch nothing can be solved: pip install torch.") from None
-    from ..models import load_model
-
     cuda = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
     table.add_row("CUDA devices", ", ".join(cuda) or "none")
     table.add_row("torch threads", str(torch.get_num_threads()))
@@ -106,9 +104,11 @@ def doctor() -> None:
     failed = False
     for name in list_models():
         try:
+            from ..models import load_model  # needs safetensors, which may be what is missing
+
             load_model(name, "cpu")
             table.add_row(f"model {name}", "SHA-256 matches")
-        except NhcsrError as error:
+        except (NhcsrError, ImportError) as error:
             failed = True
             table.add_row(f"model {name}", str(error))
     get_console().print(table)
