@@ -19,6 +19,7 @@ from .._version import __version__
 from ..errors import DependencyMissing, NhcsrError, SolverFailure, UntrustedResult
 from . import bench, compare, correct, demo, evaluate, models, train
 from .codes import INTERRUPTED, NO_RESULT, WRONG_INPUT
+from .interrupts import insistent
 from .progress import Clocked
 from .terminal import Command
 
@@ -94,8 +95,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a symbol shows a question mark
+    lost = None
     try:
-        app()
+        with insistent() as lost:
+            app()
     except (NhcsrError, ValueError) as error:
         _fail(str(error), NO_RESULT if isinstance(error, FAILURES) else WRONG_INPUT)
     except OSError as error:
@@ -112,7 +115,7 @@ def main() -> None:
         package = INSTALLED_AS.get(package, package)
         _fail(f"{package} is not installed, or not in this environment; pip install it (ngs-nhcsr doctor).", NO_RESULT)
     except Exception as error:
-        if not _interrupted(error):
+        if not (_interrupted(error) or (lost and lost.is_set())):
             raise
         sys.exit(INTERRUPTED)  # Numba reports a Ctrl-C while it compiles as an error of its own
 
