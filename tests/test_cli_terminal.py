@@ -61,6 +61,14 @@ def test_effective_tells_how_far_it_is(run, caplog, boundary):
     assert numbers == [(str(k + 1), str(STEPS[boundary])) for k in range(STEPS[boundary])]
 
 
+def test_rounding_is_no_anisotropy(run):
+    board = np.kron(np.indices((2, 4)).sum(0) % 2, np.ones((4, 4)))
+    np.save("m.npy", 1 + board)
+    code, said, _ = run("effective", "m.npy")
+    assert code == 0
+    assert re.search(r"^tensor +1\.414\d+ +0 +1\.414\d+$", said, re.M), said
+
+
 def test_the_array_that_was_taken_is_named(run):
     np.savez("m.npz", mask=np.eye(3), a=np.ones((3, 4)), porosity=0.3)
     code, said, _ = run("effective", "m.npz")

@@ -30,6 +30,8 @@ Threshold = Annotated[float | None, typer.Option(help="Levels above it get the s
 MOST_PHASES = 4
 #: Messages of the solver for an effective conductivity, by boundary.
 STEPS = {"periodic": 6, "linear": 3, "sealed": 2}
+#: Entries of a tensor below this fraction of its diagonal are shown as 0.
+ROUNDING = 1e-13
 Pixel = Annotated[float | None, typer.Option(help="Side of a pixel; default: the longer side of the image is 1.")]
 
 
@@ -158,6 +160,7 @@ def effective(
     typer.echo(f"{'':8}{'xx':>15}{'xy':>15}{'yy':>15}")
     for name in ("tensor", "lower", "upper"):
         (xx, xy), (_, yy) = getattr(found, name)
+        xy = 0.0 if abs(xy) < ROUNDING * min(xx, yy) else xy  # as of a symmetric cell
         typer.echo(f"{name:8}{xx:15.9g}{xy:15.4g}{yy:15.9g}")
     for start, end in (("left", "right"), ("bottom", "top")) * (boundary == "sealed" and medium.voids is not None):
         if said := no_way(medium.voids, start, end):

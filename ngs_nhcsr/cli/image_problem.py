@@ -129,7 +129,10 @@ def parse_sides(text: str | None) -> dict[str, float | None]:
     for part in text.split(",") if text else ():
         side, equals, value = (word.strip().lower() for word in part.partition("="))
         if not equals:
-            raise InvalidProblem(f"--bc needs side=value or side={SEALED}, e.g. left=1,right=0, not {part.strip()!r}.")
+            raise InvalidProblem(
+                f"--bc needs side=value or side={SEALED}, e.g. left=1,right=0,top={SEALED},bottom={SEALED}, not "
+                f"{part.strip()!r}."
+            )
         if side not in SIDES:
             raise InvalidProblem(f"there is no side {side!r} in --bc; the sides are {', '.join(SIDES)}.")
         if side in given:

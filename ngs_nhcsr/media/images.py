@@ -282,8 +282,13 @@ def _numbers(array: Array) -> Array:
 
 def _finite(a: Array, name: str) -> Array:
     """Return an array of finite numbers."""
-    if not np.isfinite(a).all():
-        raise InvalidProblem(f"{name} has values that are not finite; replace them.")
+    wrong = np.argwhere(~np.isfinite(a))
+    if len(wrong):
+        row, column = (int(k) for k in wrong[0])
+        raise InvalidProblem(
+            f"{name} has values that are not finite: {len(wrong)}, the first at row {row}, column {column}; replace "
+            "them."
+        )
     return a
 
 
