@@ -141,3 +141,11 @@ def test_doctor_goes_on_where_a_package_is_missing(run, monkeypatch):
     assert (code, err) == (1, "")
     assert "off-screen rendering" in said
     assert "No module named 'safetensors'" in unwrapped(said)
+
+
+def test_a_narrow_terminal_cuts_no_number_of_compare(run, narrow):
+    code, said, _ = run("compare", "--n", "4", "--scale", "4", "--methods", "lod2,multigrid")
+    assert code == 0
+    assert "…" not in said
+    assert max(map(len, said.splitlines())) <= narrow
+    assert re.search(r"lod2: L2 error [\d.e-]+, energy error [\d.e-]+, offline s [\d.e-]+", unwrapped(said))

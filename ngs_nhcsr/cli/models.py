@@ -12,22 +12,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import get_console
 from rich.table import Column, Table
 
 from .._version import __version__
 from ..errors import DependencyMissing, NhcsrError
 from .codes import NO_RESULT
 from .progress import progress
-from .terminal import say
+from .terminal import show
 
 #: What ``doctor`` tells the versions of: what is needed, and what is only for pictures.
 PACKAGES = (
     "ngsolve", "netgen-mesher", "numpy", "scipy", "numba", "torch", "safetensors",
     "pyvista", "vtk", "matplotlib", "imageio", "trame-vtk", "webgui-jupyter-widgets",
 )  # fmt: skip
-#: Columns that the table of ``models`` takes; a narrower terminal gets a line per model.
-TABLE = 77
 CAPTION = (
     "energy, L2: median relative errors against u_h of the network's own field on random media 1:10; correct goes on "
     "by multigrid where they are large"
@@ -51,7 +48,6 @@ def models(
         return
     columns = ("decoder", "scales", "contrast", "energy", "L2", "steps")
     table = Table(Column("model"), *columns, caption=CAPTION)
-    rows = []
     for c in cards:
         errors = c.validation.get(FIRST_CASE, {})
         row = (
@@ -63,12 +59,7 @@ def models(
             str(c.training.get("steps", "?")),
         )
         table.add_row(c.name, *row)
-        rows.append(f"{c.name}: " + ", ".join(f"{name} {value}" for name, value in zip(columns, row, strict=True)))
-    if get_console().width >= TABLE:
-        get_console().print(table)
-        return
-    for line in (*rows, CAPTION):
-        say(line)
+    show(table)
 
 
 def doctor() -> None:
@@ -86,7 +77,7 @@ def doctor() -> None:
     try:
         import torch
     except ImportError:
-        get_console().print(table)
+        show(table)
         raise DependencyMissing("without torch nothing can be solved: pip install torch.") from None
     cuda = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
     table.add_row("CUDA devices", ", ".join(cuda) or "none")
@@ -111,6 +102,6 @@ def doctor() -> None:
         except (NhcsrError, ImportError) as error:
             failed = True
             table.add_row(f"model {name}", str(error))
-    get_console().print(table)
+    show(table)
     if failed:
         raise typer.Exit(NO_RESULT)

@@ -7,6 +7,10 @@ import textwrap
 from typing import Any
 
 import typer
+from rich import get_console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
 from typer.core import TyperCommand
 
 #: Columns of a line at most; a wider one is hard to read.
@@ -42,3 +46,34 @@ class Command(TyperCommand):
             super().format_help(ctx, formatter)
         finally:
             self.rich_markup_mode = mode
+
+
+def show(table: Table) -> None:
+    """Print a table; where its words do not fit the terminal, a line per row instead.
+
+    Parameters
+    ----------
+    table : of strings; the first column has the names of the rows.
+    """
+    console = get_console()
+    wide = console.options.update(max_width=10 * WIDEST)
+    if Measurement.get(console, wide, table).minimum <= console.width:
+        console.print(table)
+        return
+    _say_words(table.title)
+    first, *others = table.columns
+    headers = [f"{_words(column.header)} " if len(others) > 1 else "" for column in others]
+    for name, *row in zip(first.cells, *(column.cells for column in others), strict=True):
+        cells = (header + _words(cell) for header, cell in zip(headers, row, strict=True))
+        say(f"{_words(name)}: {', '.join(cells)}")
+    _say_words(table.caption)
+
+
+def _say_words(text: Any) -> None:
+    if text:
+        say(_words(text))
+
+
+def _words(text: Any) -> str:
+    """Return what rich would print, in one line."""
+    return " ".join((text.plain if isinstance(text, Text) else Text.from_markup(str(text)).plain).split())
