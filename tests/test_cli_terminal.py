@@ -61,6 +61,14 @@ def test_effective_tells_how_far_it_is(run, caplog, boundary):
     assert numbers == [(str(k + 1), str(STEPS[boundary])) for k in range(STEPS[boundary])]
 
 
+@pytest.mark.parametrize("words", [("--values", "1", "10"), ("--values", "1,10", "--bc", "left=0,", "right=1")])
+def test_a_list_with_spaces_is_told(run, words):
+    np.save("m.npy", np.ones((2, 2)))
+    code, _, err = run("correct", "m.npy", *words)
+    assert code == 2
+    assert "Lists have commas" in err
+
+
 def test_rounding_is_no_anisotropy(run):
     board = np.kron(np.indices((2, 4)).sum(0) % 2, np.ones((4, 4)))
     np.save("m.npy", 1 + board)

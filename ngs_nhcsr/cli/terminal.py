@@ -37,6 +37,15 @@ def say(line: str) -> None:
 class Command(TyperCommand):
     """Command whose help a narrow terminal does not cut: it has no boxes there."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options; a list with spaces, as a shell splits it, is told."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if "extra argument" in getattr(error, "message", ""):
+                error.message += ". Lists have commas, --values 1,10; what has spaces needs quotes."  # type: ignore
+            raise
+
     def format_help(self, ctx: Any, formatter: Any) -> None:  # both of typer's own click
         """Write the help."""
         mode = self.rich_markup_mode
