@@ -76,6 +76,12 @@ def _recovered(problem: Problem | None) -> bool:
 
 def _solver(result: Correction) -> str:
     r = result.refinement
-    how = "" if r is None else " and a factorisation" if r.factorised else f" and {r.steps} multigrid steps"
+    how = (
+        ""
+        if r is None
+        else " and a factorisation"
+        if r.factorised
+        else f" and {r.steps} multigrid step{'s' * (r.steps != 1)}"
+    )
     ny, nx = result.cells
     return f"{result.model or result.target}{how}, {nx} x {ny} fine cells"

@@ -259,7 +259,9 @@ class Correction:
         refuse_tensor(problem.medium, "the equilibrated flux", "error_estimate has the error against u_h")
         refuse_reaction(problem.medium, "the equilibrated flux", "error_estimate has the error against u_h")
         if not all(problem.space.sides):
-            raise InvalidProblem("error bounds need Dirichlet conditions on all sides.")
+            raise InvalidProblem(
+                'bounds for u_h need Dirichlet conditions on all sides; target="pde" bounds its own on others too.'
+            )
         v, cells = self._computed, self._solved_cells
         boundary = np.concatenate([v[0], v[-1], v[:, 0], v[:, -1]])
         return EquilibratedFlux(

@@ -14,6 +14,7 @@ from PIL import Image
 
 import ngs_nhcsr
 from ngs_nhcsr.cli import app as cli
+from ngs_nhcsr.cli import interrupts
 from ngs_nhcsr.cli import progress as cli_progress
 from ngs_nhcsr.cli.progress import progress
 from ngs_nhcsr.errors import DependencyMissing, InvalidProblem, SolverFailure, UntrustedResult
@@ -170,6 +171,42 @@ def test_an_interrupted_compilation_is_an_interrupt(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_an_interrupt_that_was_lost_comes_again(monkeypatch):
+    """As in a callback from LLVM, of which Python forgets the exception."""
+
+    class Deaf:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    def work():
+        Deaf()
+        for _ in range(1000):
+            time.sleep(0.02)
+
+    monkeypatch.setattr(cli, "app", work)
+    hook, start = sys.unraisablehook, time.perf_counter()
+    with pytest.raises((SystemExit, KeyboardInterrupt)):
+        cli.main()
+    assert time.perf_counter() - start < 10
+    assert sys.unraisablehook is hook
+
+
+def test_what_fails_by_an_interrupt_that_was_lost_is_one(monkeypatch):
+    class Deaf:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    def work():
+        Deaf()
+        raise RuntimeError("no compiled object yet")
+
+    monkeypatch.setattr(cli, "app", work)
+    monkeypatch.setattr(interrupts, "AGAIN", 1e6)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 130
+
+
 def test_a_missing_package_is_one_line(monkeypatch, capsys):
     def fail(name):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
@@ -180,8 +217,9 @@ def test_a_missing_package_is_one_line(monkeypatch, capsys):
     assert stop.value.code == 1
     assert capsys.readouterr().err.startswith("error: torch is not installed")
     monkeypatch.setattr(cli, "app", lambda: fail("ngs_nhcsr.nothing"))
-    with pytest.raises(ModuleNotFoundError):
+    with pytest.raises(SystemExit):
         cli.main()
+    assert "this installation lacks ngs_nhcsr.nothing" in capsys.readouterr().err
 
 
 def test_a_clone_without_installation_finds_its_parts():

@@ -272,7 +272,7 @@ MISTAKES = {
     "broken.npy cannot be read as a NumPy array": ("broken.npy",),
     "3d.npy has shape (2, 2, 2)": ("3d.npy",),
     "many.npz holds x, y": ("many.npz",),
-    "nan.npy has values that are not finite": ("nan.npy",),
+    "nan.npy has values that are not finite: 1, the first at row 0, column 1": ("nan.npy",),
     "the coefficient is -1 somewhere": ("negative.npy",),
     "a threshold needs two values": ("negative.npy", "--threshold", "1"),
     "pages.tif has 2 pages": ("pages.tif", "--values", "1,10"),
@@ -367,6 +367,7 @@ def test_suggested_sides_are_accepted():
     assert len({value for value in suggested.values() if value is not None}) == 2
 
 
-def test_condition_without_side_says_the_form():
-    with pytest.raises(InvalidProblem, match="side=value"):
+def test_condition_without_side_says_a_form_that_is_accepted():
+    with pytest.raises(InvalidProblem, match="side=value") as caught:
         parse_sides("sealed")
+    assert parse_sides(str(caught.value).split("e.g. ")[1].split(", not")[0])["left"] == 1

@@ -19,6 +19,9 @@ from .._version import __version__
 from ..errors import DependencyMissing, NhcsrError, SolverFailure, UntrustedResult
 from . import bench, compare, correct, demo, evaluate, models, train
 from .codes import INTERRUPTED, NO_RESULT, WRONG_INPUT
+from .interrupts import insistent
+from .progress import Clocked
+from .terminal import Command
 
 #: By panel, in the order of ``ngs-nhcsr --help``; what a command needs is imported when it runs.
 COMMANDS = {
@@ -39,6 +42,10 @@ VERBOSE = ("--verbose", "-v")
 #: What no other input would have spared, and errors of the system that another path would have.
 FAILURES = (SolverFailure, DependencyMissing, UntrustedResult)
 PATHS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+#: Packages that pip knows by another name than Python.
+INSTALLED_AS = {"PIL": "Pillow", "skimage": "scikit-image", "netgen": "netgen-mesher"}
+#: Of an installation of which a part is missing or hidden by what an earlier one left.
+REMEDY = "pip uninstall ngs-nhcsr, delete the folder ngs_nhcsr in site-packages if it is still there, install again."
 
 
 class _Commands(TyperGroup):
@@ -68,17 +75,19 @@ def _show_version(asked: bool) -> None:
 
 @app.callback()
 def _common(
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is being done.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is being done, and since when.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
+    if verbose:
+        logging.getLogger().handlers[0].setFormatter(Clocked())
 
 
 for _panel, _commands in COMMANDS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_panel)(_command)
+        app.command(cls=Command, rich_help_panel=_panel)(_command)
 
 
 def main() -> None:
@@ -86,8 +95,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a symbol shows a question mark
+    lost = None
     try:
-        app()
+        with insistent() as lost:
+            app()
     except (NhcsrError, ValueError) as error:
         _fail(str(error), NO_RESULT if isinstance(error, FAILURES) else WRONG_INPUT)
     except OSError as error:
@@ -97,11 +108,14 @@ def main() -> None:
         _fail(f"there is not enough memory: {error or 'take fewer pixels or a smaller scale'}", NO_RESULT)
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
-        if package in ("", "ngs_nhcsr"):
+        if package == "ngs_nhcsr":
+            _fail(f"this installation lacks {error.name}: {REMEDY}", NO_RESULT)
+        if not package:
             raise
+        package = INSTALLED_AS.get(package, package)
         _fail(f"{package} is not installed, or not in this environment; pip install it (ngs-nhcsr doctor).", NO_RESULT)
     except Exception as error:
-        if not _interrupted(error):
+        if not (_interrupted(error) or (lost and lost.is_set())):
             raise
         sys.exit(INTERRUPTED)  # Numba reports a Ctrl-C while it compiles as an error of its own
 

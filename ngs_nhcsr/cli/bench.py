@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ def bench(
     json_: Annotated[Path | None, typer.Option("--json", help="Where to save all numbers as JSON.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Where to save the tables.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Where to save the picture.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Time corrections, fine solvers, NGSolve, LOD and MsFEM; medians of one run, with the machine described."""
     from ..bench.run import EFFORTS, SECTIONS
@@ -34,7 +36,9 @@ def bench(
         raise InvalidProblem(f"there is no part {unknown[0]!r}; choose among {', '.join(SECTIONS)}.")
     for path, suffixes in ((json_, (".json",)), (markdown, (".md",)), (picture, (".png", ".svg", ".pdf"))):
         if path is not None:
-            check_path(path, suffixes)
+            check_path(path, suffixes, force=force)
+    if picture is not None:
+        import_module("matplotlib.figure")  # missed here rather than after the work
     console = get_console()
 
     def tell(t: Timing) -> None:

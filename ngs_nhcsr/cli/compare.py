@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 from rich import get_console
 
 from .correct import Threshold, Values, describe, read_image
+from .terminal import say, show
 
 #: What is compared unless other methods are named: every kind of method once.
 DEFAULT = (
@@ -73,6 +75,8 @@ def compare(
 
         for name in names if not all_ else ():
             _ = known[name]  # an unknown one is told before NGSolve is imported
+        if picture is not None:
+            import_module("matplotlib.figure")  # missed here rather than after the work
         from ..ngsolve_io.coarse_solve import coarse_solution
         from ..solvers.space import SIDES
     if image is None or medium is None:
@@ -85,9 +89,9 @@ def compare(
     u = coarse_solution(a, cells, size, dict.fromkeys(SIDES, 0.0), 1.0)
     with progress("comparing"):
         result = run(u, a, scale, f=1.0, methods=None if all_ else names, model=model, device=device)
-    get_console().print(result.table())
+    show(result.table())
     for line in result.legend():
-        get_console().print(line, highlight=False, markup=False)
+        say(line)
     if not all_ and methods is None:
         get_console().print("More methods: --all; some of them: --methods NAME,NAME")
     for note in result.notes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import textwrap
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,9 +12,12 @@ import typer
 
 from ..errors import InvalidProblem
 from .codes import NO_RESULT
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..media.images import Medium
+
+log = logging.getLogger(__name__)
 
 Source = Annotated[
     Path, typer.Argument(metavar="IMAGE", help="png, tif, jpg (top row first); npy, npz (bottom first).")
@@ -25,6 +28,10 @@ Values = Annotated[
 Threshold = Annotated[float | None, typer.Option(help="Levels above it get the second of two values; default: Otsu's.")]
 #: So many values are told one by one.
 MOST_PHASES = 4
+#: Messages of the solver for an effective conductivity, by boundary.
+STEPS = {"periodic": 6, "linear": 3, "sealed": 2}
+#: Entries of a tensor below this fraction of its diagonal are shown as 0.
+ROUNDING = 1e-13
 Pixel = Annotated[float | None, typer.Option(help="Side of a pixel; default: the longer side of the image is 1.")]
 
 
@@ -34,9 +41,11 @@ def correct(
     threshold: Threshold = None,
     pixel: Pixel = None,
     bc: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help='Values of sides, or sealed, in quotes: "left=0, right=1, top=sealed, bottom=sealed"; default: all 0.'
+            metavar="SIDES",
+            help='Values of sides, or sealed, in quotes: "left=0, right=1, top=sealed, bottom=sealed"; '
+            "may be repeated; default: all 0.",
         ),
     ] = None,
     load: Annotated[
@@ -75,7 +84,7 @@ def correct(
     if any(path.resolve() == image.resolve() for path in out or ()):
         raise InvalidProblem(f"--out {image} is the image itself; give another name.")
     check_paths(out or (), force)
-    sides, per_pixel = parse_sides(bc), fine_per_pixel(scale)
+    sides, per_pixel = parse_sides(",".join(bc) if bc else None), fine_per_pixel(scale)
     medium = read_image(image, values, threshold)
     if crop:
         medium = medium.cropped(PIXELS_PER_COARSE)
@@ -86,24 +95,25 @@ def correct(
         import_writers(out or ())
         from .image_solve import solve_exact, solve_fine
     describe(image, medium)
-    _say(problem.described)
+    say(problem.described)
     with progress("solving"):
         if target == "pde":
             solved = solve_exact(problem, per_pixel, accuracy)
         else:
             solved = solve_fine(problem, scale, model, device)
     for line in solved.summary:
-        _say(line)
+        say(line)
     for note in solved.notes:
-        _say(f"Note: {note}")
+        say(f"Note: {note}")
     start = time.perf_counter()
     with progress("writing"):
         for path in out or ():
+            log.info("writing %s", path)
             write(path, solved.fields)
     if out:
-        _say(f"written in {seconds_in_words(time.perf_counter() - start)} s: {', '.join(map(_with_size, out))}")
+        say(f"written in {seconds_in_words(time.perf_counter() - start)} s: {', '.join(map(_with_size, out))}")
     else:
-        _say("no file written; --out u.vtu, u.npz or u.png writes the field")
+        say("no file written; --out u.vtu, u.npz or u.png writes the field")
     if not solved.trusted:
         raise typer.Exit(NO_RESULT)
 
@@ -125,8 +135,8 @@ def effective(
     """
     import numpy as np
 
-    from .image_problem import check_boundary, check_pixels, image_problem, parse_sides
-    from .progress import progress, seconds_in_words
+    from .image_problem import check_boundary, check_pixels, image_problem, no_way, parse_sides
+    from .progress import counted, progress, seconds_in_words
 
     check_boundary(boundary)
     medium = read_image(image, values, threshold)
@@ -138,22 +148,25 @@ def effective(
     if not json_:  # before what may take minutes
         describe(image, medium)
     start = time.perf_counter()
-    with suited_threads(), progress("solving the cell problems"):
+    steps = counted("ngs_nhcsr.solvers.trace.effective", STEPS[boundary])
+    with suited_threads(), progress("solving the cell problems"), steps:
         found = effective_conductivity(medium.a, size, boundary)  # type: ignore[arg-type] - checked above
     seconds = time.perf_counter() - start
     if json_:
         tensors = {name: getattr(found, name).tolist() for name in ("tensor", "lower", "upper")}
         typer.echo(json.dumps({**tensors, "boundary": boundary, "size": size, "phases": medium.phases}, indent=1))
         return
-    _say(
-        f"effective conductivity, {boundary} boundary, {found.modes} functions per edge, {seconds_in_words(seconds)} s"
-    )
+    say(f"effective conductivity, {boundary} boundary, {found.modes} functions per edge, {seconds_in_words(seconds)} s")
     typer.echo(f"{'':8}{'xx':>15}{'xy':>15}{'yy':>15}")
     for name in ("tensor", "lower", "upper"):
         (xx, xy), (_, yy) = getattr(found, name)
+        xy = 0.0 if abs(xy) < ROUNDING * min(xx, yy) else xy  # as of a symmetric cell
         typer.echo(f"{name:8}{xx:15.9g}{xy:15.4g}{yy:15.9g}")
+    for start, end in (("left", "right"), ("bottom", "top")) * (boundary == "sealed" and medium.voids is not None):
+        if said := no_way(medium.voids, start, end):
+            say(f"Note: {said}")
     gap = float(np.linalg.norm(found.upper - found.lower, 2) / np.linalg.norm(found.tensor, 2))
-    _say(f"lower <= tensor <= upper as symmetric matrices, guaranteed; relative gap {gap:.1e}")
+    say(f"lower <= tensor <= upper as symmetric matrices, guaranteed; relative gap {gap:.1e}")
 
 
 def _with_size(path: Path) -> str:
@@ -171,6 +184,7 @@ def read_image(image: Path, values: str | None, threshold: float | None) -> Medi
         numbers = None if values is None else [float(v) for v in values.split(",")]
     except ValueError as error:
         raise InvalidProblem(f"--values needs numbers with commas between, e.g. 1,10, not {values!r}.") from error
+    log.info("reading %s", image)
     medium = read_medium(image, numbers, threshold)
     check_contrast(medium.a)
     return medium
@@ -197,21 +211,16 @@ def _check_target(target: str, accuracy: float | None, model: str | None, device
 def describe(image: Path, medium: Medium) -> None:
     """Tell size, orientation, and the value of every grey level with its fraction of the area."""
     my, mx = medium.a.shape
-    _say("; ".join([f"{image.name}: {mx} x {my} pixels", *medium.notes]))
+    say("; ".join([f"{image.name}: {mx} x {my} pixels", *medium.notes]))
     fractions = dict(medium.phases)
     if len(fractions) > MOST_PHASES or len(medium.greys) > MOST_PHASES:
         low, high = min(fractions), max(fractions)
-        _say(f"a: {len(fractions)} values from {low:g} to {high:g}")
+        say(f"a: {len(fractions)} values from {low:g} to {high:g}")
     elif not medium.greys:
-        _say("a: " + ", ".join(f"{value:g} on {fraction:.1%}" for value, fraction in fractions.items()))
+        say("a: " + ", ".join(f"{value:g} on {fraction:.1%}" for value, fraction in fractions.items()))
     else:
         greys: dict[float, list[str]] = {}
         for low, high, value in medium.greys:
             greys.setdefault(value, []).append(f"{low:g}" if low == high else f"{low:g} … {high:g}")
         of_value = ((", ".join(levels), value, fractions.get(value, 0.0)) for value, levels in greys.items())
-        _say("a: " + ", ".join(f"grey {levels} → {value:g} on {fraction:.1%}" for levels, value, fraction in of_value))
-
-
-def _say(line: str) -> None:
-    """Print a line, wrapped to 80 columns."""
-    typer.echo(textwrap.fill(line, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+        say("a: " + ", ".join(f"grey {levels} → {value:g} on {fraction:.1%}" for levels, value, fraction in of_value))

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ..errors import InvalidProblem
 from .codes import NO_RESULT
+from .terminal import show
 
 if TYPE_CHECKING:
     from ..demo import DemoResult
@@ -63,7 +64,7 @@ def demo(
         "relative errors, against u_h on the fine mesh and against the PDE's solution u",
     )
     console = get_console()
-    console.print(table)
+    show(table)
     bound, pixels = result.exact.relative_error_bound, PIXELS * n
     console.print(
         f'With target="pde" your coarse solve is corrected to the PDE\'s own solution on its {pixels} x {pixels} '

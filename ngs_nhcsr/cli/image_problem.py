@@ -9,7 +9,7 @@ import numpy as np
 
 from ..checks import available_memory
 from ..errors import GridMismatch, InvalidProblem, NotCoercive
-from ..media.voids import grounded
+from ..media.voids import grounded, leads_through
 from ..solvers.space import SIDES
 from ..solvers.trace.candidates import LARGEST_CONTRAST
 
@@ -83,6 +83,13 @@ class ImageProblem:
         return high, low, values[high] - values[low]
 
     @property
+    def cut_off(self) -> str:
+        """Sentence for a pressure drop that no way of grains between voids follows, else empty."""
+        if self.voids is None or self.drop is None:
+            return ""
+        return no_way(self.voids, *self.drop[:2])
+
+    @property
     def described(self) -> str:
         """Conditions, load and size in one line for the user."""
         values = self.values
@@ -122,7 +129,10 @@ def parse_sides(text: str | None) -> dict[str, float | None]:
     for part in text.split(",") if text else ():
         side, equals, value = (word.strip().lower() for word in part.partition("="))
         if not equals:
-            raise InvalidProblem(f"--bc needs side=value or side={SEALED}, e.g. left=1,right=0, not {part.strip()!r}.")
+            raise InvalidProblem(
+                f"--bc needs side=value or side={SEALED}, e.g. left=1,right=0,top={SEALED},bottom={SEALED}, not "
+                f"{part.strip()!r}."
+            )
         if side not in SIDES:
             raise InvalidProblem(f"there is no side {side!r} in --bc; the sides are {', '.join(SIDES)}.")
         if side in given:
@@ -238,6 +248,27 @@ def check_pixels(a: np.ndarray) -> None:
             f"{a.shape[1]} x {a.shape[0]} pixels need about {need / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free; "
             "cut a part out of the image."
         )
+
+
+def no_way(voids: np.ndarray, start: str, end: str) -> str:
+    """Say that no grains lead from one side to another.
+
+    Parameters
+    ----------
+    voids : (my, mx) mask of the pixels that do not conduct.
+    start, end : the sides.
+
+    Returns
+    -------
+    str
+        A sentence; empty if some do.
+    """
+    if leads_through(voids, start, end):
+        return ""
+    return (
+        f"no way through grains that share edges leads from {start} to {end}: what flows there comes of the small "
+        "number that voids have, and of corners."
+    )
 
 
 def check_boundary(boundary: str) -> None:

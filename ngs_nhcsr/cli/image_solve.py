@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 import warnings
@@ -16,6 +17,8 @@ from .progress import seconds_in_words
 
 if TYPE_CHECKING:
     from ..solvers.trace import TraceField
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,7 @@ def solve_exact(problem: ImageProblem, per_pixel: int = 4, accuracy: float | Non
     start = time.perf_counter()
     with suited_threads(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NhcsrWarning)
+        log.info("solving the PDE on %d x %d pixels", *problem.a.shape[::-1])
         field = solve_pde(
             problem.a,
             problem.f,
@@ -74,10 +78,12 @@ def solve_exact(problem: ImageProblem, per_pixel: int = 4, accuracy: float | Non
             accuracy=accuracy,
         )
         cells = (problem.a.shape[0] * per_pixel, problem.a.shape[1] * per_pixel)
+        log.info("solved with %d functions per edge; bounding the error", field.info.modes)
         try:
             bound = field.relative_error_bound
         except SolverFailure as error:
             return _without_bound(problem, field, cells, str(error), time.perf_counter() - start)
+    log.info("values and velocity on %d x %d cells", *cells[::-1])
     fields = Solution(
         field.nodes(cells),
         problem.a,
@@ -94,6 +100,7 @@ def solve_exact(problem: ImageProblem, per_pixel: int = 4, accuracy: float | Non
         _flow_of(problem, field),
     )
     notes = tuple(str(w.message) for w in caught if issubclass(w.category, NhcsrWarning))
+    notes += (problem.cut_off,) * bool(problem.cut_off)
     reached = accuracy is None or bound <= accuracy
     if not reached:
         notes = (_out_of_reach(accuracy, field),)  # for one's own image, without what cannot be the reason there
@@ -157,9 +164,13 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
     start = time.perf_counter()
     my, mx = problem.a.shape
     coarse = (max(1, my // PIXELS_PER_COARSE), max(1, mx // PIXELS_PER_COARSE))
+    log.info("coarse solve on %d x %d cells", *coarse[::-1])
     u_coarse = coarse_solution(problem.a, coarse, problem.size, problem.values, problem.load)
+    log.info("correcting it by %s on %s, scale %g", corrector.model.card.name, corrector.model.device, scale)
     result = corrector(u_coarse, problem.a, scale, f=problem.load, on_untrusted="return")
     seconds = time.perf_counter() - start
+    parts = ", ".join(f"{stage} {seconds_in_words(t)} s" for stage, t in result.timings.items())
+    log.info("corrected on %d x %d fine cells: %s", *result.cells[::-1], parts)
     estimate = result.error_estimate
     fields = solution_of(result)
     name = "multigrid" if result.model == "coarse solution" else result.model
@@ -174,7 +185,7 @@ def solve_fine(problem: ImageProblem, scale: float = 16, model: str | None = Non
         high, low, difference = problem.drop
         flow = energy_squared(result.values, problem.a, problem.size) / difference
         summary.append(f"flow from {high} to {low}: {flow:.6g} on the fine mesh; --target pde gives bounds")
-    notes = result.notes
+    notes = (*result.notes, *(problem.cut_off,) * bool(problem.cut_off))
     if not result.status.trusted:
         notes += (result.status.value, "--target pde needs no network and guarantees its error bound.")
     return Solved(fields, tuple(summary), notes, result.status.trusted, seconds)

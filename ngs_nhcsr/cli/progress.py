@@ -59,6 +59,51 @@ class _ToldLate(logging.Handler):
             self._timer.cancel()
 
 
+class Clocked(logging.Formatter):
+    """Writes the seconds since the start in front of what is done."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one message; warnings are no steps, and stay as they are."""
+        text = super().format(record)
+        return text if record.levelno >= logging.WARNING else f"{record.relativeCreated / 1000:7.1f} s  {text}"
+
+
+class Counted(logging.Filter):
+    """Numbers messages, as many as are known to come: "2 of 6: ..."."""
+
+    def __init__(self, steps: int):
+        super().__init__()
+        self._steps, self._done = steps, 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Put the number in front of a message."""
+        if record.levelno == logging.INFO and self._done < self._steps:
+            self._done += 1
+            record.msg, record.args = f"{self._done} of {self._steps}: {record.getMessage()}", None
+        return True
+
+
+@contextmanager
+def counted(logger: str, steps: int) -> Iterator[None]:
+    """Number the messages of a logger, in the log and on the line of :func:`progress`.
+
+    Parameters
+    ----------
+    logger : name.
+    steps : messages that are expected.
+
+    Yields
+    ------
+    None
+    """
+    log, numbers = logging.getLogger(logger), Counted(steps)
+    log.addFilter(numbers)
+    try:
+        yield
+    finally:
+        log.removeFilter(numbers)
+
+
 def seconds_in_words(seconds: float) -> str:
     """Write seconds with two digits, and no exponent where there are more.
 

@@ -115,7 +115,7 @@ def read_medium(path: Path, values: Sequence[float] | None = None, threshold: fl
     if not path.is_file():
         raise InvalidProblem(f"there is no file {path}; check the name.")
     if suffix in ARRAYS:
-        levels, notes = _read_array(path), ()
+        levels, notes = _read_array(path)
         if values is None:
             if threshold is not None:
                 raise InvalidProblem("a threshold needs two values, e.g. --values 1,10.")
@@ -246,8 +246,12 @@ def _read_image(path: Path) -> tuple[Array, tuple[str, ...]]:
     return _numbers(np.asarray(picture))[::-1].copy(), notes
 
 
-def _read_array(path: Path) -> Array:
-    """Two-dimensional array of real numbers of an .npy file, or the one named "a" or the only one of an .npz file."""
+def _read_array(path: Path) -> tuple[Array, tuple[str, ...]]:
+    """Two-dimensional array of real numbers of an .npy file, or the one named "a" or the only one of an .npz file.
+
+    With a note on which one, where there are several.
+    """
+    notes: tuple[str, ...] = ()
     try:
         loaded: Any = np.load(path, allow_pickle=False)
         if not isinstance(loaded, np.ndarray):
@@ -255,6 +259,9 @@ def _read_array(path: Path) -> Array:
                 names = archive.files
                 if COEFFICIENT not in names and len(names) != 1:
                     raise InvalidProblem(f'{path.name} holds {", ".join(names)}; call the coefficient "{COEFFICIENT}".')
+                if len(names) > 1:
+                    others = [name for name in names if name != COEFFICIENT]
+                    notes = (f'array "{COEFFICIENT}" taken, not {_listed(others)}',)
                 loaded = archive[COEFFICIENT if COEFFICIENT in names else names[0]]
     except InvalidProblem:
         raise
@@ -265,7 +272,7 @@ def _read_array(path: Path) -> Array:
             f"{path.name} has shape {loaded.shape} and type {loaded.dtype}; a two-dimensional array of real numbers is "
             "needed, row 0 at the bottom."
         )
-    return _numbers(loaded)
+    return _numbers(loaded), notes
 
 
 def _numbers(array: Array) -> Array:
@@ -275,11 +282,19 @@ def _numbers(array: Array) -> Array:
 
 def _finite(a: Array, name: str) -> Array:
     """Return an array of finite numbers."""
-    if not np.isfinite(a).all():
-        raise InvalidProblem(f"{name} has values that are not finite; replace them.")
+    wrong = np.argwhere(~np.isfinite(a))
+    if len(wrong):
+        row, column = (int(k) for k in wrong[0])
+        raise InvalidProblem(
+            f"{name} has values that are not finite: {len(wrong)}, the first at row {row}, column {column}; replace "
+            "them."
+        )
     return a
 
 
 def _joined(numbers: Array, most: int = 6) -> str:
-    shown = [f"{v:g}" for v in numbers[:most]]
-    return ", ".join(shown + ["…"] * (len(numbers) > most))
+    return _listed([f"{v:g}" for v in numbers[: most + 1]], most)
+
+
+def _listed(words: Sequence[str], most: int = 6) -> str:
+    return ", ".join([*words[:most], *["…"] * (len(words) > most)])

@@ -90,6 +90,27 @@ def grounded(voids: Array, sides: Collection[str]) -> Array:
     return np.isin(grains, kept[kept > 0])
 
 
+def leads_through(voids: Array, start: str, end: str) -> bool:
+    """Tell whether grains connected through edges lead from one side to another.
+
+    Parameters
+    ----------
+    voids : (my, mx) boolean mask.
+    start, end : two of "bottom", "right", "top", "left".
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> voids = np.array([[0, 1, 0], [0, 1, 1]], bool)
+    >>> leads_through(voids, "left", "right"), leads_through(voids, "bottom", "top")
+    (False, True)
+    """
+    return bool((grounded(voids, [start]) & grounded(voids, [end])).any())
+
+
 def corner_contacts(voids: Array) -> int:
     """Count the vertices of the raster where two grains touch between two voids.
 

@@ -77,7 +77,10 @@ def check_coarse_field(u: Any) -> tuple[np.ndarray, np.ndarray]:
         If the domain is no axis-parallel rectangle.
     """
     if not isinstance(u, ngs.GridFunction):
-        raise InvalidProblem(f"u_coarse must be an NGSolve GridFunction, not {type(u).__name__}.")
+        raise InvalidProblem(
+            f"u_coarse must be an NGSolve GridFunction, not {type(u).__name__}; on arrays alone "
+            "ngs_nhcsr.solvers.solve_pde and Problem.from_arrays need none."
+        )
     _check_mesh(u.space.mesh)
     _check_space(u)
     _check_domain(u)

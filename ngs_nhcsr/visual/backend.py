@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Colour maps of solutions, of coefficients and other positive cell values, and of differences.
 FIELD_MAP, COEFFICIENT_MAP, DIFFERENCE_MAP = "viridis", "YlOrBr", "RdBu_r"
+#: Packages that draw and write pictures, and their names.
+DRAWING = {"matplotlib": "Matplotlib", "PIL": "Pillow", "pyvista": "PyVista"}
 #: Suffixes of pictures that PyVista and that Matplotlib writes.
 SCENES, FIGURES = (".png", ".html"), (".png", ".svg", ".pdf")
 
@@ -47,10 +50,12 @@ def import_pyvista() -> Any:
             )
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     try:
-        import pyvista as pv
+        for package in DRAWING:  # all, so that none is missed after the work
+            import_module(package)
     except ImportError as error:
-        raise DependencyMissing("pictures need PyVista: pip install 'ngs-nhcsr[viz]'.") from error
-    return pv
+        missing = DRAWING.get((error.name or "").split(".")[0], error.name)
+        raise DependencyMissing(f"pictures need {missing}: pip install 'ngs-nhcsr[viz]'.") from error
+    return import_module("pyvista")
 
 
 def current_cell() -> int | None:
