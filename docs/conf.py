@@ -48,6 +48,8 @@ TITLES = {
     "paper/table3": "Table III: all metrics",
     "paper/midi": "Table I, 4,000 steps: all metrics",
     "paper/midi-table2": "Table II, 4,000 steps: all metrics",
+    "paper/midi-table3": "Table III, 4,000 steps: all metrics",
+    "paper/midi-conditional": "Conditional ablation, 4,000 steps: all metrics",
     "paper/conditional": "Conditional ablation: all metrics",
     "paper/curves": "Validation curves",
     "paper/resolution": "Errors against the resolution",

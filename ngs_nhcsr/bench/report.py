@@ -78,9 +78,8 @@ class Report:
             axis.barh([f"{t.name}: {t.case}" for t in rows], [t.seconds for t in rows], color="tab:blue", height=0.7)
             axis.set_xscale("log")
             decades = [math.log10(t.seconds) for t in rows]
-            axis.set_xlim(
-                10 ** math.floor(min(decades) - 0.1), 10 ** math.ceil(max(decades))
-            )  # a bar needs a beginning
+            # a bar needs a beginning
+            axis.set_xlim(10 ** math.floor(min(decades) - 0.1), 10 ** math.ceil(max(decades)))
             axis.set_title(section, fontsize=10)
             axis.tick_params(labelsize=7)
             axis.set_xlabel("seconds, median", fontsize=8)
