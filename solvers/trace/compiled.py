@@ -99,7 +99,7 @@ class CompiledOperations:
 
     def __init__(self, a: np.ndarray, stiffness: np.ndarray, modes: int, boundary: Boundary, threads: int):
         if not kernels.apply_cells.signatures:
-            log.info("loading compiled kernels; the first use after an installation compiles them, about 15 s")
+            log.info("loading compiled kernels; the first use after an installation compiles them, 15 s on idle cores")
         self.cells, self.modes = a.shape, modes
         self.free = boundary.ranges(a.shape)
         self.workers = Workers(threads)
