@@ -168,4 +168,4 @@ def test_the_list_of_models_fits_a_terminal(capsys, monkeypatch):
     assert max(map(len, lines)) <= 80
     for name in list_models():
         assert sum(line.startswith(f"│ {name} ") for line in lines) == 1
-    assert len(lines) == len(list_models()) + 4  # none is broken
+    assert sum(line.startswith("│") for line in lines) == len(list_models())  # none is broken
