@@ -3,8 +3,8 @@
 import logging
 import os
 import re
-import subprocess
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
