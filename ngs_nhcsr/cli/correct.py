@@ -162,9 +162,10 @@ def effective(
         (xx, xy), (_, yy) = getattr(found, name)
         xy = 0.0 if abs(xy) < ROUNDING * min(xx, yy) else xy  # as of a symmetric cell
         typer.echo(f"{name:8}{xx:15.9g}{xy:15.4g}{yy:15.9g}")
-    for start, end in (("left", "right"), ("bottom", "top")) * (boundary == "sealed" and medium.voids is not None):
-        if said := no_way(medium.voids, start, end):
-            say(f"Note: {said}")
+    if boundary == "sealed" and medium.voids is not None:
+        for start, end in (("left", "right"), ("bottom", "top")):
+            if said := no_way(medium.voids, start, end):
+                say(f"Note: {said}")
     gap = float(np.linalg.norm(found.upper - found.lower, 2) / np.linalg.norm(found.tensor, 2))
     say(f"lower <= tensor <= upper as symmetric matrices, guaranteed; relative gap {gap:.1e}")
 
