@@ -163,8 +163,8 @@ def effective(
         xy = 0.0 if abs(xy) < ROUNDING * min(xx, yy) else xy  # as of a symmetric cell
         typer.echo(f"{name:8}{xx:15.9g}{xy:15.4g}{yy:15.9g}")
     if boundary == "sealed" and medium.voids is not None:
-        for start, end in (("left", "right"), ("bottom", "top")):
-            if said := no_way(medium.voids, start, end):
+        for one, other in (("left", "right"), ("bottom", "top")):
+            if said := no_way(medium.voids, one, other):
                 say(f"Note: {said}")
     gap = float(np.linalg.norm(found.upper - found.lower, 2) / np.linalg.norm(found.tensor, 2))
     say(f"lower <= tensor <= upper as symmetric matrices, guaranteed; relative gap {gap:.1e}")
