@@ -126,8 +126,8 @@ def function_moments(
     area = np.prod(boxes[:, :, 1] - boxes[:, :, 0], axis=1)
     mass = float((np.abs(values).mean((1, 3)).ravel() * area).sum())
     peak, left, uncertain = 0.0, SAMPLES + SAMPLES_PER_CELL * sum(cells), 0.0
-    out = None
-    while True:
+    out: np.ndarray | None = None
+    while True:  # first the equal blocks, then halves of those in which f is not smooth
         peak = max(peak, float(np.abs(values).max()))
         rough = _roughness(values)
         doubt = rough.max(1) * area
@@ -136,10 +136,9 @@ def function_moments(
         left -= int(again.sum()) * 2 * POINTS**2 if area.min() <= 1 else 0
         if left < 0:
             uncertain, again = float(doubt[again].sum()), np.zeros_like(again)
-        if out is None:
-            if again.any():
-                values = np.where(again.reshape(shape[0], 1, shape[2], 1), 0.0, values)
-            out = along(hats_y, along(hats_x, values.reshape(len(y), len(x)), -1), -2)
+        if out is None:  # as tensor products, several times as fast as block by block
+            smooth = np.where(again.reshape(shape[0], 1, shape[2], 1), 0.0, values) if again.any() else values
+            out = along(hats_y, along(hats_x, smooth.reshape(len(y), len(x)), -1), -2)
         else:
             _add(out, boxes[~again], values[~again, :, 0])
         if not again.any():
