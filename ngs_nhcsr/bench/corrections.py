@@ -55,6 +55,8 @@ def _corrections(corrector: Corrector, N: int, m: int, scale: int, contrast: flo
     yield prepared.timing(SECTION, "prepared, offline", case)
     many = prepared.result
     yield _repeated(lambda: many(u, f=1, on_untrusted="return"), "prepared, a load", case, repeats)
+    one = 1 + 0 * a  # a CoefficientFunction like any other
+    yield _repeated(lambda: many(u, f=one, on_untrusted="return"), "prepared, a function as load", case, repeats)
     options: dict[str, Any] = {"target": "pde", "on_untrusted": "return"}
     yield _repeated(lambda: corrector(u, a, scale, f=1, **options), 'target="pde", f given', case, repeats)
     # A recovered load is not constant on pixels: the result is judged by its bound, which is part of the time.
