@@ -272,8 +272,9 @@ def _checked(values: np.ndarray) -> np.ndarray:
 def _roughness(values: np.ndarray) -> np.ndarray:
     """Highest coefficients (p q, 2) along y and x of values (p, 5, q, 5) in blocks, with a part of the next ones."""
     p, points, q, _ = values.shape
-    along_y = np.matmul(_TO_LEGENDRE, values.reshape(p, points, q * points))
-    found = np.abs(along_y.reshape(-1, points) @ _TO_LEGENDRE.T).reshape(values.shape)
+    # Products so small that BLAS takes one thread: others would spin afterwards, and take a core from what follows.
+    found = _TO_LEGENDRE @ values.reshape(p, points, q * points)
+    found = np.abs(found.reshape(p, points * q, points) @ _TO_LEGENDRE.T).reshape(values.shape)
     in_y = (found[:, -1] + 0.01 * found[:, -2]).max(-1)
     in_x = (found[..., -1] + 0.01 * found[..., -2]).max(1)
     return np.stack([in_y.ravel(), in_x.ravel()], 1)
