@@ -168,3 +168,17 @@ def test_what_a_load_does_inside_pixels_of_small_values_is_seen():
     estimate, true = recovered_and_true(b.vector, space, Medium(sea), fine)
     assert true > 0.2
     assert true / 3 < estimate < 3 * true
+
+
+@pytest.mark.parametrize(("cells", "f"), [((5, 2), lambda x, y: 1 + x * y), ((4, 3), lambda x, y: 1 + x * y**2)])
+def test_few_cells_leave_much_open(cells, f):
+    """Two or three cells in a direction have one or two moments: what these say of a load is little, and is told."""
+    A = np.where(np.random.default_rng(11).random(cells) < 0.5, 1.0, 100.0)
+    given = Problem.from_arrays(A, coarse=cells, f=f, natural=("bottom", "top"))
+    recovered = Load.from_moments(given.load.vector(cells), given.space)
+    fine = given.space.refined(8)
+    u, v = (
+        hierarchy(given.medium, fine).solve(b.vector(fine.cells), tolerance=1e-8)[0] for b in (given.load, recovered)
+    )
+    error = energy_norm(u - v, given.medium, fine.size) / energy_norm(u, given.medium, fine.size)
+    assert error < load_uncertainty(recovered, given.medium, given.space, given.U)
