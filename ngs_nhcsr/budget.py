@@ -10,6 +10,7 @@ import numpy as np
 from .guard import Status
 from .problem import MATCHED
 from .solvers.dirichlet import data_error
+from .solvers.load_error import unseen_waves
 from .solvers.medium import Medium
 from .solvers.norms import energy_squared
 
@@ -52,6 +53,8 @@ class Budget:
     dirichlet : of Dirichlet data that are known at coarse nodes and linear between them, against curved ones.
     mismatch : what the problem that was meant may differ from the one read: relative energy distance of u_coarse from
         the latter's coarse solution, by the quadrature rule that makes it least; 0 where it is below ``MATCHED``.
+    unseen : what waves of one coarse cell, as large as a load that was recovered, would change: no coarse solution
+        shows them, so it is told, and not counted.
     consistent : whether u_coarse solves the problem as it was read, and
     decided : whether its load is known; else the distance to the solution that was meant is not known.
 
@@ -66,6 +69,7 @@ class Budget:
     load: float = 0.0
     dirichlet: float = 0.0
     mismatch: float = 0.0
+    unseen: float = 0.0
     consistent: bool = True
     decided: bool = True
 
@@ -156,10 +160,13 @@ def budget_of(values: np.ndarray, problem: Problem, fine_scales: float | None) -
     lost = coefficient_error(values, problem.medium, problem.variation, problem.space.size)
     mismatch = problem.mismatch if problem.mismatch > MATCHED else 0.0
     bent = 0.0 if problem.dirichlet else data_error(problem.U, problem.space, values, problem.medium)
-    load = problem.load_error
-    if load > 0:  # relative to the coarse solution, whose energy may be far from that of the field
-        load *= _relative_size(problem.U, values, problem)
-    return Budget(fine_scales, lost, load, bent, mismatch, problem.consistent, problem.decided)
+    load, unseen = problem.load_error, 0.0
+    if problem.load_recovered:
+        unseen = unseen_waves(problem.known_load, problem.medium, problem.space, problem.U)
+    if load > 0 or unseen > 0:  # relative to the coarse solution, whose energy may be far from that of the field
+        of_field = _relative_size(problem.U, values, problem)
+        load, unseen = load * of_field, unseen * of_field
+    return Budget(fine_scales, lost, load, bent, mismatch, unseen, problem.consistent, problem.decided)
 
 
 def _relative_size(U: np.ndarray, values: np.ndarray, problem: Problem) -> float:

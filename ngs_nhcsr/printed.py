@@ -41,7 +41,11 @@ def _error(result: Correction) -> str:
     budget, problem = result.budget, result.problem
     if budget and not budget.known:
         return f"relative energy error {budget}"
-    load = ", for the load as u_coarse shows it" if _recovered(problem) else ""
+    load = ""
+    if problem is not None and problem.load_recovered:
+        load = ", for the load as u_coarse shows it"
+        if budget:
+            load += f" (waves of one coarse cell, as large as it, would be {budget.unseen:.2g} more)"
     if result.target == "pde" and problem is not None:
         return _against_pde(result, problem) + load
     if result.estimate is None:
@@ -65,13 +69,6 @@ def _against_pde(result: Correction, problem: Problem) -> str:
         )
     my, mx = problem.medium.cells
     return f"relative energy error {solved}, against the PDE's solution u for {mx} x {my} pixels"
-
-
-def _recovered(problem: Problem | None) -> bool:
-    """Whether the load is that of a coarse solution, and there is one."""
-    if problem is None or problem.load is None or problem.reading is None:
-        return False
-    return problem.reading.recovered and bool(problem.load.values.any())
 
 
 def _solver(result: Correction) -> str:

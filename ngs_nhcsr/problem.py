@@ -116,9 +116,10 @@ class Problem(BoundaryValueProblem):
         medium.reaction_on_raster()  # says what is wrong with its raster
         space = Space.with_sides(cells, size, natural)
         medium = medium.with_robin(robin_sides(robin, space))
+        notes: tuple[str, ...] = ()
         if callable(f):
             integral = function_moments(of_callable(f), space.refined(load_cells(cells)).cells, size)
-            load = Load.from_vector(integral.vector, size)
+            load, notes = Load.from_vector(integral.vector, size), integral.notes
         else:
             values = real_values(f, "f")
             if values.ndim == 0:  # a number needs no grid
@@ -132,12 +133,17 @@ class Problem(BoundaryValueProblem):
         if is_neumann(space, medium):
             balanced(load.vector(cells))
         U = galerkin_solve(medium, space, load.vector(cells), boundary_values(g, cells, size))
-        return cls(space=space, medium=medium, load=load, U=U, given=U)
+        return cls(space=space, medium=medium, load=load, U=U, given=U, notes=notes)
 
     @property
     def consistent(self) -> bool:
         """Whether the user's solution is that of the problem as read, as far as it was compared."""
         return self.mismatch <= MATCHING
+
+    @property
+    def load_recovered(self) -> bool:
+        """Whether there is a load, and only the coarse solution tells it."""
+        return self.reading is not None and self.reading.recovered and self.load is not None and self.load.values.any()
 
     @property
     def A(self) -> np.ndarray:

@@ -14,6 +14,7 @@ from .neumann import is_neumann, pinned
 from .norms import energy_norm
 from .q1 import stiffness
 from .space import PLACES, Space
+from .tensor_medium import eigenvalues
 
 #: Cells per coarse cell of the grid on which the difference is measured, at least.
 CELLS = 4
@@ -93,6 +94,40 @@ def load_uncertainty(
         found = float(np.linalg.norm([found, energy(lost.vector(grid.cells) + there), at_sides]))
     jumps = [] if recovered is not None else [energy(v.vector(grid.cells)) for v in jump_loads(load.moments, space)]
     return float(np.linalg.norm([found, *jumps, _unmatched(load, medium, space, grid) / size]))
+
+
+def unseen_waves(load: Load[np.ndarray], medium: Medium, space: Space, U: np.ndarray) -> float:
+    r"""Estimate what waves of one coarse cell, as large as the load, would change: no coarse moment shows them.
+
+    The hats of a grid are orthogonal to :math:`f = F \sin(2\pi x/H)`. With the flux
+    :math:`\sigma = (F H/2\pi) \cos(2\pi x/H)` its solution has the energy
+    :math:`\int a |\nabla u|^2 \le \int \sigma^2/a \approx (F H/2\pi)^2 \int 1/(2a)`. F is the root of the mean
+    square of the load.
+
+    Parameters
+    ----------
+    load : recovered.
+    medium : the coefficient.
+    space : the coarse space.
+    U : (N+1, M+1) coarse solution.
+
+    Returns
+    -------
+    The energy norm for such waves along the axis of the larger H, relative to that of U; 0 where U has none.
+
+    Examples
+    --------
+    >>> space, x = Space((8, 8)), np.linspace(0, 1, 9)
+    >>> U = np.outer(x * (1 - x), x * (1 - x))
+    >>> round(unseen_waves(Load.of(1.0, (1, 1)), Medium(np.ones((16, 16))), space, U), 3)
+    0.096
+    """
+    size = energy_norm(U, medium, space.size)
+    if not size > 0:
+        return 0.0
+    smallest = medium.array if medium.isotropic else eigenvalues(medium.array)[0]
+    inverse = np.prod(space.size) * np.mean(1 / smallest) / 2
+    return float(max(space.spacing) / (2 * np.pi) * np.sqrt(np.mean(load.values**2) * inverse) / size)
 
 
 def _at_points(F: np.ndarray, space: Space, grid: Space) -> tuple[np.ndarray, np.ndarray]:

@@ -32,6 +32,8 @@ SMALL = 3e-5
 NEGLIGIBLE = 1e-14
 #: Samples below the cells of the grid: this many, and this many per cell of a side.
 SAMPLES, SAMPLES_PER_CELL = 2_000_000, 2500
+#: Share of ∫|f| that was not integrated to the end from which the user is told.
+UNCERTAIN = 0.01
 #: The outermost samples lie inside their block by this part of its width.
 INSIDE = 1e-9
 
@@ -88,6 +90,16 @@ class Moments:
 
     vector: np.ndarray
     uncertain: float = 0.0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of it, in sentences."""
+        if self.uncertain <= UNCERTAIN:
+            return ()
+        return (
+            "f jumps along so many lines, or oscillates so fast, that it was not integrated to the end: up to "
+            f"{min(self.uncertain, 1.0):.0%} of it may be wrong by parts of a fine cell.",
+        )
 
 
 def function_moments(

@@ -16,7 +16,7 @@ from ngs_nhcsr.reading import galerkin_solve, read_load
 from ngs_nhcsr.solvers.direct import DirichletSystem
 from ngs_nhcsr.solvers.hierarchy import hierarchy
 from ngs_nhcsr.solvers.load import Load
-from ngs_nhcsr.solvers.load_error import load_uncertainty, point_sources
+from ngs_nhcsr.solvers.load_error import load_uncertainty, point_sources, unseen_waves
 from ngs_nhcsr.solvers.medium import Medium
 from ngs_nhcsr.solvers.moments import function_moments, of_callable, point_moments
 from ngs_nhcsr.solvers.nodal import boundary_values
@@ -182,3 +182,41 @@ def test_few_cells_leave_much_open(cells, f):
     )
     error = energy_norm(u - v, given.medium, fine.size) / energy_norm(u, given.medium, fine.size)
     assert error < load_uncertainty(recovered, given.medium, given.space, given.U)
+
+
+@pytest.mark.parametrize("contrast", [1.0, 10.0, 100.0])
+def test_waves_that_no_coarse_solution_shows_are_told(contrast):
+    """Their moments vanish, and what they change is at most what is told, at least half of it."""
+    space = Space((16, 16))
+    medium, fine = random_medium(5, (64, 64), contrast), space.with_cells((256, 256))
+    wave = function_moments(of_callable(lambda X, Y: np.sin(32 * np.pi * X) + 0 * Y), fine.cells).vector
+    assert np.abs(Load.from_vector(wave, space.size).vector(space.cells)[space.free]).max() < 1e-9
+    one = Load.of(1.0, (1, 1))
+    U = galerkin_solve(medium, space, one.vector(space.cells), np.zeros(space.shape))
+    b = np.where(fine.free, wave, 0.0)
+    change, _ = hierarchy(medium, fine).solve(b, np.zeros(fine.shape), tolerance=1e-6, max_iterations=100)
+    true = energy_norm(change, medium, space.size) / energy_norm(U, medium, space.size)
+    assert true <= unseen_waves(one, medium, space, U) <= 2 * true
+
+
+def test_only_recovered_loads_have_something_unseen():
+    A = np.where(np.random.default_rng(1).random((32, 32)) < 0.5, 1.0, 10.0)
+    given = Problem.from_arrays(A, coarse=8)
+    assert budget_of(given.U, given, 0.0).unseen == 0.0
+    reading = read_load(
+        DirichletSystem(stiffness(A, (8, 8)), given.space.free),
+        given.space,
+        given.U,
+        {"exact": given.load_vector((8, 8))},
+    )
+    recovered = replace(given, reading=reading, load=reading.load)
+    assert recovered.load_recovered
+    budget = budget_of(given.U, recovered, 0.0)
+    assert 0.01 < budget.unseen < 1.0
+    assert budget.total < budget.unseen
+
+
+def test_functions_that_oscillate_too_fast_to_be_integrated_are_told_also_for_arrays():
+    fast = Problem.from_arrays(np.ones((32, 32)), coarse=8, f=lambda x, y: 1.0 * (np.sin(3000 * x * y) > 0))
+    assert any("was not integrated to the end" in note for note in fast.notes)
+    assert not Problem.from_arrays(np.ones((32, 32)), coarse=8, f=lambda x, y: 1.0 * (x > 0.3)).notes

@@ -26,8 +26,6 @@ from .samplers import of_coefficient, point_functionals
 LOAD_BONUS = 6
 #: … and users integrate them with so much more, by default none.
 COARSE_BONUS = (0, 2, 4, 6, 8, 10, 12, 16, 20)
-#: Share of ∫|f| that was not integrated to the end from which the user is told.
-UNCERTAIN = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,13 +216,8 @@ def _load(
         sampler = of_callable(f)  # type: ignore[arg-type]
     if sampler is None:
         return _finite(Load(_as_nodal_values(f), space.size)), ()
-    integral, notes = function_moments(sampler, cells, space.size, space.lower), ()
-    if integral.uncertain > UNCERTAIN:
-        notes = (
-            "f jumps along so many lines, or oscillates so fast, that it was not integrated to the end: up to "
-            f"{min(integral.uncertain, 1.0):.0%} of it may be wrong by parts of a fine cell.",
-        )
-    return Load.from_vector(integral.vector, space.size), notes
+    integral = function_moments(sampler, cells, space.size, space.lower)
+    return Load.from_vector(integral.vector, space.size), integral.notes
 
 
 def _finite(load: Load[np.ndarray]) -> Load[np.ndarray]:
