@@ -108,12 +108,13 @@ class PreparedNetwork:
         if self._features is not None:
             self.network.expect(self._features, queries)
 
-    def encoded(self, problem: BoundaryValueProblem) -> tuple[Features | None, Tensor]:
+    def encoded(self, problem: BoundaryValueProblem, *, start: bool = False) -> tuple[Features | None, Tensor]:
         """Encode a problem and solve its effective problem.
 
         Parameters
         ----------
         problem : as for :meth:`propose`.
+        start : as for ``EffectiveProblem.solve``.
 
         Returns
         -------
@@ -123,7 +124,9 @@ class PreparedNetwork:
         features = self._features
         if self.separate and not self.exact:
             features = self._encode(self._solutions(problem))
-        base = problem.U if self._effective is None else self._effective.solve(problem.known_load, problem.U)
+        base = problem.U
+        if self._effective is not None:
+            base = self._effective.solve(problem.known_load, base, start=start)
         return features, base
 
     def propose(self, problem: BoundaryValueProblem) -> Proposal:
@@ -137,13 +140,14 @@ class PreparedNetwork:
         -------
         Proposal
         """
-        features, base = self.encoded(problem)
+        features, base = self.encoded(problem, start=not self.final)
 
         def at(*queries: Query) -> list[Tensor]:
             if features is None:
                 return [prolongate(base, q) for q in queries]
             self.network.expect(features, queries)
-            return [self.network.fine_scales(features, base, q) for q in queries]
+            terms = self.network.terms(features, base)
+            return [self.network.fine_scales(features, base, q, terms) for q in queries]
 
         return Proposal(at, None if self.exact else self._effective, self.final)
 

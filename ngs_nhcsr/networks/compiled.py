@@ -16,8 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..solvers.backend import compiled
+from ..solvers.kernels.workers import Workers
 from ..solvers.positions import Nodes, Query
 from ..solvers.transfer import prolongate
+
+#: Values at fewer points are computed on one thread: handing out work takes longer than doing it.
+SMALL = 20_000
+MAX_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,9 @@ def sum_of_products(base: Tensor, terms: Tensor, fields: Tensor, factor: Tensor,
     stacked = torch.cat([terms, base.unsqueeze(2)], 2).contiguous().numpy()
     out = base.new_empty((*base.shape[:2], len(y.base), len(x.base)))
     o, damping, result = fields.contiguous().numpy(), factor.contiguous().numpy(), out.numpy()
+    workers = Workers(1 if out[0, 0].numel() < SMALL else min(MAX_THREADS, torch.get_num_threads()))
     for b in range(result.shape[0]):
         for k in range(result.shape[1]):
-            kernels.add_products(stacked[b, k], o[b], damping, *places, result[b, k])
+            arguments = stacked[b, k], o[b], damping, *places, result[b, k]
+            workers.map(kernels.add_products, workers.ranges(len(y.base)), *arguments)
     return out

@@ -136,7 +136,23 @@ class CorrectorNetwork(nn.Module):
         hy, hx = fine.spacing
         return tensor_elements(*kappa, hy=hy, hx=hx, hourglass=HOURGLASS)
 
-    def fine_scales(self, features: Features, base: Tensor, query: Query) -> Tensor:
+    def terms(self, features: Features, base: Tensor) -> Tensor:
+        """Compute the terms that decoded fields multiply.
+
+        Parameters
+        ----------
+        features, base : as for :meth:`fine_scales`.
+
+        Returns
+        -------
+        Nodal values (B, K, J, n+1, m+1) of the terms t_j of ``Architecture.output``.
+        """
+        if self.architecture.output == "residual":
+            return ft.amplitude(base).expand_as(base).unsqueeze(-3)
+        order = 1 if self.architecture.output == "first-order" else 2
+        return ft.expansion_terms(base, order, self.per(features.scale))
+
+    def fine_scales(self, features: Features, base: Tensor, query: Query, terms: Tensor | None = None) -> Tensor:
         """Add the fine scales to a solution of the effective problem, or to the coarse solution.
 
         Parameters
@@ -144,18 +160,15 @@ class CorrectorNetwork(nn.Module):
         features : of B media.
         base : (B, K, n+1, m+1) nodal values on the grid with ``per(scale)`` cells per coarse cell.
         query : where values are wanted.
+        terms : as of :meth:`terms`, where they serve several queries.
 
         Returns
         -------
         Values (B, K, *shape of the query), float64: base + Σ_j o_j t_j, with the decoded fields o_j (zero on Dirichlet
-        sides) and the terms t_j of ``Architecture.output``.
+        sides).
         """
         o, factor = self.decoded(features, query)
-        if self.architecture.output == "residual":
-            terms = ft.amplitude(base).expand_as(base).unsqueeze(-3)
-        else:
-            order = 1 if self.architecture.output == "first-order" else 2
-            terms = ft.expansion_terms(base, order, self.per(features.scale))
+        terms = self.terms(features, base) if terms is None else terms
         return sum_of_products(base, terms, o, factor, query)
 
     def expect(self, features: Features, queries: Sequence[Query]) -> None:

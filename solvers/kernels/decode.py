@@ -43,15 +43,15 @@ def gelu(x, begin, end):
 
 
 @kernel
-def add_products(terms, fields, factor, y, fy, x, fx, out):
-    """Set out (Y, X) to base + factor Σ_j fields_j terms_j, where base and terms are Q1 functions of a coarser grid.
+def add_products(terms, fields, factor, y, fy, x, fx, out, i0, i1):
+    """Set rows i0 to i1 of out (Y, X) to base + factor Σ_j fields_j terms_j, base and terms Q1 on a coarser grid.
 
     terms (J+1, n+1, m+1) are nodal values of the J terms and, last, of the base; fields (J, Y, X) and factor (Y, X) are
     float32, all else float64. The places along an axis lie in the cells y (Y,), x (X,), int64, at fy, fx from 0 to 1.
     """
     J, m = fields.shape[0], terms.shape[2]
     row, total = np.empty(m), np.empty(x.size)
-    for i in range(y.size):
+    for i in range(i0, i1):
         low, high, t = y[i], y[i] + 1, fy[i]
         total[:] = 0
         for j in range(J):

@@ -31,7 +31,8 @@ def multiply(W, X, Y, count):
     """Add W X to Y in the first ``count`` columns, for W (m, n), X (n, BLOCK), Y (m, BLOCK).
 
     Two rows by four columns of W at a time; with flat arrays and fixed distances between rows the compiler needs no
-    checks whether rows overlap.
+    checks whether rows overlap. Columns left over take as long as four: where W is small, zeros fill it up
+    (:func:`filled`).
     """
     m, n = W.shape
     x, y = X.reshape(X.size), Y.reshape(Y.size)
@@ -63,6 +64,17 @@ def multiply(W, X, Y, count):
             a0, x0 = W[k, c], np.uint64(c) * ROW
             for q in range(count):
                 y[y0 + q] += a0 * x[x0 + q]
+
+
+def filled(W: np.ndarray) -> np.ndarray:
+    """Append columns of zeros to a matrix, up to a multiple of four, for :func:`multiply`.
+
+    Examples
+    --------
+    >>> filled(np.ones((1, 3))).tolist()
+    [[1.0, 1.0, 1.0, 0.0]]
+    """
+    return np.pad(W, ((0, 0), (0, -W.shape[1] % 4)))
 
 
 @kernel
@@ -100,16 +112,16 @@ def relax_upright(
     ----------
     a : (B, my, mx) coefficients.
     K : loads per medium.
-    W : (ry-1, 2 (rx-1) + 4) weights of a cell's values [bottom | top | corners] for its left edge.
-    T : (ry-1, ry-1) weights of those of its right edge.
+    W : (ry-1, 2 (rx-1) + 4) weights of a cell's values [bottom | top | corners] for its left edge, filled.
+    T : (ry-1, ry-1) weights of those of its right edge, filled.
     loads : (P, my, ry-1, mx+1) the load's part.
     x : values, changed in place.
     r0 : first of the P my rows.
     r1 : end of the rows.
     """
     V = x[2]
-    my, mx, (m, n) = a.shape[1], a.shape[2], W.shape
-    X, Y = np.empty((max(m, n), BLOCK)), np.empty((m, BLOCK))
+    my, mx, m = a.shape[1], a.shape[2], W.shape[0]
+    X, across, Y = np.zeros((W.shape[1], BLOCK)), np.zeros((T.shape[1], BLOCK)), np.empty((m, BLOCK))
     others, inverse = np.empty((m, mx)), np.empty(mx)
     for row in range(r0, r1):
         p, j = row // my, row % my
@@ -133,9 +145,9 @@ def relax_upright(
                 for k in range(m):
                     for q in range(count):
                         e = i + q + q
-                        X[k, q] = cells[e - ONE] * V[p, j, k, e - ONE] + cells[e] * V[p, j, k, e + ONE]
+                        across[k, q] = cells[e - ONE] * V[p, j, k, e - ONE] + cells[e] * V[p, j, k, e + ONE]
                         Y[k, q] = others[k, e]
-                multiply(T, X, Y, count)
+                multiply(T, across, Y, count)
                 for k in range(m):
                     for q in range(count):
                         e = i + q + q
@@ -186,7 +198,8 @@ def relax_level(
     ----------
     a : (B, my, mx) coefficients.
     K : loads per medium.
-    W : (rx-1, (rx-1) + 2 (ry-1) + 4) weights of a cell's values [top | left | right | corners] for its bottom edge.
+    W : (rx-1, (rx-1) + 2 (ry-1) + 4) weights of a cell's values [top | left | right | corners] for its bottom edge,
+        filled.
     loads : (P, my+1, rx-1, mx) the load's part.
     x : values, changed in place.
     first : first line, 1 or 2.
@@ -196,7 +209,7 @@ def relax_level(
     H = x[1]
     my, mx, (m, n) = a.shape[1], a.shape[2], W.shape
     lines = (my - first + 1) // 2
-    X, Y = np.empty((n, BLOCK)), np.empty((m, BLOCK))
+    X, Y, inverse = np.zeros((n, BLOCK)), np.empty((m, BLOCK)), np.empty(BLOCK)
     for row in range(r0, r1):
         p, j = row // lines, first + 2 * (row % lines)
         below, above = a[p // K, j - 1], a[p // K, j]
@@ -208,10 +221,10 @@ def relax_level(
                     Y[k, q] = loads[p, j, k, i + q]
             multiply(W, X, Y, count)
             for q in range(count):
-                X[0, q] = 1 / (below[i + q] + above[i + q])
+                inverse[q] = 1 / (below[i + q] + above[i + q])
             for k in range(m):
                 for q in range(count):
-                    H[p, j, k, i + q] = Y[k, q] * X[0, q]
+                    H[p, j, k, i + q] = Y[k, q] * inverse[q]
 
 
 @kernel

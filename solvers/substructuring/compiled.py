@@ -114,15 +114,17 @@ class _Matrices:
 @lru_cache(maxsize=16)
 def _matrices(r: tuple[int, int], aspect: float, q: tuple[int, int]) -> _Matrices:
     """Return the matrices of ``nodal_cell(r, aspect, q)``."""
+    from ..kernels.skeleton import filled
+
     cell, (h, v) = nodal_cell(r, aspect, q), (r[1] - 1, r[0] - 1)
     left, right, corners = slice(2 * h, 2 * h + v), slice(2 * h + v, 2 * (h + v)), slice(2 * (h + v), None)
     upright, S = cell.upright.after, cell.stiffness
     edges = (S[:h, :h], S[left, left])  # level, upright
     Kxx, Kyy, _ = reference_matrices(aspect, 1.0)
     return _Matrices(
-        upright=np.concatenate([upright[:, : 2 * h], upright[:, corners]], 1),
-        upright_across=upright[:, right].copy(),
-        level=cell.level.after[:, h:].copy(),
+        upright=filled(np.concatenate([upright[:, : 2 * h], upright[:, corners]], 1)),
+        upright_across=filled(upright[:, right]),
+        level=filled(cell.level.after[:, h:]),
         stiffness=np.ascontiguousarray((S + S.T) / 2),
         hats=-cell.hats @ S,
         loads=np.concatenate([cell.moments.T, cell.hats @ cell.moments.T]),

@@ -28,9 +28,12 @@ log = logging.getLogger(__name__)
 
 #: Cells a side up to which the problem is solved directly, and where multigrid is compiled.
 DIRECT, DIRECT_COMPILED = 96, 24
-#: Where multigrid stops (about the relative energy error), for the solution and for corrections of it.
-TOLERANCE, ROUGH_TOLERANCE = 1e-10, 1e-5
-#: With the first, multigrid has failed if its relative residual is larger than this.
+#: Where multigrid stops (about the relative energy error): for a solution, for one that local solves start from, for
+#: corrections of it. With the last two, fields are what they are with exact solves, to two digits of their error.
+TOLERANCE, START_TOLERANCE, ROUGH_TOLERANCE = 1e-10, 1e-5, 1e-2
+#: … and no more than this where gradients flow through start and corrections.
+GRADIENT_TOLERANCE = 1e-5
+#: Where multigrid does not get to its tolerance, it has failed if the relative residual is larger than this.
 SAFE = 1e-6
 
 
@@ -69,21 +72,26 @@ class EffectiveProblem:
         reaction = mass_elements(medium.reaction, space.cells, space.size)  # type: ignore[arg-type]
         return cls(elements + reaction, space, reaction)
 
-    def solve(self, load: Load[Tensor], U: Tensor) -> Tensor:
+    def solve(self, load: Load[Tensor], U: Tensor, *, start: bool = False) -> Tensor:
         """Solve for loads and boundary data.
 
         Parameters
         ----------
         load : loads (B, K, …).
         U : (B, K, N+1, M+1) nodal values on the coarse grid; those at fixed nodes are the Dirichlet data.
+        start : the solution is what local solves and corrections start from, so ``START_TOLERANCE`` will do.
 
         Returns
         -------
         Nodal values (B, K, ny+1, nx+1) in float64, differentiable in the elements.
         """
-        start = prolongate(U, self.cells)
-        residual = (load.vector(self.cells, matched=True) - self._stencil.apply(start)) * self.free
-        return start + self.invert(residual)
+        lifted = prolongate(U, self.cells)
+        residual = (load.vector(self.cells, matched=True) - self._stencil.apply(lifted)) * self.free
+        return lifted + self.invert(residual, self._relaxed(START_TOLERANCE) if start else TOLERANCE)
+
+    def _relaxed(self, tolerance: float) -> float:
+        """The tolerance, or a smaller one where gradients flow."""
+        return min(tolerance, GRADIENT_TOLERANCE) if self.elements.requires_grad else tolerance
 
     def invert(self, b: Tensor, tolerance: float = TOLERANCE) -> Tensor:
         """Solve for load vectors with zero Dirichlet data, differentiable in elements and load vectors (adjoint solve).
@@ -111,7 +119,7 @@ class EffectiveProblem:
         Nodal values (B, K, my+1, mx+1): the residual restricted, solved for to ``ROUGH_TOLERANCE``, and prolongated.
         """
         cells = (residual.shape[-2] - 1, residual.shape[-1] - 1)
-        return prolongate(self.invert(restrict(residual, self.cells), ROUGH_TOLERANCE), cells)
+        return prolongate(self.invert(restrict(residual, self.cells), self._relaxed(ROUGH_TOLERANCE)), cells)
 
 
 class _Solve(torch.autograd.Function):
@@ -151,9 +159,8 @@ def _solver(elements: Tensor, space: Space, free: Tensor, reaction: Tensor | Non
 
     def iterate(b: Tensor, tolerance: float = TOLERANCE) -> Tensor:
         b = b * free
-        W = solve(b, tolerance)
-        left = (b - several.apply(W)) * free
-        if float(left.norm()) <= SAFE * max(1.0, tolerance / TOLERANCE) * float(b.norm()):
+        W, converged = solve(b, tolerance)
+        if converged or float(((b - several.apply(W)) * free).norm()) <= SAFE * float(b.norm()):
             return W
         log.info("multigrid failed for the effective problem; it is solved directly")
         return BlockTridiagonal(stencil, fixed).solve(b)
@@ -165,23 +172,33 @@ def _compiled(elements: Tensor) -> bool:
     return elements.device.type == "cpu" and compiled()
 
 
-def _compiled_solver(elements: Tensor, space: Space, reaction: Tensor | None) -> Callable[[Tensor, float], Tensor]:
-    """Multigrid in compiled kernels, medium by medium and load by load."""
+def _compiled_solver(
+    elements: Tensor, space: Space, reaction: Tensor | None
+) -> Callable[[Tensor, float], tuple[Tensor, bool]]:
+    """Multigrid in compiled kernels, medium by medium and load by load: solutions, and whether it got there."""
     from ..compiled_multigrid import CompiledMultigrid
 
     parts = [None] * len(elements) if reaction is None else reaction.double().numpy()
     pairs = zip(elements.double().numpy(), parts, strict=True)
     solvers = [CompiledMultigrid.of_elements(K, space, reaction=part) for K, part in pairs]
 
-    def solve(b: Tensor, tolerance: float) -> Tensor:
+    def solve(b: Tensor, tolerance: float) -> tuple[Tensor, bool]:
         loads = b.detach().double().numpy()
-        fields = [[mg.solve(v, tolerance=tolerance)[0] for v in of] for mg, of in zip(solvers, loads, strict=True)]
-        return torch.from_numpy(np.array(fields)).to(b)
+        done = [[mg.solve(v, tolerance=tolerance) for v in of] for mg, of in zip(solvers, loads, strict=True)]
+        fields = np.array([[field for field, _ in of] for of in done])
+        return torch.from_numpy(fields).to(b), all(info.converged for of in done for _, info in of)
 
     return solve
 
 
-def _torch_solver(elements: Tensor, free: Tensor, reaction: Tensor | None) -> Callable[[Tensor, float], Tensor]:
-    """Multigrid in torch, all media of the batch at once."""
+def _torch_solver(
+    elements: Tensor, free: Tensor, reaction: Tensor | None
+) -> Callable[[Tensor, float], tuple[Tensor, bool]]:
+    """Multigrid in torch, all media of the batch at once: solutions, and whether it got there."""
     mg = Multigrid.of_elements(elements, free, mass=reaction)
-    return lambda b, tolerance: torch.stack([mg.solve(v, tolerance=tolerance)[0] for v in b.unbind(1)], 1)
+
+    def solve(b: Tensor, tolerance: float) -> tuple[Tensor, bool]:
+        done = [mg.solve(v, tolerance=tolerance) for v in b.unbind(1)]
+        return torch.stack([field for field, _ in done], 1), all(info.converged for _, info in done)
+
+    return solve

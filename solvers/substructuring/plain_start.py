@@ -42,7 +42,7 @@ class PreparedPlainQ1:
 
     def propose(self, problem: BoundaryValueProblem) -> Proposal:
         """Propose the Q1 solution on the cells, bilinear between their corners."""
-        start = self.effective.solve(problem.known_load, problem.U)
+        start = self.effective.solve(problem.known_load, problem.U, start=True)
         return Proposal(lambda *queries: [prolongate(start, q) for q in queries], self.effective)
 
 
