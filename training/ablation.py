@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +20,45 @@ CASES = (
     Case("soil 1:10", coarse=16, scale=8, family="soil"),
     Case("random 1:10, f localised", coarse=16, scale=8, load="localised"),
 )
+
+#: From the paper's network and loss to the recipe of this package, one step after the other; each keeps those before.
+STEPS: dict[str, dict[str, str]] = {
+    "1 as in the paper: L1 + 0.1 SCS": {
+        "architecture.encoder": "edsr",
+        "architecture.encoder_options": '{"channels": 32, "blocks": 6}',
+        "architecture.inputs": "coefficient+solution",
+        "architecture.output": "residual",
+        "architecture.upscaling": "0",
+        "loss": "l1 + 0.1 scs",
+        "loads": "1",
+    },
+    "2 and the energy in the loss": {"loss": "energy + l1 + 0.1 scs"},
+    "3 and the output of homogenisation": {"architecture.output": "second-order"},
+    "4 and the effective problem, four loads for one encoding": {
+        "architecture.inputs": "coefficient",
+        "architecture.upscaling": "4",
+        "loads": "0",
+    },
+    "5 and local solves": {"architecture.local_solves": "true", "validation.corrections": "0"},
+    "6 and corrections by the effective problem": {"validation.corrections": "4"},
+}
+#: The decoders that take these steps.
+DECODERS: dict[str, dict[str, str]] = {
+    "NH-CSR": {
+        "architecture.decoder": "nhcsr",
+        "architecture.decoder_options": '{"dim": 32, "heads": 4, "gabor": 32, "mlp": [64]}',
+    },
+    "basis": {"architecture.decoder": "basis"},
+}
+
+
+def _what_decides() -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield rows and overrides of the steps from the paper to the recipe."""
+    for decoder, overrides in DECODERS.items():
+        for step, more in STEPS.items():
+            overrides = {**overrides, **more}
+            yield f"[what decides, {decoder}] {step}", overrides
+
 
 #: Name of the row -> what differs from the configuration "mini". Brackets group the rows by question.
 ROWS: dict[str, dict[str, str]] = {
@@ -71,6 +110,7 @@ ROWS: dict[str, dict[str, str]] = {
     "[loss] energy after one multigrid cycle": {"loss": "energy + 2 cycle"},
     "[loss] L1 + 0.1 SCS (paper)": {"loss": "l1 + 0.1 scs"},
     "[loss] energy + 0.1 spectral": {"loss": "energy + 0.1 spectral"},
+    **dict(_what_decides()),
 }
 
 
