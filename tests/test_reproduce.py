@@ -13,15 +13,23 @@ from safetensors.torch import load_file
 
 from ngs_nhcsr import training
 from ngs_nhcsr.networks.corrector import CorrectorNetwork
+from ngs_nhcsr.solvers.bvp import BoundaryValueProblem
+from ngs_nhcsr.solvers.load import Load
+from ngs_nhcsr.solvers.medium import Medium
+from ngs_nhcsr.solvers.norms import energy_distance, functional, relative_errors
+from ngs_nhcsr.solvers.pde import PDE
+from ngs_nhcsr.solvers.space import Space
 from ngs_nhcsr.training import ablation, curves
 from ngs_nhcsr.training.cell_tables import to_markdown
 from ngs_nhcsr.training.config import configs, override
 from ngs_nhcsr.training.interpolation import Interpolation
 from ngs_nhcsr.training.loop import train
-from ngs_nhcsr.training.metrics import cost, field_metrics
+from ngs_nhcsr.training.metrics import Cost, cost, field_metrics
+from ngs_nhcsr.training.pde_errors import Exact
 from ngs_nhcsr.training.prediction import predict
 from ngs_nhcsr.training.protocols import PROTOCOLS, TABLES, plan
 from ngs_nhcsr.training.reproduce import (
+    Cell,
     Places,
     Stopped,
     cell_folder,
@@ -31,6 +39,7 @@ from ngs_nhcsr.training.reproduce import (
     train_row,
 )
 from ngs_nhcsr.training.runs import steps_done, trained_network
+from ngs_nhcsr.training.validation import TEST_SEEDS, Case
 
 TINY = replace(
     PROTOCOLS["mini"], coarse=4, trained=(2, 4), beyond=(8,), problems=4, steps=1, points=30, seeds=(0, 1), tests=1
@@ -91,7 +100,8 @@ def test_a_table_goes_on_where_it_was_stopped(tmp_path):
     assert len(cells) == 5
     assert all(p.stat().st_mtime_ns == t for p, t in stamps.items())
     text = to_markdown(cells)
-    assert text.count("| NH-CSR |") == 6
+    assert text.count("| NH-CSR |") == 8
+    assert text.count("| u_h of the same mesh |") == 1
     assert "±" in text
     assert set(json.loads(next(iter(stamps)).read_text())["metrics"]) == {"2x", "4x", "8x", "maps", "soil"}
 
@@ -196,6 +206,33 @@ def test_metrics_of_a_field():
     assert twice["energy"] == pytest.approx(1)
     assert twice["L2"] == pytest.approx(1)
     assert twice["MAE"] == pytest.approx(float((target / target.max()).mean()))
+
+
+def test_errors_against_the_pde_are_those_of_their_own_energies():
+    """By Galerkin orthogonality from those against u_h, or from the energy of the field: two ways, one number."""
+    problems = Case("random", coarse=4, scale=4, count=1).problems(TEST_SEEDS)
+    A, F, u_h = problems.A[0], problems.F[0, 0], problems.targets[4][0, 0]
+    exact = Exact.of(A, F, u_h)
+    bump = torch.zeros_like(u_h)
+    bump[1:-1, 1:-1] = 0.1 * u_h.max() * torch.from_numpy(np.random.default_rng(0).random((15, 15)))
+    a, load, space = A.numpy(), Load.from_vector(F.numpy()), Space((16, 16))
+    field = PDE().solve(BoundaryValueProblem(space, Medium(a), load, np.zeros(space.shape)))
+    for v in (u_h, u_h + bump):
+        energy = float(relative_errors(v, u_h, A)["energy"])
+        E_v = functional(v.numpy(), a, load.vector((16, 16)))
+        own = energy_distance(E_v, 0.5 * field.energy - field.work, field.energy)
+        assert exact.errors(v, energy)["energy, PDE"] == pytest.approx(own, rel=1e-3)
+    assert exact.errors(torch.from_numpy(field.nodes((16, 16))), 0.0)["L2, PDE"] < 1e-9
+    assert exact.errors(u_h, 0.0)["L2, PDE"] > 1e-3
+
+
+def test_cells_of_before_have_dashes_where_nothing_was_measured():
+    new = Cell("new", 0, {"2x": {"energy, PDE": 0.5, "energy of u_h, PDE": 0.4, "energy": 0.3}}, Cost(0, 0.0, 0.0))
+    old = Cell("old", 0, {"2x": {"energy": 0.6}}, Cost(0, 0.0, 0.0))
+    text = to_markdown([new, old], ("energy, PDE", "energy"))
+    assert "| old | – |" in text
+    assert "| u_h of the same mesh | 0.4 |" in text
+    assert "PDE" not in to_markdown([old], ("energy, PDE", "energy"))
 
 
 def test_cost_counts_the_multiply_adds_of_convolutions():

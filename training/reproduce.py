@@ -28,6 +28,7 @@ from .config import to_json
 from .interpolation import Interpolation
 from .loop import train
 from .metrics import Cost, cost, field_metrics
+from .pde_errors import Exact
 from .prediction import predict
 from .problems import Problems
 from .protocols import TABLES, UNTRAINED, Protocol, Variant
@@ -53,7 +54,8 @@ class Cell:
     ----------
     row : of the table.
     seed : of the run.
-    metrics : means over the test problems by case ("2x", …, "maps", "soil") and metric (``metrics.field_metrics``).
+    metrics : means over the test problems by case ("2x", …, "maps", "soil") and metric (``metrics.field_metrics``,
+        ``pde_errors.Exact``; cells of earlier versions have only the first ones).
     cost : of one correction.
     """
 
@@ -96,6 +98,13 @@ def _test_problems(case: Case) -> Problems:
     return case.problems(TEST_SEEDS)
 
 
+@lru_cache(maxsize=32)
+def _exact(case: Case) -> list[Exact]:
+    """Solve the PDE for the problems of a case."""
+    p = _test_problems(case)
+    return [Exact.of(p.A[i], p.F[i, 0], p.targets[case.scale][i, 0]) for i in range(len(p))]
+
+
 @torch.inference_mode()
 def measure(network: nn.Module, protocol: Protocol) -> tuple[dict[str, dict[str, float]], Cost]:
     """Measure a row on the test cases of a protocol.
@@ -119,7 +128,9 @@ def measure(network: nn.Module, protocol: Protocol) -> tuple[dict[str, dict[str,
             target = problems.targets[case.scale][i]
             v = predict(network, U, A, F, case.scale)[0]
             name = "maps" if case.name.startswith("map ") else case.name
-            found.setdefault(name, []).append(field_metrics(v, target, A))
+            errors = field_metrics(v, target, A)
+            errors |= _exact(case)[i].errors(v[0], errors["energy"])
+            found.setdefault(name, []).append(errors)
             if price is None and case.scale == protocol.trained[-1]:
                 price = cost(network, U, A, F, case.scale)
     means = {name: {k: statistics.fmean(r[k] for r in rows) for k in rows[0]} for name, rows in found.items()}
