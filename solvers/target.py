@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import SolverFailure
+from ..errors import InvalidProblem, SolverFailure
+from ..number_checks import is_number
 from .dirichlet import with_data
 from .hierarchy import hierarchy
 from .medium import Medium
@@ -108,11 +109,20 @@ class FineQ1(Target):
     ----------
     scale : fine cells per coarse cell and axis; as target of a correction it takes the place of the correction's.
     tolerance : relative energy error at which :meth:`solve` stops; networks know none.
+
+    Raises
+    ------
+    InvalidProblem
+        If the tolerance does not lie between 0 and 1.
     """
 
     scale: float
     tolerance: float = MULTIGRID_TOLERANCE
     name: str = "fine"
+
+    def __post_init__(self) -> None:
+        if not is_number(self.tolerance) or not 0 < self.tolerance < 1:
+            raise InvalidProblem(f"tolerance of FineQ1 must lie between 0 and 1, not {self.tolerance!r}.")
 
     def solve(self, problem: BoundaryValueProblem, fine: Space) -> np.ndarray:
         """Solve on the fine mesh; parameters as for :meth:`Target.solve`.

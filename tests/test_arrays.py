@@ -5,6 +5,7 @@ import pytest
 
 from ngs_nhcsr import InvalidProblem, NotCoercive, Problem
 from ngs_nhcsr.solvers import coarse_solve, effective_conductivity, fine_solve, relative_errors, solve_pde
+from ngs_nhcsr.solvers.lod.lod import LOD
 from ngs_nhcsr.solvers.medium import Medium
 from ngs_nhcsr.solvers.moments import point_moments
 from ngs_nhcsr.solvers.space import Space
@@ -106,3 +107,18 @@ def test_sides_of_one_cell():
     for sides in (ALL, ("left", "right")):
         with pytest.raises(InvalidProblem, match="one cell long"):
             Space.with_free((4, 1), (0, 0), (1, 1), free(*sides))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: LOD(A, 4, 16, layers=1.5), "layers must be a whole number"),
+        (lambda: LOD(A, 4, 16, layers=True), "layers must be a whole number"),
+        (lambda: FineQ1(4, tolerance=-1), "tolerance of FineQ1 must lie between 0 and 1"),
+        (lambda: FineQ1(4, tolerance="fine"), "tolerance of FineQ1 must lie between 0 and 1"),
+        (lambda: solve_pde(A, modes=True), "modes, the functions per edge, must be a whole number"),
+    ],
+)
+def test_options_of_methods_are_checked_where_they_are_given(call, message):
+    with pytest.raises(InvalidProblem, match=message):
+        call()

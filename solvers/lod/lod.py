@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...errors import GridMismatch, InvalidProblem
+from ...number_checks import is_whole
 from ..direct import DirichletSystem
 from ..load import Load
 from ..nesting import Nesting
@@ -95,8 +96,8 @@ class LOD:
         for name, value, known in (("variant", variant, VARIANTS), ("interpolation", interpolation, INTERPOLATIONS)):
             if value not in known:
                 raise InvalidProblem(f"{name} must be one of {', '.join(known)}, not {value!r}.")
-        if layers < 1:
-            raise InvalidProblem(f"layers must be at least 1, not {layers}; patches of one cell hold no corrector.")
+        if not is_whole(layers) or layers < 1:
+            raise InvalidProblem(f"layers must be a whole number ≥ 1, not {layers!r}; one cell alone has no corrector.")
         if min(coarse.cells) < 2 or min(self.nesting.ratio) < 2:
             raise GridMismatch(
                 f"N={coarse.cells} and n={fine.cells}: LOD needs at least 2 coarse cells, and 2 fine cells per coarse "

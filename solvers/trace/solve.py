@@ -15,7 +15,7 @@ import numpy as np
 
 from ...checks import check_coefficient_values
 from ...errors import InvalidProblem, NhcsrWarning, NotCoercive
-from ...number_checks import check_size, is_number
+from ...number_checks import check_size, is_number, is_whole
 from .boundary import Data, boundary_data
 from .bounds import reachable
 from .candidates import LARGEST_CONTRAST, default_modes, exponents_for
@@ -255,7 +255,7 @@ def trace_problem(
     InvalidProblem
         If ``modes`` is no whole number from 1 on or boundary data are wrong.
     """
-    if not isinstance(modes, (int, np.integer)) or modes < 1:
+    if not is_whole(modes) or modes < 1:
         raise InvalidProblem(f"modes, the functions per edge, must be a whole number ≥ 1, not {modes!r}.")
     exponents = exponents_for(a, int(modes))
     cell = reference_cell(exponents, int(modes), a.shape, size)
