@@ -49,6 +49,7 @@ class Load(ShortRepr, Generic[Array]):
     moments : (..., N+1, M+1) load vector on the coarse grid, where it is known better than from ``values``: read off a
         coarse solution, or integrated with the jumps of f.
     known : (N+1, M+1) mask of the nodes at which ``moments`` are known: the free ones.
+    integrals : (..., p+1, q+1) load vector on the grid of the values, where these were made from it.
 
     Examples
     --------
@@ -61,6 +62,7 @@ class Load(ShortRepr, Generic[Array]):
     size: tuple[float, float] = (1.0, 1.0)
     moments: Array | None = None
     known: Array | None = None
+    integrals: Array | None = None
 
     @staticmethod
     def of(f: Function, cells: tuple[int, int], size: tuple[float, float] = (1.0, 1.0)) -> Load[np.ndarray]:
@@ -98,7 +100,7 @@ class Load(ShortRepr, Generic[Array]):
         -------
         Load with nodal values on the same grid.
         """
-        return Load(projected(b, size), size)
+        return Load(projected(b, size), size, integrals=b)
 
     @staticmethod
     def from_moments(F: Array, space: Space, degree: int = 3) -> Load[Array]:
@@ -187,8 +189,9 @@ class Load(ShortRepr, Generic[Array]):
         if constant is not None:
             wy, wx = (_hat_integrals(n, w) for n, w in zip(cells, self.size, strict=True))
             b: Any = np.outer(constant * wy, wx)
-        elif self._refines(cells):
-            b = restrict(mass_times(self.values, self.size), cells)
+        elif cells == self.cells or self._refines(cells):
+            b = self._own()
+            b = b if cells == self.cells else restrict(b, cells)
         elif isinstance(self.values, np.ndarray):
             My, Mx = (mixed_mass(n, p) * w for n, p, w in zip(cells, self.cells, self.size, strict=True))
             b = along(My, along(Mx, self.values, -1), -2)
@@ -202,6 +205,12 @@ class Load(ShortRepr, Generic[Array]):
         moments: Any = self.moments
         b[..., ::sy, ::sx] += (moments - restrict(b, coarse)) * self.known
         return b
+
+    def _own(self) -> Any:
+        """Load vector on the grid of the values, in memory of its own."""
+        if self.integrals is None:
+            return mass_times(self.values, self.size)
+        return self.integrals.copy() if isinstance(self.integrals, np.ndarray) else self.integrals.clone()
 
     def _in_numpy(self) -> Load[np.ndarray] | None:
         """View of tensors on whose memory numpy can work, whose matrices are sparse; else ``None``."""
@@ -238,21 +247,22 @@ class Load(ShortRepr, Generic[Array]):
             return None if v is None else torch.from_numpy(np.array(v, order="C"))[None, None].to(device)
 
         known = None if self.known is None else batch(self.known)[0, 0]
-        return Load(batch(self.values), self.size, batch(self.moments), known)
+        return Load(batch(self.values), self.size, batch(self.moments), known, batch(self.integrals))
 
     def map(self, change: Callable[[Any], Any]) -> Load[Array]:
         """Apply a function to all arrays.
 
         Parameters
         ----------
-        change : array -> array, such as a reshape of the batch; applied to values and moments.
+        change : array -> array, such as a reshape of the batch; applied to values, moments and integrals, so it must be
+            linear.
 
         Returns
         -------
         Load
         """
-        moments = None if self.moments is None else change(self.moments)
-        return replace(self, values=change(self.values), moments=moments)
+        moments, integrals = (None if v is None else change(v) for v in (self.moments, self.integrals))
+        return replace(self, values=change(self.values), moments=moments, integrals=integrals)
 
 
 def load_cells(coarse: tuple[int, int]) -> int:

@@ -329,3 +329,16 @@ def test_moments_on_grids_that_are_not_nested_are_exact():
     np.testing.assert_allclose(load.vector((6, 7)), by_refinement, atol=1e-15)
     torch_load = load.tensors().vector((6, 7))
     np.testing.assert_allclose(torch_load[0, 0].numpy(), by_refinement, atol=1e-15)
+
+
+def test_a_load_made_from_its_vector_gives_it_back(rng):
+    """On its grid, on coarser ones and on others: the vector is what its nodal values integrate to, but for round-off."""
+    b = rng.standard_normal((25, 17))
+    load = Load.from_vector(b, (0.7, 1.3))
+    by_values = Load(load.values, load.size)
+    for cells in ((24, 16), (12, 8), (6, 4), (48, 32), (7, 5)):
+        found = load.vector(cells)
+        assert np.allclose(found, by_values.vector(cells), rtol=0, atol=1e-12 * np.abs(b).max())
+        assert np.allclose(load.tensors().vector(cells)[0, 0].numpy(), found, rtol=0, atol=1e-14)
+    load.vector((24, 16))[:] = 0  # memory of its own
+    assert np.array_equal(load.vector((24, 16)), b)

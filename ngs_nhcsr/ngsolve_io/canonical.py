@@ -96,7 +96,7 @@ def _with_sources(
     load, loads, notes = sources.read(u, found, load_grid(space, medium, scale))
     F = np.where(space.free, load.vector(space.cells, matched=True), 0.0)
     log.info("load given, on %d x %d nodes", *load.values.shape[::-1])
-    given = Load(load.values, space.size, F, space.free)
+    given = replace(load, moments=F, known=space.free)
     recovered = load.moments is not None
     reading = Reading(rules.exact_system(space).solve(F, found.U), given, "given f", {}, recovered=recovered)
     if recovered:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import ngsolve as ngs
 import numpy as np
@@ -23,12 +23,15 @@ class QuadCells:
     elements : (ny, nx) element number of each cell.
     first_along_x : (ny, nx) whether the element's first reference coordinate runs along x, else along y.
     backward : (2, ny, nx) whether its first and its second reference coordinate run against x or y.
+    kept : the mesh points of the last call of :meth:`values` that took them all at once, by its ``t``: to make them
+        takes as long as to evaluate a function there, and loads on one mesh are all sampled at the same ones.
     """
 
     mesh: ngs.Mesh
     elements: np.ndarray
     first_along_x: np.ndarray
     backward: np.ndarray
+    kept: dict[bytes, np.ndarray] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, mesh: ngs.Mesh, vertices: np.ndarray) -> QuadCells | None:
@@ -77,9 +80,10 @@ class QuadCells:
         """
         ny, nx = self.elements.shape
         q = len(t)
-        out = np.empty((ny, q, nx, q))
-        centres = self.mesh.MapToAllElements(ngs.IntegrationRule([(0.5, 0.5)], [1.0]), ngs.VOL)
         step = max(1, POINTS // (nx * q * q))
+        if step >= ny:
+            return np.asarray(a(self._all_points(t)), dtype=float).reshape(ny * q, nx * q)
+        out, centres = np.empty((ny, q, nx, q)), self._centres()
         for start in range(0, ny, step):
             rows = slice(start, min(start + step, ny))
             points = self._points(centres, rows, t)
@@ -105,10 +109,24 @@ class QuadCells:
         along_x = self.first_along_x[row, column]
         first, second = np.where(along_x, place, place[::-1])
         backward = self.backward[:, row, column]
-        centres = self.mesh.MapToAllElements(ngs.IntegrationRule([(0.5, 0.5)], [1.0]), ngs.VOL)
+        centres = self._centres()
         points = centres.view(_WHOLE)[self.elements[row, column]].view(centres.dtype)
         points["x"] = np.where(backward[0], 1 - first, first)
         points["y"] = np.where(backward[1], 1 - second, second)
+        return points
+
+    def _centres(self) -> np.ndarray:
+        """The mesh point at the centre of every element."""
+        return self.mesh.MapToAllElements(ngs.IntegrationRule([(0.5, 0.5)], [1.0]), ngs.VOL)
+
+    def _all_points(self, t: np.ndarray) -> np.ndarray:
+        """Mesh points of all cells, those of the last call where ``t`` is the same."""
+        key = t.tobytes()
+        points = self.kept.get(key)
+        if points is None:
+            points = self._points(self._centres(), slice(None), t)
+            self.kept.clear()
+            self.kept[key] = points
         return points
 
     def _points(self, centres: np.ndarray, rows: slice, t: np.ndarray) -> np.ndarray:
