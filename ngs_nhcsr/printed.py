@@ -45,7 +45,7 @@ def _error(result: Correction) -> str:
     if problem is not None and problem.load_recovered:
         load = ", for the load as u_coarse shows it"
         if budget:
-            load += f" (waves of one coarse cell, as large as it, would be {budget.unseen:.2g} more)"
+            load += f" (waves of one coarse cell, as large as it, would change u by {budget.unseen:.2g})"
     if result.target == "pde" and problem is not None:
         return _against_pde(result, problem) + load
     if result.estimate is None:

@@ -13,6 +13,7 @@ from .errors import InvalidProblem
 from .number_checks import check_size
 from .reading import galerkin_solve
 from .solvers.bvp import BoundaryValueProblem
+from .solvers.direct_fine import check_constants
 from .solvers.load import Load, load_cells
 from .solvers.medium import Mean
 from .solvers.moments import function_moments, of_callable
@@ -116,6 +117,7 @@ class Problem(BoundaryValueProblem):
         medium.reaction_on_raster()  # says what is wrong with its raster
         space = Space.with_sides(cells, size, natural)
         medium = medium.with_robin(robin_sides(robin, space))
+        check_constants(medium, space)
         notes: tuple[str, ...] = ()
         if callable(f):
             integral = function_moments(of_callable(f), space.refined(load_cells(cells)).cells, size)

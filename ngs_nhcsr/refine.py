@@ -9,7 +9,7 @@ import numpy as np
 
 from .number_checks import check_refinement
 from .short_repr import ShortRepr
-from .solvers.direct_fine import DirectFine, affordable
+from .solvers.direct_fine import STRETCHED, DirectFine, affordable, stretching
 from .solvers.hierarchy import Hierarchy, hierarchy
 from .solvers.medium import Medium
 from .solvers.norms import energy_norm
@@ -21,6 +21,8 @@ AUTOMATIC = 3e-4
 MAX_STEPS, MAX_AUTOMATIC = 60, 300
 #: Estimated errors above so many tolerances lead to a second solve.
 AGAIN = 2
+#: Error to estimate, at most, on cells that are stretched just so much that these are not told as they are.
+BLIND = 2.0
 #: Relative energy error per contrast that no solver sees: entries of the matrix are rounded relative to the largest.
 ROUND_OFF = 10 * float(np.finfo(float).eps)
 
@@ -74,6 +76,14 @@ class Refiner:
         return ROUND_OFF * self._medium.contrast
 
     @cached_property
+    def _blind(self) -> float:
+        """Factor of estimates on stretched cells that are too many for a direct solve: the cycle sees so little."""
+        stretched = stretching(self._medium, self.fine)
+        if stretched <= STRETCHED or affordable(self.fine):
+            return 1.0
+        return BLIND * float(np.sqrt(stretched / STRETCHED))
+
+    @cached_property
     def _hierarchy(self) -> Hierarchy:
         return hierarchy(self._medium, self.fine)
 
@@ -89,7 +99,7 @@ class Refiner:
         -------
         Relative error |||u_h − v||| / |||u_h||| of the field v.
         """
-        return self._hierarchy.relative_error(b, field)
+        return self._blind * self._hierarchy.relative_error(b, field)
 
     def refine(
         self,
@@ -123,11 +133,11 @@ class Refiner:
             If steps or tolerance make no sense.
         """
         check_refinement(steps, tolerance)
-        limit = max_steps if tolerance else steps
-        refined, info = self._hierarchy.solve(b, field, tolerance=tolerance or 0.0, max_iterations=limit)
+        limit, wanted = max_steps if tolerance else steps, (tolerance or 0.0) / self._blind
+        refined, info = self._hierarchy.solve(b, field, tolerance=wanted, max_iterations=limit)
         after = self.error(refined, b)
         if tolerance and info.converged and after > AGAIN * tolerance:  # for a start of far more energy than u_h has
-            refined, more = self._hierarchy.solve(b, refined, tolerance=tolerance, max_iterations=limit)
+            refined, more = self._hierarchy.solve(b, refined, tolerance=wanted, max_iterations=limit)
             drop = info.energy_drop + more.energy_drop
             info = replace(more, iterations=info.iterations + more.iterations, energy_drop=drop)
             after = self.error(refined, b)

@@ -71,7 +71,7 @@ def verify(
         limited = refiner is not None and refiner.round_off > (request.refine_to or AUTOMATIC)
         cause = "; the contrast is too large for double precision" if limited else ""
         notes += (f"multigrid steps reached an estimated energy error of {reached}, not {asked:g}{cause}.",)
-    status = _status(verdict.status, problem, refinement, estimate, violations)
+    status = _status(verdict.status, problem, refinement, estimate, violations, unmended=request.refine == 0)
     if status is Status.OUT_OF_CONTRACT:
         notes += (f"outside of what the model was trained for: {'; '.join(violations)}.",)
     if is_neumann(fine, problem.medium):
@@ -161,15 +161,20 @@ def _status(
     refinement: Refinement | None,
     estimate: float | None,
     violations: Sequence[str],
+    *,
+    unmended: bool,
 ) -> Status:
-    """Status before the budget is looked at."""
+    """Status before the budget is looked at; ``unmended``: the user wants the network's own field, guarded."""
     status = guarded
+    small = estimate is not None and estimate <= AUTOMATIC
     if refinement is not None and refinement.steps > 0:
         # What the network proposed no longer matters: the estimate tells what became of it.
         status = Status.ACCEPTED if refinement.converged else Status.INACCURATE
+    elif status in (Status.DAMPED, Status.REJECTED) and small and not unmended:
+        status = Status.ACCEPTED  # likewise, where the coarse solution was right already
     elif status is Status.ACCEPTED and refinement is not None and not refinement.converged:
         status = Status.INACCURATE
-    elif status is Status.ACCEPTED and violations and not (estimate is not None and estimate <= AUTOMATIC):
+    elif status is Status.ACCEPTED and violations and not small:
         status = Status.OUT_OF_CONTRACT
     if status in (Status.ACCEPTED, Status.OUT_OF_CONTRACT) and not problem.consistent:
         status = Status.INCONSISTENT

@@ -1,19 +1,29 @@
-"""The fine solver for contrasts at which rounding takes digits from the steps of multigrid: one direct solve."""
+"""The fine solver for problems that multigrid's steps or estimates cannot be trusted with: one direct solve."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from ..errors import InvalidProblem
 from .direct import DirichletSystem
 from .hierarchy import Solved
 from .medium import Medium
 from .neumann import is_neumann, pinned
 from .q1 import stiffness
 from .space import Space
+from .tensor_medium import eigenvalues
 
 #: From here on. Multigrid still converges, but its residuals are rounded relative to the largest coefficient: on 320²
 #: cells with stiff inclusions it differs from a factorisation by 2e-4 at 1e9, by 1e-7 at 1e7.
 CONTRAST = 1e7
+#: Strength of the couplings along y over those along x, or the inverse, from where on a smoother of points leaves
+#: errors that the cycle does not see: cells 32 times as long as wide have 2 times the estimate, 1000 times 60.
+STRETCHED = 300.0
+#: What reaction and Robin sides have to hold constants with, over the largest coefficient, below which the cycle in
+#: single precision loses them (without Dirichlet nodes).
+LOOSE = 0.1
+#: … and below which no solver finds them.
+LOST = 1e-10
 #: Nodes up to which a factorisation is affordable: some ten seconds and 2 GB.
 NODES = 2**19
 
@@ -33,7 +43,7 @@ def affordable(space: Space) -> bool:
 
 
 def needed(medium: Medium, space: Space) -> bool:
-    """Tell whether rounding would take digits from multigrid on a problem, and a direct solve is affordable.
+    """Tell whether multigrid would be wrong about a problem, or about its error, and a direct solve is affordable.
 
     Parameters
     ----------
@@ -44,7 +54,82 @@ def needed(medium: Medium, space: Space) -> bool:
     -------
     bool
     """
-    return medium.contrast > CONTRAST and affordable(space)
+    hard = medium.contrast > CONTRAST or stretching(medium, space) > STRETCHED or constants_held(medium, space) < LOOSE
+    return hard and affordable(space)
+
+
+def stretching(medium: Medium, space: Space) -> float:
+    """Compute by how much couplings along one axis are stronger than along the other, at most.
+
+    Parameters
+    ----------
+    medium : the coefficient, numpy; of tensors the quotient of the eigenvalues counts, whatever their directions.
+    space : the mesh.
+
+    Returns
+    -------
+    1 for squares and scalars; (h_x/h_y)² for rectangles.
+
+    Examples
+    --------
+    >>> stretching(Medium(np.ones((4, 4))), Space((8, 8), (0.0, 0.0), (1.0, 3.0)))
+    9.0
+    """
+    hy, hx = space.spacing
+    cells = max(hx / hy, hy / hx) ** 2
+    if medium.isotropic:
+        return cells
+    low, high = eigenvalues(medium.components)  # type: ignore[attr-defined]
+    return cells * float((high / low).max())
+
+
+def constants_held(medium: Medium, space: Space) -> float:
+    """Compute the energy of the constant 1, by reaction and Robin sides, over the largest coefficient.
+
+    Parameters
+    ----------
+    medium : the coefficient, numpy.
+    space : the mesh.
+
+    Returns
+    -------
+    Infinite where Dirichlet nodes hold constants, or nothing does and their mean is set (the Neumann problem).
+
+    Examples
+    --------
+    >>> all_round = Space.with_sides((4, 4), natural=("bottom", "right", "top", "left"))
+    >>> constants_held(Medium(np.full((2, 2), 10.0), np.full((2, 2), 1e-3)), all_round)
+    0.0001
+    """
+    if not space.free.all() or medium.only_diffuses:
+        return float("inf")
+    Ly, Lx = space.size
+    held = 0.0 if medium.reaction is None else float(np.mean(medium.reaction)) * Ly * Lx  # type: ignore[arg-type]
+    if medium.robin is not None:
+        held += float(np.dot(medium.robin, (Lx, Ly, Lx, Ly)))
+    return held / medium.range[1]
+
+
+def check_constants(medium: Medium, space: Space) -> None:
+    """Check that reaction and Robin sides hold constants where no Dirichlet node does.
+
+    Parameters
+    ----------
+    medium : the coefficient, numpy.
+    space : the mesh.
+
+    Raises
+    ------
+    InvalidProblem
+        If they are so small that the solution has no digits.
+    """
+    held = constants_held(medium, space)
+    if held < LOST:
+        raise InvalidProblem(
+            "without Dirichlet nodes only reaction and Robin sides determine the constant in u, and they are "
+            f"{held:.1g} of the coefficient: too small for double precision. Leave them out for the solution of mean "
+            "zero, with data that sum to zero, or take H1(..., dirichlet=...)."
+        )
 
 
 class DirectFine:
@@ -55,6 +140,11 @@ class DirectFine:
     medium : the coefficient, numpy.
     space : the mesh. If all nodes are free and the medium only diffuses, solutions have the mean zero.
 
+    Raises
+    ------
+    InvalidProblem
+        Like :func:`check_constants`.
+
     Examples
     --------
     >>> u, info = DirectFine(Medium(np.diag([1e9, 1.0]) + 1), Space((8, 8))).solve(np.full((9, 9), 1 / 64))
@@ -63,6 +153,7 @@ class DirectFine:
     """
 
     def __init__(self, medium: Medium, space: Space):
+        check_constants(medium, space)
         self._neumann = is_neumann(space, medium)
         free = pinned(space.free) if self._neumann else space.free
         self._system = DirichletSystem(stiffness(medium, space.cells, space.size), free)

@@ -99,10 +99,11 @@ def load_uncertainty(
 def unseen_waves(load: Load[np.ndarray], medium: Medium, space: Space, U: np.ndarray) -> float:
     r"""Estimate what waves of one coarse cell, as large as the load, would change: no coarse moment shows them.
 
-    The hats of a grid are orthogonal to :math:`f = F \sin(2\pi x/H)`. With the flux
-    :math:`\sigma = (F H/2\pi) \cos(2\pi x/H)` its solution has the energy
-    :math:`\int a |\nabla u|^2 \le \int \sigma^2/a \approx (F H/2\pi)^2 \int 1/(2a)`. F is the root of the mean
-    square of the load.
+    All hats of a grid are orthogonal to :math:`f = F \cos(2\pi x/H)`, F the root of the mean square of the load.
+    By Thomson's principle the energy of its solution is at most :math:`\int \sigma^2/a` for any flux with divergence
+    −f: by that along the wave :math:`(F H/2\pi)^2 \int 1/(2a)`; in a domain that is thin across, of the width L between
+    Dirichlet sides, the flux across has :math:`L^2/12` instead of :math:`(H/2\pi)^2`, and a reaction takes up
+    :math:`\int f^2/c`. a and f² are taken to be independent.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def unseen_waves(load: Load[np.ndarray], medium: Medium, space: Space, U: np.nda
 
     Returns
     -------
-    The energy norm for such waves along the axis of the larger H, relative to that of U; 0 where U has none.
+    The energy norm for such waves along the axis where it is larger, relative to that of U; 0 where U has none.
 
     Examples
     --------
@@ -122,12 +123,23 @@ def unseen_waves(load: Load[np.ndarray], medium: Medium, space: Space, U: np.nda
     >>> round(unseen_waves(Load.of(1.0, (1, 1)), Medium(np.ones((16, 16))), space, U), 3)
     0.096
     """
-    size = energy_norm(U, medium, space.size)
-    if not size > 0:
+    norm = energy_norm(U, medium, space.size)
+    if not norm > 0:
         return 0.0
-    smallest = medium.array if medium.isotropic else eigenvalues(medium.array)[0]
-    inverse = np.prod(space.size) * np.mean(1 / smallest) / 2
-    return float(max(space.spacing) / (2 * np.pi) * np.sqrt(np.mean(load.values**2) * inverse) / size)
+    smallest = medium.values if medium.isotropic else eigenvalues(medium.components)[0]  # type: ignore[attr-defined]
+    inverse = float(np.mean(1 / smallest))
+    bottom, right, top, left = space.sides
+    across = [_across(left, right, space.size[1]), _across(bottom, top, space.size[0])]  # waves along y, along x
+    worst = inverse * max(min((H / (2 * np.pi)) ** 2, wide) for H, wide in zip(space.spacing, across, strict=True))
+    if medium.reaction is not None and np.min(medium.reaction) > 0:
+        worst = min(worst, float(np.mean(1 / medium.reaction)))  # type: ignore[operator]
+    mean_square = np.mean(load.values**2) / 2 * np.prod(space.size)
+    return float(np.sqrt(worst * mean_square)) / norm
+
+
+def _across(one: bool, other: bool, width: float) -> float:
+    """Mean square of the flux across a strip of some width for f = 1, by which of its sides are Dirichlet."""
+    return width**2 / 12 if one and other else width**2 / 3 if one or other else np.inf
 
 
 def _at_points(F: np.ndarray, space: Space, grid: Space) -> tuple[np.ndarray, np.ndarray]:

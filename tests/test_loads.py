@@ -332,7 +332,7 @@ def test_moments_on_grids_that_are_not_nested_are_exact():
 
 
 def test_a_load_made_from_its_vector_gives_it_back(rng):
-    """On its grid, on coarser ones and on others: the vector is what its nodal values integrate to, but for round-off."""
+    """On its grid, on coarser ones and on others: what its nodal values integrate to, but for round-off."""
     b = rng.standard_normal((25, 17))
     load = Load.from_vector(b, (0.7, 1.3))
     by_values = Load(load.values, load.size)

@@ -10,6 +10,7 @@ import ngsolve as ngs
 import numpy as np
 
 from ..problem import MEAN, Problem
+from ..solvers.direct_fine import check_constants
 from ..solvers.load_error import load_uncertainty
 from ..solvers.medium import Medium
 from ..solvers.neumann import balanced, is_neumann, with_mean
@@ -156,6 +157,7 @@ class Reader:
         found, coefficient = self._found(u)
         sources = Sources(f, points, flux)
         neumann = is_neumann(found.space, coefficient.medium)
+        check_constants(coefficient.medium, found.space)
         if neumann:
             check_neumann(u.space.mesh, sources.given)
         reading, mismatch, said = canonical(u, found, coefficient.medium, coefficient.rules, sources, form, scale)
