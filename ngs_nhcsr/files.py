@@ -153,18 +153,23 @@ def load_solution(path: str | Path) -> Solution:
         if not isinstance(loaded, np.ndarray):  # else it is an .npy file
             with loaded as file:
                 arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidProblem(f"{path} cannot be read as an .npz file: {error}.") from error
     if not {"u", "a", "size"} <= set(arrays):
         raise InvalidProblem(
             f"{path} holds {', '.join(sorted(arrays)) or 'no named arrays'}, not a solution (u, a, size …)."
         )
-    numbers = {name: float(v) for name, v in arrays.items() if name not in {*names, "x", "y"} and v.ndim == 0}
     known: dict[str, Any] = {name: v for name, v in arrays.items() if name in names - {"provenance", "size", "lower"}}
-    for name in ("size", "lower"):
-        if name in arrays:
-            known[name] = tuple(float(v) for v in arrays[name])
-    provenance = json.loads(str(arrays["provenance"])) if "provenance" in arrays else {}
+    try:
+        known |= {name: tuple(map(float, arrays[name])) for name in ("size", "lower") if name in arrays}
+        numbers = {name: float(v) for name, v in arrays.items() if name not in {*names, "x", "y"} and v.ndim == 0}
+        provenance = json.loads(str(arrays["provenance"])) if "provenance" in arrays else {}
+    except (TypeError, ValueError) as error:
+        raise InvalidProblem(f"{path} holds no solution: {error}.") from error
+    for name, least in (("u", 2), ("a", 1)):
+        v = known[name]
+        if v.dtype.kind not in "buif" or v.ndim < 2 or min(v.shape[:2]) < least:
+            raise InvalidProblem(f"{path} holds no solution: {name} has shape {v.shape} and type {v.dtype}.")
     return Solution(**known, numbers=numbers, provenance=provenance)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, is_dataclass
 from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,12 +29,38 @@ class Kept:
 
     Attributes
     ----------
-    folder : made on first use.
-    key : what else decides the result besides the problem: target, method, options, quantity.
+    folder : that exists.
+    key : digest of what else decides the result besides the problem: target, method, options, quantity.
     """
 
     folder: Path
-    key: tuple[Any, ...]
+    key: str
+
+    @classmethod
+    def of(cls, folder: str | Path, *decides: Any) -> Kept:
+        """Make the folder, and the key of what decides results as it is now.
+
+        Parameters
+        ----------
+        folder : where the files lie.
+        *decides : values, objects, functions with what they capture. Lists and dicts count as they are at this moment:
+            a quantity may fill those that it captures while it runs.
+
+        Returns
+        -------
+        Kept
+
+        Raises
+        ------
+        InvalidProblem
+            If there can be no such folder.
+        """
+        path = Path(folder).absolute()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidProblem(f"keep={str(folder)!r} cannot be a folder: {error.strerror or error}.") from error
+        return cls(path, _digest(decides))
 
     def get(self, problem: Problem, compute: Callable[[], Any]) -> Any:
         """Return what was kept for a problem; compute and keep it where nothing was.
@@ -56,19 +82,15 @@ class Kept:
         path = self.path(problem)
         found = _read(path)
         if found is None:
-            found = np.asarray(compute())
-            if found.dtype.kind not in NUMBERS:
-                raise InvalidProblem("with keep=, quantity must return a number or an array of numbers.")
+            found = _numbers(compute())
             self._write(path, found)
         return found.item() if found.ndim == 0 else found
 
     def path(self, problem: Problem) -> Path:
         """Name the file of a problem: its medium, load, space and Dirichlet data decide it, and the key."""
         given = np.where(problem.space.free, 0.0, problem.U)  # the rest of U follows, up to round-off
-        digest = sha256(f"ngs_nhcsr {__version__}".encode())
-        for part in (self.key, problem.space, problem.medium, problem.load, given, problem.dirichlet):
-            _feed(digest.update, part)
-        return self.folder / f"{digest.hexdigest()[:24]}.npy"
+        parts = (self.key, problem.space, problem.medium, problem.load, given, problem.dirichlet)
+        return self.folder / f"{_digest((f'ngs_nhcsr {__version__}', *parts))[:24]}.npy"
 
     def _write(self, path: Path, values: np.ndarray) -> None:
         with replacing(path) as temporary:
@@ -83,31 +105,53 @@ def _read(path: Path) -> np.ndarray | None:
         return None
 
 
-def _feed(update: Callable[[bytes], None], value: Any) -> None:
-    """Hand on what decides a value as bytes: arrays, fields of objects, code of functions, else its repr."""
+def _numbers(value: Any) -> np.ndarray:
+    """What a quantity returned, as an array."""
+    try:
+        found = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        found = np.asarray(None)
+    if found.dtype.kind not in NUMBERS:
+        raise InvalidProblem("with keep=, quantity must return a number or an array of numbers.")
+    return found
+
+
+def _digest(values: Any) -> str:
+    """Hash all that decides some values."""
+    digest = sha256()
+    _feed(digest.update, values, ())
+    return digest.hexdigest()
+
+
+def _feed(update: Callable[[bytes], None], value: Any, within: tuple[int, ...]) -> None:
+    """Hand on what decides a value as bytes: arrays, fields of objects, code of functions, else its repr.
+
+    ``within`` are the ids of what the value is a part of: a function may capture itself.
+    """
     update(type(value).__qualname__.encode())
-    if isinstance(value, np.ndarray):
+    if hasattr(value, "detach"):  # torch
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray) and value.dtype != object:
         update(f"{value.shape} {value.dtype.str}".encode())
         update(np.ascontiguousarray(value).tobytes())
+        return
+    if id(value) in within:
         return
     for part in _parts(value):
         if isinstance(part, bytes):
             update(part)
         else:
-            _feed(update, part)
-
-
-def _is_constant(value: Any) -> bool:
-    """Tell whether a captured value decides a result; lists and other objects may change while a function runs."""
-    if isinstance(value, tuple):
-        return all(map(_is_constant, value))
-    return value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic, np.ndarray))
+            _feed(update, part, (*within, id(value)))
 
 
 def _parts(value: Any) -> Iterable[Any]:
     """Bytes and further values that decide a value which is no array."""
-    if isinstance(value, (tuple, list)):
+    if isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.dtype == object):
         return value
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(repr, value))
+    if isinstance(value, ModuleType):
+        return (value.__name__.encode(),)
     if isinstance(value, dict):
         return (*value.keys(), *value.values())
     if isinstance(value, partial):
@@ -116,14 +160,22 @@ def _parts(value: Any) -> Iterable[Any]:
         return value.co_code, value.co_names, value.co_consts
     if isinstance(value, FunctionType):
         name = f"{value.__module__}.{value.__qualname__}".encode()
-        seen = [v for cell in value.__closure__ or () if _is_constant(v := cell.cell_contents)]
-        return name, value.__code__, value.__defaults__, value.__kwdefaults__, seen
+        captured = [_content(cell) for cell in value.__closure__ or ()]
+        return name, value.__code__, value.__defaults__, value.__kwdefaults__, captured
     if isinstance(value, MethodType):
         return value.__func__, value.__self__
     if is_dataclass(value) and not isinstance(value, type):  # what it is made of, but nothing that it worked out since
         return [
             v for name, v in vars(value).items() if not isinstance(getattr(type(value), name, None), cached_property)
         ]
-    if hasattr(value, "__dict__") and not isinstance(value, type):
+    if hasattr(value, "__dict__") and not isinstance(value, type) and vars(value):
         return (vars(value),)
     return (repr(value).encode(),)
+
+
+def _content(cell: CellType) -> Any:
+    """What a function captured; ``None`` where it has no value yet."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None

@@ -9,11 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from .checks import described
 from .errors import InvalidProblem
 from .kept import Kept
 from .number_checks import check_scale, is_whole
 from .options import Request, TargetName
 from .pipeline import Outcome, solve_target, without_cuts
+from .problem import Problem
 from .solvers.kernels.workers import alone, cores
 from .solvers.target import FineQ1, Target
 from .solvers.threads import one_torch_thread
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from .corrector import Corrector
-    from .problem import Problem
     from .solvers.space import Space
 
 R = TypeVar("R")
@@ -97,8 +98,8 @@ def correct_many(
         there, or be the script that is run.
     keep : folder for what ``quantity`` returns, a number or an array of numbers: whoever calls again, with the same
         problems and options, gets what is there and solves the rest. A quantity is known by its code, its defaults
-        and the numbers, strings, arrays and tuples of them that it captures, a method also by its object; not by what
-        it calls, nor by captured lists. Workers of a cluster must see the folder.
+        and what it captures, as that is when this is called, a method also by its object; not by global names that it
+        uses. Workers of a cluster must see the folder.
     progress : show a bar.
 
     Returns
@@ -131,15 +132,22 @@ def correct_many(
     scale = check_scale(scale)
     if threads is not None and client is not None:
         raise InvalidProblem("give threads= or client=, not both: a cluster has threads of its own.")
+    if not isinstance(problems, Iterable):
+        raise InvalidProblem(f"problems must be an iterable of Problem, such as a list, not {described(problems)}.")
+    if quantity is not None and not callable(quantity):
+        raise InvalidProblem(f"quantity must be a function of outcome and problem, not {described(quantity)}.")
     if keep is not None and quantity is None:
         raise InvalidProblem("keep= needs a quantity=: numbers are kept, not fields.")
     request = Request(target=target)
     solve, kept = _solver(request, scale, method, corrector), None
     if keep is not None:
         learned = () if corrector is None else (corrector.model.card.sha256, corrector.symmetrize, corrector.scheme)
-        kept = Kept(Path(keep).absolute(), (request.target, scale, method, learned, quantity))
+        kept = Kept.of(keep, request.target, scale, method, learned, quantity)
 
     def task(problem: Problem) -> Any:
+        if not isinstance(problem, Problem):
+            raise InvalidProblem(f"problems must be made by Problem.from_arrays or the like, not {described(problem)}.")
+
         def found() -> Any:
             outcome = solve(problem)
             return outcome if quantity is None else quantity(outcome, problem)

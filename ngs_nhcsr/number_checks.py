@@ -84,6 +84,25 @@ def check_refinement(steps: Any, tolerance: Any) -> None:
         raise InvalidProblem(f"refine_to must be a relative energy error between 0 and 1, not {tolerance!r}.")
 
 
+def check_iteration(tolerance: Any, steps: Any) -> None:
+    """Check what stops an iterative solve.
+
+    Parameters
+    ----------
+    tolerance : between 0 and 1.
+    steps : whole number ≥ 1.
+
+    Raises
+    ------
+    InvalidProblem
+        If one of them is anything else.
+    """
+    if not is_number(tolerance) or not 0 < tolerance < 1:
+        raise InvalidProblem(f"tolerance must lie between 0 and 1, not {tolerance!r}.")
+    if not is_whole(steps) or steps < 1:
+        raise InvalidProblem(f"max_iterations must be a whole number ≥ 1, not {steps!r}.")
+
+
 def check_size(size: Any) -> tuple[float, float]:
     """Check the sides of a rectangle and convert them to floats.
 

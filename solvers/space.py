@@ -167,7 +167,8 @@ class Space:
             if dirichlet and side.size == 2 and inner[k - 3] and inner[k - 1]:
                 raise InvalidProblem(
                     f"the {name} side is one cell long, and its two nodes are fixed by the sides that meet it. This "
-                    "does not tell whether it is Dirichlet or natural: use two coarse cells or more in both directions."
+                    "does not tell whether it is Dirichlet or natural: use two cells or more in both directions, or "
+                    'target "pde".'
                 )
             if not dirichlet:
                 natural.append(name)

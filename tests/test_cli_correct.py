@@ -330,6 +330,18 @@ def test_a_mistake_is_one_line(run, tmp_path, message):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float32])
+def test_numbers_in_a_tiff_keep_their_order(tmp_path, kind):
+    """Pillow reads unsigned numbers of 32 bits as signed ones, and signed ones of 8 bits as unsigned."""
+    tifffile = pytest.importorskip("tifffile")
+    low, high = (-100.0, 7.5) if kind is np.float32 else (np.iinfo(kind).min, np.iinfo(kind).max)
+    levels = np.array([[low, low, high], [high, low, high]], dtype=kind)
+    tifffile.imwrite(tmp_path / "levels.tif", levels)
+    medium = read_medium(tmp_path / "levels.tif", (1.0, 10.0))
+    assert np.array_equal(medium.a, np.where(levels == high, 10.0, 1.0)[::-1])
+    assert medium.greys == ((low, low, 1.0), (high, high, 10.0))
+
+
 def test_the_boundaries_of_the_command_are_those_of_the_solver():
     assert typing.get_args(Condition) == BOUNDARIES
 

@@ -83,6 +83,16 @@ def test_other_files_are_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.ones((2, 2)))
     with pytest.raises(InvalidProblem, match="holds no named arrays"):
         load_solution(tmp_path / "a.npy")
+    good = {"u": np.ones((3, 3)), "a": np.ones((2, 2)), "size": (1.0, 1.0)}
+    for change in (
+        {"size": 3.0}, {"size": ("a", "b")}, {"note": "hello"}, {"provenance": "{x"}, {"u": np.ones(3)},
+        {"u": np.array([["x", "y"], ["z", "z"]])}, {"a": np.ones(3)}, {"u": np.ones((1, 4))},
+    ):  # fmt: skip
+        np.savez(tmp_path / "wrong.npz", **(good | change))
+        with pytest.raises(InvalidProblem, match="holds no solution"):
+            load_solution(tmp_path / "wrong.npz")
+    with pytest.raises(InvalidProblem, match="cannot be read"):
+        load_solution(3)
     for name in ("y.npz", "none.npz", "half.npz"):
         with pytest.raises(InvalidProblem, match="cannot be read"):
             load_solution(tmp_path / name)

@@ -1,11 +1,14 @@
 """Many problems side by side give what each gives alone, in order, and lazily; what was kept is not solved again."""
 
+import math
 import os
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
 from ngs_nhcsr import Corrector, InvalidProblem, Problem, correct_many
 from ngs_nhcsr.solvers.fine import fine_solve
@@ -79,22 +82,29 @@ def test_an_error_of_one_problem_is_raised():
         correct_many(problems(4), 4, quantity=fail, method="multigrid", threads=2)
 
 
-def test_after_an_interruption_only_the_rest_is_solved(tmp_path):
-    solved = []
+def test_after_an_interruption_only_the_rest_is_solved(tmp_path, monkeypatch):
+    """A quantity may fill a list that it captures: what counts is what was in it at the beginning."""
 
-    def mean(outcome, problem):
-        solved.append(problem)
-        if len(solved) == 3:
-            raise KeyboardInterrupt
-        return outcome.values.mean()
+    def study(most):
+        solved = []
 
-    study = {"quantity": mean, "method": "multigrid", "threads": 1}
+        def mean(outcome, problem):
+            solved.append(problem)
+            if len(solved) == int(os.environ["MOST"]):
+                raise KeyboardInterrupt
+            return outcome.values.mean()
+
+        monkeypatch.setenv("MOST", str(most))
+        return solved, {"quantity": mean, "method": "multigrid", "threads": 1}
+
+    solved, options = study(3)
     with pytest.raises(KeyboardInterrupt):
-        correct_many(problems(5), 8, keep=tmp_path / "study", **study)
+        correct_many(problems(5), 8, keep=tmp_path / "study", **options)
     assert len(solved) == 3
-    values = correct_many(problems(5), 8, keep=tmp_path / "study", **study)
-    assert len(solved) == 3 + 3  # the third, which had been interrupted, and two more
-    assert values == correct_many(problems(5), 8, **study)
+    solved, options = study(-1)
+    values = correct_many(problems(5), 8, keep=tmp_path / "study", **options)
+    assert len(solved) == 3  # that which had been interrupted, and two more
+    assert values == correct_many(problems(5), 8, **options)
     assert not list(tmp_path.rglob("*.tmp"))
 
 
@@ -185,6 +195,47 @@ def test_quantities_are_known_by_their_code_and_what_they_capture(tmp_path):
         study = {"quantity": quantity, "method": "multigrid"}
         assert correct_many(problems(1), 4, keep=tmp_path, **study) == correct_many(problems(1), 4, **study)
         assert len(list(tmp_path.iterdir())) == number
+
+
+def captures(value):
+    """A quantity that does nothing but capture a value, and depend on it."""
+    return lambda outcome, problem: len(repr(value)) + 0 * float(outcome.values.max())
+
+
+def test_whatever_a_quantity_captures_is_told_apart(tmp_path):
+    """Dicts, lists, objects, slices, fractions, functions, arrays of objects, tensors; also a function of itself."""
+
+    def recursive(depth):
+        return 0.0 if depth == 0 else recursive(depth - 1)
+
+    different = [
+        {"a": 1}, {"a": 2}, [1, 2], [1, 3], slice(1, 2), slice(1, 3), Fraction(1, 2), Fraction(1, 3), min, max,
+        Power(1), Power(2), (1, [2, 3]), (1, [2, 4]), {1, 2}, {1, 3}, captures(1), captures(2), math, np,
+        np.array([None, 1]), np.array([None, 2]), torch.tensor([1.0]), torch.tensor([2.0]), recursive,
+    ]  # fmt: skip
+    for number, value in enumerate(different, 1):
+        for _ in range(2):
+            correct_many(problems(1), 4, quantity=captures(value), method="multigrid", keep=tmp_path)
+            assert len(list(tmp_path.iterdir())) == number, value
+
+
+@pytest.mark.parametrize(
+    ("wrong", "options", "message"),
+    [
+        ([np.ones((8, 8))], {}, "problems must be made by Problem"),
+        ([None], {}, "problems must be made by Problem"),
+        (Problem.from_arrays(np.ones((8, 8)), coarse=4), {}, "problems must be an iterable"),
+        (3, {}, "problems must be an iterable"),
+        ([], {"quantity": "values"}, "quantity must be a function"),
+        ([], {"quantity": captures(1), "keep": __file__}, "cannot be a folder"),
+        ("ragged", {}, "must return a number"),
+    ],
+)
+def test_what_makes_no_sense_is_said_by_name(wrong, options, message, tmp_path):
+    if isinstance(wrong, str):
+        wrong, options = problems(1), {"quantity": lambda outcome, problem: [[1], [1, 2]], "keep": tmp_path}
+    with pytest.raises(InvalidProblem, match=message):
+        correct_many(wrong, 4, method="multigrid", **options)
 
 
 def test_a_file_that_cannot_be_read_is_made_again(tmp_path):

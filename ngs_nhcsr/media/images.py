@@ -228,6 +228,7 @@ def _read_image(path: Path) -> tuple[Array, tuple[str, ...]]:
             pages = getattr(opened, "n_frames", 1)
             picture = ImageOps.exif_transpose(opened)
             picture.load()
+            stored = _tiff_type(opened)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InvalidProblem(
             f"{path.name} cannot be read as an image ({type(error).__name__}); save it anew."
@@ -243,7 +244,18 @@ def _read_image(path: Path) -> tuple[Array, tuple[str, ...]]:
         colours = np.asarray(picture.convert("RGB"))
         notes += ("colours turned to grey",) * bool((colours != colours[..., :1]).any())
         picture = picture.convert("RGB").convert("L")
-    return _numbers(np.asarray(picture))[::-1].copy(), notes
+    levels = _numbers(np.asarray(picture))
+    if stored is not None and stored.itemsize == levels.itemsize:
+        levels = levels.view(stored)
+    return levels[::-1].copy(), notes
+
+
+def _tiff_type(opened: Any) -> np.dtype | None:
+    """Type of the whole numbers in a TIFF, where Pillow takes unsigned ones for signed ones or the other way round."""
+    tags = getattr(opened, "tag_v2", {})
+    bits, kind = tags.get(258), tags.get(339, (1,))  # unsigned by default
+    named = {((32,), (1,)): np.uint32, ((8,), (2,)): np.int8}.get((bits, kind))
+    return None if named is None else np.dtype(named)
 
 
 def _read_array(path: Path) -> tuple[Array, tuple[str, ...]]:

@@ -7,6 +7,7 @@ from typing import Any
 import ngsolve as ngs
 
 from ..errors import SolverFailure
+from ..number_checks import check_iteration
 from ..solvers.hierarchy import Solved, hierarchy
 from ..solvers.medium import Medium
 from ..solvers.neumann import balanced, is_neumann, with_mean
@@ -90,7 +91,8 @@ class PixelMultigrid(ngs.BaseMatrix):
         Raises
         ------
         InvalidProblem
-            If f or g cannot be read, or there are no Dirichlet nodes, no reaction, and f does not integrate to zero.
+            If f or g cannot be read, or there are no Dirichlet nodes, no reaction, and f does not integrate to zero; or
+            if tolerance or steps make no sense.
         SolverFailure
             If the tolerance is not reached.
 
@@ -104,6 +106,7 @@ class PixelMultigrid(ngs.BaseMatrix):
         >>> round(u(fes.mesh(0.3, 0.5)), 6), multigrid.solved.converged
         (0.3, True)
         """
+        check_iteration(tolerance, max_iterations)
         b, lift = self._fine.load_vector(f), self._fine.boundary_values(g)
         if self._neumann:
             b = balanced(b)
@@ -113,7 +116,7 @@ class PixelMultigrid(ngs.BaseMatrix):
         if not info.converged:
             raise SolverFailure(
                 f"multigrid reached a relative residual of {info.relative_residual:.1e} after {info.iterations} steps, "
-                f"not {tolerance:.1e}; take a larger tolerance, or NGSolve's sparsecholesky for this contrast."
+                f"not {tolerance:.1e}; take a larger tolerance, or NGSolve's sparsecholesky."
             )
         if self._neumann:
             u = with_mean(u)

@@ -307,7 +307,10 @@ def trace_cell(exponents: tuple[float, ...], modes: int, aspect: float = 1.0, bu
     if not 1 <= modes <= _MOST_BUBBLES:
         raise InvalidProblem(f"modes, the functions per edge, must lie between 1 and {_MOST_BUBBLES}, got {modes}")
     if not 1 / 16 <= aspect <= 16:
-        raise InvalidProblem(f"the aspect of a cell must lie between 1/16 and 16, got {aspect}")
+        raise InvalidProblem(
+            f"pixels may be 16 times as long as wide at most, not {max(aspect, 1 / aspect):.3g} times: give the image "
+            "with each of them repeated along their longer side (numpy.repeat)."
+        )
     kept = {round(float(g), _DIGITS) for g in exponents}
     kept = sorted(g for g in kept if abs(g - 1) > _NEAR_ONE and abs(g - max(2, 2 * round(g / 2))) > _NEAR_EVEN)
     count = default_bubbles(tuple(kept), modes) if bubbles is None else bubbles
