@@ -254,8 +254,9 @@ def _tiff_type(opened: Any) -> np.dtype | None:
     """Type of the whole numbers in a TIFF, where Pillow takes unsigned ones for signed ones or the other way round."""
     tags = getattr(opened, "tag_v2", {})
     bits, kind = tags.get(258), tags.get(339, (1,))  # unsigned by default
-    named = {((32,), (1,)): np.uint32, ((8,), (2,)): np.int8}.get((bits, kind))
-    return None if named is None else np.dtype(named)
+    if (bits, kind) == ((32,), (1,)):
+        return np.dtype(np.uint32)
+    return np.dtype(np.int8) if (bits, kind) == ((8,), (2,)) else None
 
 
 def _read_array(path: Path) -> tuple[Array, tuple[str, ...]]:

@@ -18,10 +18,11 @@ from .robin import read_robin
 class PixelMultigrid(ngs.BaseMatrix):
     """One V-cycle for −div(a∇u) + c u: a symmetric positive definite approximation of the inverse of its Q1 matrix.
 
-    On coefficients of pixels the steps of conjugate gradients hardly depend on mesh and contrast: 8 to 13 for 1:10 to
-    1:1000. It belongs to the coefficient at the time it was made; the form may be assembled with any quadrature rule.
-    Set-up and application run in compiled kernels where numba is installed, else in torch; they have threads of their
-    own. Inside NGSolve's ``TaskManager``, whose threads spin while they wait, they can be slower.
+    On coefficients of pixels that the mesh does not cut the steps of conjugate gradients hardly depend on mesh and
+    contrast: 8 to 13 for 1:10 to 1:1000. The form may be assembled with any quadrature rule; where cells cut pixels,
+    rules mean different operators, and steps are more. It belongs to the coefficient at the time it was made. Set-up
+    and application run in compiled kernels where numba is installed, else in torch; they have threads of their own.
+    Inside NGSolve's ``TaskManager``, whose threads spin while they wait, they can be slower.
 
     Parameters
     ----------
