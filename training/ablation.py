@@ -166,7 +166,7 @@ def run_row(name: str, folder: Path, data: Path, minutes: float) -> Row:
     network = trained_network(run)
     errors = {}
     for case in CASES:
-        found = network_errors(network, case.problems(VALIDATION_SEEDS), case.scale)
+        found = network_errors(network, case.problems(VALIDATION_SEEDS), case.scale, scheme=config.validation)
         errors[case.name] = (round(float(found["energy"].median()), 6), round(float(found["L2"].median()), 7))
     count = sum(p.numel() for p in network.parameters())
     row = Row(name, command(overrides, minutes), steps_done(run), minutes, count, errors)
