@@ -308,7 +308,7 @@ def trace_cell(exponents: tuple[float, ...], modes: int, aspect: float = 1.0, bu
         raise InvalidProblem(f"modes, the functions per edge, must lie between 1 and {_MOST_BUBBLES}, got {modes}")
     if not 1 / 16 <= aspect <= 16:
         raise InvalidProblem(
-            f"height / width of a pixel must lie between 1/16 and 16, not at {aspect:.3g}; divide pixels."
+            f"height / width of pixels must lie between 1/16 and 16, not at {aspect:.3g}; divide them."
         )
     kept = {round(float(g), _DIGITS) for g in exponents}
     kept = sorted(g for g in kept if abs(g - 1) > _NEAR_ONE and abs(g - max(2, 2 * round(g / 2))) > _NEAR_EVEN)
