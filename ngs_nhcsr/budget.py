@@ -12,7 +12,8 @@ from .problem import MATCHED
 from .solvers.dirichlet import data_error
 from .solvers.load_error import unseen_waves
 from .solvers.medium import Medium
-from .solvers.norms import energy_squared
+from .solvers.norms import energy_norm, energy_squared, relative
+from .solvers.transfer import prolongate
 
 if TYPE_CHECKING:
     from .problem import Problem
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 ACCEPTED_UP_TO, NOTED_FROM = 0.05, 1e-3
 #: … where the user asked for a number of multigrid steps, also for none.
 NOTED_FROM_IF_ASKED = 0.01
-#: Estimated error of a recovered load from which on that load is not known: another one altogether has its moments.
+#: Estimated error of a recovered load from which on that load is not known: another one altogether has its moments. So
+#: it is from the distance between field and coarse solution on, for then either may be the better one.
 UNKNOWN_FROM = 1.0
 #: Statuses that say that a field is no worse than the coarse solution.
 COMPARED = (Status.ACCEPTED, Status.OUT_OF_CONTRACT, Status.INACCURATE)
@@ -55,6 +57,7 @@ class Budget:
         the latter's coarse solution, by the quadrature rule that makes it least; 0 where it is below ``MATCHED``.
     unseen : what waves of one coarse cell, as large as a load that was recovered, would change: no coarse solution
         shows them, so it is told, and not counted.
+    from_coarse : relative energy distance of the field from the coarse solution, where a recovered load matters.
     consistent : whether u_coarse solves the problem as it was read, and
     decided : whether its load is known; else the distance to the solution that was meant is not known.
 
@@ -70,6 +73,7 @@ class Budget:
     dirichlet: float = 0.0
     mismatch: float = 0.0
     unseen: float = 0.0
+    from_coarse: float = float("inf")
     consistent: bool = True
     decided: bool = True
 
@@ -93,14 +97,19 @@ class Budget:
     @property
     def known(self) -> bool:
         """Whether it is known what problem u_coarse solves, so that there is an error to be estimated."""
-        return self.consistent and self.decided and not self.load >= UNKNOWN_FROM
+        return self.consistent and self.decided and not self._load_unknown
+
+    @property
+    def _load_unknown(self) -> bool:
+        """Whether a recovered load may be so far off that the coarse solution is no worse."""
+        return self.load > ACCEPTED_UP_TO and self.load >= min(UNKNOWN_FROM, self.from_coarse)
 
     def __str__(self) -> str:
         if not self.consistent:
             return "unknown: u_coarse solves another problem than the one that was read"
         if not self.decided:
             return "unknown: the load of u_coarse is not known"
-        if self.load >= UNKNOWN_FROM:
+        if self._load_unknown:
             return f"unknown: another load, {100 * self.load:.2g} % away, has the moments of u_coarse"
         return f"{self.total:.2g} ({', '.join(f'{k} {v:.2g}' for k, v in self.parts.items()) or 'nothing found'})"
 
@@ -123,13 +132,13 @@ class Budget:
         Returns
         -------
         The status, INACCURATE instead of an accepted one where the sum is above ``ACCEPTED_UP_TO``, UNVERIFIED where
-        a recovered load is uncertain by ``UNKNOWN_FROM``; and the notes, with one on the largest part where the sum is
+        a recovered load is not known; and the notes, with one on the largest part where the sum is
         above ``noted_from``.
         """
         total = self.total
         if not (self.consistent and self.decided):
             return status, notes  # which say so
-        if self.load >= UNKNOWN_FROM:
+        if self._load_unknown:
             notes += (
                 f"the load that was recovered from u_coarse is not known: another one with the same moments is "
                 f"{100 * self.load:.2g} % of the field away, in energy. Pass f=, or points=.",
@@ -166,7 +175,15 @@ def budget_of(values: np.ndarray, problem: Problem, fine_scales: float | None) -
     if load > 0 or unseen > 0:  # relative to the coarse solution, whose energy may be far from that of the field
         of_field = _relative_size(problem.U, values, problem)
         load, unseen = load * of_field, unseen * of_field
-    return Budget(fine_scales, lost, load, bent, mismatch, unseen, problem.consistent, problem.decided)
+    away = _from_coarse(values, problem) if load > ACCEPTED_UP_TO else float("inf")
+    return Budget(fine_scales, lost, load, bent, mismatch, unseen, away, problem.consistent, problem.decided)
+
+
+def _from_coarse(values: np.ndarray, problem: Problem) -> float:
+    """Relative energy distance of a field of nodal values from the coarse solution."""
+    cells = (values.shape[0] - 1, values.shape[1] - 1)
+    distance = energy_norm(values - prolongate(problem.U, cells), problem.medium, problem.space.size)
+    return relative(distance, energy_norm(values, problem.medium, problem.space.size))
 
 
 def _relative_size(U: np.ndarray, values: np.ndarray, problem: Problem) -> float:

@@ -243,3 +243,19 @@ def test_functions_that_oscillate_too_fast_to_be_integrated_are_told_also_for_ar
     fast = Problem.from_arrays(np.ones((32, 32)), coarse=8, f=lambda x, y: 1.0 * (np.sin(3000 * x * y) > 0))
     assert any("was not integrated to the end" in note for note in fast.notes)
     assert not Problem.from_arrays(np.ones((32, 32)), coarse=8, f=lambda x, y: 1.0 * (x > 0.3)).notes
+
+
+def test_a_load_uncertain_by_more_than_the_field_is_from_the_coarse_solution_is_not_known():
+    """Then the coarse solution may be nearer: 'no worse than the coarse solution' cannot be said."""
+    A = np.where(np.random.default_rng(2).random((32, 32)) < 0.5, 1.0, 10.0)
+    problem = Problem.from_arrays(A, coarse=8)
+    fine = problem.space.with_cells((64, 64))
+    u = galerkin_solve(problem.medium, fine, problem.load_vector((64, 64)), np.zeros(fine.shape))
+    away = budget_of(u, replace(problem, load_error=0.2), 1e-5).from_coarse
+    assert 0.3 < away < 0.9
+    size = energy_norm(u, problem.medium, fine.size) / energy_norm(problem.U, problem.medium, fine.size)
+    for share, status in ((0.9, Status.INACCURATE), (1.1, Status.UNVERIFIED)):
+        budget = budget_of(u, replace(problem, load_error=share * away * size), 1e-5)
+        assert budget.judge(Status.ACCEPTED, ())[0] is status
+        assert budget.known == (status is Status.INACCURATE)
+    assert budget_of(u, replace(problem, load_error=0.01), 1e-5).from_coarse == float("inf")  # does not matter

@@ -12,6 +12,8 @@ from ngsolve import CF, H1, BilinearForm, GridFunction, IfPos, LinearForm, ds, d
 from ngsolve.meshes import MakeStructured2DMesh
 from scipy.sparse.linalg import splu
 
+from ngs_nhcsr.solvers.norms import relative
+
 from .pixels import box_moments, pixel_stiffness, row_order
 
 
@@ -178,7 +180,7 @@ class Pde:
     def error(self, v: GridFunction) -> float:
         """Relative energy error of a field of order 1 on a fine mesh against the solution on that mesh."""
         u, E = self.fine(v.space.mesh)
-        return _norm(v.vec.FV().NumPy()[: len(u)] - u, E) / _norm(u, E)
+        return relative(_norm(v.vec.FV().NumPy()[: len(u)] - u, E), _norm(u, E))
 
     def error_of(self, values: np.ndarray) -> float:
         """Relative energy error of nodal values (ny+1, nx+1) against the solution on their grid."""
