@@ -9,8 +9,7 @@ where fine cells cut pixels, with the exact stiffness of the pixels. Verdicts:
 
     right     accepted, true error at most 1e-3 (and, in rows about estimates, estimated within a factor 2)
     refused   a short exception of this package
-    flagged   not accepted, and the estimate within a factor 2 of the truth or both at most 1e-3; or said to be unknown,
-              or accepted "for the load as u_coarse shows it" and within that factor of what is told of other loads
+    flagged   not accepted, and the estimate within a factor 2 of the truth or both at most 1e-3; or said to be unknown
     SILENT    accepted, and the true error above 1e-3 + 3 x estimate
     CRASH     another exception
     vague     the rest

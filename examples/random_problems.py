@@ -94,15 +94,13 @@ def run(seed: int, number: int, largest: int, check: bool) -> Trial:
         return trial
     trial.said, trial.estimate, trial.error = r.status.name, estimate_of(r), drawn.pde.error(fine)
     trial.coarse_error = coarse_error(drawn, u, fine)
-    found, recovered = [], r.problem.load_recovered  # a LinearForm's, too, where it could not be integrated anew
-    visible = drawn.visible or not recovered
-    if not visible:
+    found = []
+    if not drawn.visible:
         trial.said = f"{trial.said}, {INVISIBLE}"
         trial.estimate = None if trial.estimate is None else trial.estimate + r.budget.unseen
     if r.status.trusted and not trial.error <= 3 * (trial.estimate or 0.0) + RIGHT:
         found.append("claim")
-    spread = drawn.spread or not recovered
-    compared = visible and r.status.name != "UNVERIFIED" and (spread or r.status.trusted)
+    compared = drawn.visible and r.status.name != "UNVERIFIED" and (drawn.told or r.status.trusted)
     if compared and not trial.error <= trial.coarse_error * (1 + EQUAL) + EQUAL:
         found.append("worse")
     if check and not _truth_agrees(drawn, fine):

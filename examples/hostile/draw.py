@@ -54,8 +54,8 @@ class Drawn:
     mesh, order, bonus : of its coarse solution.
     a, scale, options : what ``correct`` gets besides.
     given : how the load is told, one of ``GIVEN``.
-    visible : whether the coarse mesh can see the load.
-    spread : False where a load sits in a point: it has the moments of a box in one coarse cell.
+    visible : whether the coarse mesh can see the load, or it is given.
+    told : False where a load that sits in a point was recovered: it has the moments of a box in one coarse cell.
     label : all of it in words.
     """
 
@@ -68,7 +68,7 @@ class Drawn:
     options: dict[str, Any]
     given: str
     visible: bool
-    spread: bool
+    told: bool
     label: str
 
     def solve(self) -> tuple[ngs.GridFunction, dict[str, Any]]:
@@ -193,6 +193,7 @@ def draw(seed: int, number: int, largest: int) -> Drawn:
         parts = {"f": load.f, "points": list(load.points), "flux": load.flux}
         options |= {name: part for name, part in parts.items() if name == "f" or part}
     order, quadrature = (2 if rng.random() < 0.15 else 1), int(rng.choice([0, 0, 0, 1, 2, 5]))
+    recovered = given in ("recovered", "form")
     per_wave = load.wavelength * nx / size[0]
     label = (
         f"{family} 1:{pixels.max() / pixels.min():.3g} of {shape[1]} x {shape[0]} {'array' if array else 'voxels'}, "
@@ -202,6 +203,7 @@ def draw(seed: int, number: int, largest: int) -> Drawn:
         + f", {given}, Dirichlet {'|'.join(dirichlet)}"
         + (f", reaction {reaction:.2g}" if reaction else "")
     )
-    visible, spread = per_wave > VISIBLE, not load.points
+    visible = not recovered or per_wave > VISIBLE
+    told = not (recovered and load.points)
     a = pixels if array else pde.a
-    return Drawn(pde, mesh, order, quadrature, a, scale, options, given, visible, spread, label)
+    return Drawn(pde, mesh, order, quadrature, a, scale, options, given, visible, told, label)

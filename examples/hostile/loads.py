@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ngsolve import CF, IfPos, sin, x, y
@@ -45,8 +44,8 @@ def step_load(s: Setting) -> Inputs:
 
 @case("load 1 + sin 200x")
 def wave_load(s: Setting) -> Inputs:
-    """Make a load with one wave per coarse cell, about: u_coarse shows that of 1."""
-    return replace(with_load(s, 1 + sin(200 * x)), unseen=True)
+    """Make a load with one wave per coarse cell, about."""
+    return with_load(s, 1 + sin(200 * x))
 
 
 @case("f = 0, u = x on left and right", "2")

@@ -19,8 +19,6 @@ from .pde import Pde
 RIGHT = 1e-3
 #: Words of the warning that an accepted field has an error larger than that.
 FLAG = "its relative energy error is estimated at"
-#: … and of the line on loads that no coarse solution shows.
-UNSEEN = "waves of one coarse cell"
 #: Longest message that is read.
 LINES, CHARACTERS = 10, 1000
 VERDICTS = ("right", "refused", "flagged", "vague", "SILENT", "CRASH", "not yet")
@@ -55,7 +53,6 @@ class Inputs:
     truth : error of a result; by default that of its GridFunction against the fine solution of ``pde``.
     judge_estimate : whether an accepted field's estimate must be within a factor 2 too.
     denied : words that must not be said here.
-    unseen : whether the load has waves that u_coarse does not show, so that what a result tells of such waves counts.
     """
 
     u: Any
@@ -66,7 +63,6 @@ class Inputs:
     truth: Callable[[Correction], float] | None = None
     judge_estimate: bool = False
     denied: tuple[str, ...] = ()
-    unseen: bool = False
 
     def error(self, result: Correction) -> float | None:
         """Measure the true relative energy error of a result."""
@@ -147,7 +143,7 @@ def judge(row: Row, message: str = "", *, judge_estimate: bool = False, denied: 
         if row.truth > RIGHT + 3 * (row.estimate or 0.0):
             return "SILENT"
         if row.truth > RIGHT:
-            return "flagged" if (FLAG in message or UNSEEN in message) and agree(row.estimate, row.truth) else "vague"
+            return "flagged" if FLAG in message and agree(row.estimate, row.truth) else "vague"
         return "right" if not judge_estimate or tight(row.estimate, row.truth) else "vague"
     return "flagged" if agree(row.estimate, row.truth) or (row.estimate is None and message) else "vague"
 
@@ -216,8 +212,6 @@ def run(one: Case, setting: Setting) -> Iterator[Row]:
             continue
         row.said, row.words = result.status.name, " ".join(result.notes)
         row.estimate, row.truth = estimate_of(result), made.error(result)
-        if made.unseen and result.problem.load_recovered:
-            row.estimate, row.words = row.estimate + result.budget.unseen, str(result).splitlines()[1]
         told = row.words if result.status.trusted else f"{result.status.value} {row.words}"
         row.verdict = judge(row, told, judge_estimate=made.judge_estimate, denied=made.denied)
         yield row
