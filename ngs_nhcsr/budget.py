@@ -132,8 +132,8 @@ class Budget:
         Returns
         -------
         The status, INACCURATE instead of an accepted one where the sum is above ``ACCEPTED_UP_TO``, UNVERIFIED where
-        a recovered load is not known; and the notes, with one on the largest part where the sum is
-        above ``noted_from``.
+        a recovered load is not known; and the notes, with one on the largest part where the sum is above
+        ``noted_from``.
         """
         total = self.total
         if not (self.consistent and self.decided):
