@@ -16,6 +16,7 @@ from ngsolve import (
     ds,
     dx,
     grad,
+    sin,
     specialcf,
     x,
     y,
@@ -115,6 +116,17 @@ def test_on_triangles_too_what_cannot_be_integrated_anew_is_recovered(term, orde
     problem = read(LinearForm(term(H1(triangles(), order=order, dirichlet=".*").TestFunction())).Assemble())
     assert any("could not be integrated on the fine mesh" in note for note in problem.notes)
     assert problem.load_error > 0
+
+
+@pytest.mark.parametrize("mesh", [MESH, triangles()], ids=["quads", "triangles"])
+def test_a_wave_that_the_coarse_quadrature_does_not_see_is_integrated_and_told(mesh):
+    v = H1(mesh, order=2, dirichlet="bottom").TestFunction()
+    problem = read(LinearForm(sin(20 * np.pi * x) * v * dx).Assemble())  # 0.4 elements a wave
+    cells = problem.load.cells
+    exact = function_moments(of_callable(lambda X, Y: np.sin(20 * np.pi * X) + 0 * Y), cells, SIZE, LOWER).vector
+    np.testing.assert_allclose(problem.load_vector(cells)[1:], exact[1:], atol=1e-4 * np.abs(exact).max())
+    assert problem.load_error == 0
+    assert any("too fast for its quadrature" in note for note in problem.notes)
 
 
 def test_a_grid_function_in_a_form_is_evaluated_where_it_lives():

@@ -22,16 +22,24 @@ from .samplers import element_moments, of_integrators, point_functionals, segmen
 ROUND_OFF = 1e-9
 #: Width of an element on which gradients outweigh values, in coarse cells.
 TINY = 1e-5
+#: Where in a coarse cell they lie, in parts of it: not where jumps are at round numbers.
+INSIDE = 0.381966
 #: What NGSolve calls integrators of CoefficientFunctions; ``skeleton=True`` makes others, which need neighbours.
 SYMBOLIC = "Symbolic LFI"
 #: Length of the segments on which a flux is taken, in coarse cells.
 POINT = 1e-8
 #: Segments as near to a side as this, in parts of its length, lie on it.
 CLOSE = 1e-9
-#: Part of the coarse moments by which those of the user's rule may differ from exact ones.
+#: Part of the coarse moments by which those of the user's rule may differ from exact ones without a word.
 RULE = 0.5
 #: … compared, where the mesh is no grid, by a function on a grid refined so many times, with so many orders more.
 VIA, BONUS = 4, 6
+
+
+_BADLY_INTEGRATED = (
+    "the function in the LinearForm is too fast for its quadrature on the coarse mesh: the vector that u_coarse was "
+    "solved with is far from the function's own. The result is for the function; bonus_intorder= makes u_coarse so too."
+)
 
 
 def form_moments(
@@ -73,9 +81,9 @@ def form_moments(
     if isinstance(form, ngs.LinearForm) and not b.any() and _assembled(form, u.space).any():
         raise InvalidProblem("f= is a LinearForm that is not assembled; call its Assemble().")
     if isinstance(form, ngs.LinearForm):
-        moments = _taken_apart(form, b, u, found, cells)
+        moments, notes = _taken_apart(form, b, u, found, cells)
         if moments is not None:
-            return b, Load.from_vector(moments, found.space.size), ()
+            return b, Load.from_vector(moments, found.space.size), notes
     note = (
         "the LinearForm could not be integrated on the fine mesh, so f was recovered from its moments with the coarse "
         "hats; pass the function itself where it has jumps or oscillates."
@@ -86,28 +94,31 @@ def form_moments(
 
 def _taken_apart(
     form: ngs.LinearForm, b: np.ndarray, u: ngs.GridFunction, found: CoarseField, cells: tuple[int, int]
-) -> np.ndarray | None:
-    """Moments of the parts on a grid; ``None`` where they do not explain the vector b (n,)."""
-    space, integrators = found.space, form.integrators
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Moments of the parts on a grid, ``None`` where they do not explain the vector b (n,); and notes."""
+    space, integrators, notes = found.space, form.integrators, ()
     if any(str(integrator) != SYMBOLIC for integrator in integrators):
-        return None
-    if len(form.space.mesh.GetMaterials()) > 1 or not _is_density(integrators, space):
-        return None
+        return None, ()
+    if len(form.space.mesh.GetMaterials()) > 1 or not _is_function(integrators, space):
+        return None, ()
     moments, known = np.zeros((cells[0] + 1, cells[1] + 1)), _assembled(form, u.space)
     if known.any():
         sides = _Sides(form, space)
         if sides.elsewhere:
-            return None
-        moments += function_moments(of_integrators(integrators, space), cells, space.size, space.lower).vector
+            return None, ()
+        integral = function_moments(of_integrators(integrators, space), cells, space.size, space.lower)
+        moments, notes = moments + integral.vector, integral.notes
         if sides.carry:
             moments += sides.moments(cells)
         at_vertices = known[: u.space.mesh.nv]
         off = _vertex_moments(moments, u.space.mesh, found) - at_vertices
         if np.linalg.norm(off) > RULE * np.linalg.norm(at_vertices):
-            return None  # the integrand depends on the mesh, or is too narrow for the user's rule
+            notes += (_BADLY_INTEGRATED,)
     size = max(float(np.abs(v).max()) for v in (b, known))
     points = _points(np.where(np.abs(b - known) > ROUND_OFF * size, b - known, 0.0), u)
-    return None if points is None else moments + point_moments(points, cells, space.size, space.lower)
+    if points is None:
+        return None, ()
+    return moments + point_moments(points, cells, space.size, space.lower), notes
 
 
 def _vertex_moments(moments: np.ndarray, mesh: ngs.Mesh, found: CoarseField) -> np.ndarray:
@@ -125,12 +136,23 @@ def _vertex_moments(moments: np.ndarray, mesh: ngs.Mesh, found: CoarseField) -> 
     return form.vec.FV().NumPy().copy()
 
 
-def _is_density(integrators: Sequence[ngs.LFI], space: Space) -> bool:
-    """Whether domain integrators are ∫ f v: with ∇v, moments of linear functions are not small on tiny elements."""
+def _is_function(integrators: Sequence[ngs.LFI], space: Space) -> bool:
+    """Whether domain integrators are ∫ f v with a function f of the place alone.
+
+    With ∇v, moments of linear functions are not small on tiny elements; if f depends on the size or the number of an
+    element, it is another one on other elements at the same places.
+    """
     (y, x), (hy, hx) = space.nodes(), space.spacing
-    Y, X = (v.ravel() for v in np.meshgrid(y[:-1] + 0.4 * hy, x[:-1] + 0.4 * hx, indexing="ij"))
-    m = np.abs(element_moments(integrators, (Y, Y + TINY * hy), (X, X + TINY * hx), 1))
-    return float(m.max()) <= float(m[:, 0, 0].max()) / TINY**0.5
+    Y, X = (v.ravel() for v in np.meshgrid(y[:-1] + INSIDE * hy, x[:-1] + INSIDE * hx, indexing="ij"))
+
+    def densities(width: float, order: slice) -> np.ndarray:
+        ends = [(t[order], t[order] + width * h) for t, h in ((Y, hy), (X, hx))]
+        return element_moments(integrators, *ends, 1)[order] / (width**2 * hx * hy)
+
+    one, other = densities(TINY, slice(None)), densities(2 * TINY, slice(None, None, -1))
+    f, largest = one[:, 0, 0], np.abs(one[:, 0, 0]).max()
+    same = np.abs(other[:, 0, 0] - f).max() <= TINY**0.5 * largest
+    return bool(np.abs(one).max() <= largest / TINY**0.5 and same)
 
 
 class _Sides:
