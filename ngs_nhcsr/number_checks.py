@@ -108,7 +108,7 @@ def check_size(size: Any) -> tuple[float, float]:
 
     Parameters
     ----------
-    size : (Ly, Lx), positive and finite.
+    size : (Ly, Lx), positive, within 1e±25: energies grow with the fourth power.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def check_size(size: Any) -> tuple[float, float]:
     Raises
     ------
     InvalidProblem
-        If these are not two positive finite lengths.
+        If these are not two such lengths.
 
     Examples
     --------
@@ -131,4 +131,6 @@ def check_size(size: Any) -> tuple[float, float]:
         values = ()
     if len(values) != 2 or not all(math.isfinite(v) and v > 0 for v in values):
         raise InvalidProblem(f"size must be two positive lengths (Ly, Lx), not {size!r}.")
+    if not all(1e-25 <= v <= 1e25 for v in values):
+        raise InvalidProblem(f"size is {values[0]:g} x {values[1]:g}; beyond 1e±25 energies vanish. Change the units.")
     return values[0], values[1]

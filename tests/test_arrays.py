@@ -21,6 +21,7 @@ ALL = ("bottom", "right", "top", "left")
         ({"coarse": 0}, "coarse must be positive"),
         ({"natural": ("lef",)}, "natural names 'lef', but the sides are"),
         ({"size": (-1.0, 1.0)}, "two positive lengths"),
+        ({"size": (1e-80, 1e-80)}, "Change the units"),
         ({"f": np.nan}, "f has values that are not finite"),
         ({"f": lambda x, y: np.nan * x}, "f has values that are not finite"),
         ({"f": 1j}, "f must be a number"),
