@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .corrector import Corrector
+from .errors import InvalidProblem
 from .options import OnUntrusted, Options, Request, TargetName
 from .pipeline import make_reader, run_with_target
 from .problem import MEAN
@@ -152,5 +153,9 @@ def correct(
     if request.fine:
         result = Corrector(model, device, symmetrize=symmetrize, scheme=scheme)(u_coarse, a, scale, **options)
     else:  # no network is needed, so none is loaded
+        if model is not None or device != "auto" or symmetrize or scheme is not None:
+            raise InvalidProblem(
+                'model=, device=, symmetrize= and scheme= are for target="fine": no other target has a network.'
+            )
         result = run_with_target(u_coarse, make_reader(a, request, MEAN), scale, request)
     return result if full else result.u_fine

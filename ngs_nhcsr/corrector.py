@@ -11,7 +11,7 @@ import numpy as np
 from .checks import check_kind
 from .errors import DeviceError, GridMismatch, InvalidProblem
 from .number_checks import check_scale
-from .options import Options, Request
+from .options import OF_THE_PROBLEM, Options, Request
 from .pipeline import Lap, Outcome, make_reader, run, run_with_target, without_cuts
 from .refine import Refiner
 from .solvers.substructuring.scheme import Scheme
@@ -189,13 +189,16 @@ class Corrector:
         GridMismatch
             If a point lies outside the domain.
         InvalidProblem
-            If the target is another than u_h.
+            If the target is another than u_h, or an option is for what follows the network.
         """
         import torch
 
         from .solvers.positions import Points
 
         request = Request.of(options)
+        unused = [f"{name}=" for name in options if name not in (*OF_THE_PROBLEM, "target")]
+        if unused:
+            raise InvalidProblem(f"evaluate() has the network's own field, for which there is no {', '.join(unused)}.")
         if not request.fine:
             raise InvalidProblem(
                 'evaluate() has values of u_h only; those of the PDE\'s solution are in correct(..., target="pde", '

@@ -139,6 +139,10 @@ def correct_many(
     if keep is not None and quantity is None:
         raise InvalidProblem("keep= needs a quantity=: numbers are kept, not fields.")
     request = Request(target=target)
+    if not request.fine and (method != "network" or corrector is not None):
+        raise InvalidProblem('method= and corrector= are for target="fine": no other target has a choice of them.')
+    if method == "multigrid" and corrector is not None:
+        raise InvalidProblem('corrector= is for method="network".')
     solve, kept = _solver(request, scale, method, corrector), None
     if keep is not None:
         learned = () if corrector is None else (corrector.model.card.sha256, corrector.symmetrize, corrector.scheme)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 OnUntrusted = Literal["raise", "warn", "return"]
 TargetName = Literal["fine", "pde"]
+#: The options that say what problem is meant; the others say what becomes of it.
+OF_THE_PROBLEM = ("f", "points", "flux", "reaction", "robin", "form", "mesh", "cells_per_coarse", "g")
 
 
 class Options(TypedDict, total=False):

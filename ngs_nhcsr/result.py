@@ -131,7 +131,7 @@ class Correction:
 
         Returns
         -------
-        The field; its origin is the lower left corner of the rectangle.
+        The field, in the coordinates of the mesh.
 
         Raises
         ------

@@ -56,7 +56,7 @@ class PDE(Target):
 
         Returns
         -------
-        The field; its origin is the lower left corner of the rectangle.
+        The field, in the coordinates of the problem's rectangle.
 
         Raises
         ------
@@ -97,6 +97,7 @@ class PDE(Target):
             tolerance=TOLERANCE,
             accuracy=self.accuracy,
             modes=self.modes,
+            lower=space.lower,
         )
 
     def nodes(self, solution: Any, fine: Space) -> np.ndarray:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import GridMismatch, InvalidProblem
+from ..number_checks import is_whole
 from .transfer import prolongate
 
 Condition = Literal["dirichlet", "natural"]
@@ -52,13 +53,10 @@ def cell_pair(value: Cells, name: str) -> tuple[int, int]:
     >>> cell_pair(8, "N"), cell_pair((8, 4), "N")
     ((8, 8), (8, 4))
     """
-    pair: Any = (value, value) if isinstance(value, (int, np.integer)) else value
-    try:
-        ny, nx = (int(v) for v in pair)
-    except (TypeError, ValueError) as error:
-        raise InvalidProblem(
-            f"{name} must be a number of cells or a pair (ny, nx), not {reprlib.repr(value)}."
-        ) from error
+    pair: Any = tuple(value) if np.iterable(value) and not isinstance(value, str) else (value, value)
+    if len(pair) != 2 or not all(is_whole(v) for v in pair):
+        raise InvalidProblem(f"{name} must be a number of cells or a pair (ny, nx), not {reprlib.repr(value)}.")
+    ny, nx = (int(v) for v in pair)
     if min(ny, nx) < 1:
         raise InvalidProblem(f"{name} must be positive in both directions, not {(ny, nx)}.")
     return ny, nx

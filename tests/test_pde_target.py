@@ -16,6 +16,7 @@ from ngsolve import (
     Integrate,
     LinearForm,
     Mesh,
+    VoxelCoefficient,
     cosh,
     div,
     dx,
@@ -26,7 +27,8 @@ from ngsolve import (
     y,
 )
 
-from ngs_nhcsr import PDE, Corrector, InvalidProblem, Problem, Status, correct
+from ngs_nhcsr import PDE, Corrector, InvalidProblem, Problem, Scheme, Status, correct
+from ngs_nhcsr.ngsolve_io.meshes import structured_mesh
 from ngs_nhcsr.pipeline import solve_target
 from ngs_nhcsr.solvers import relative_errors
 from ngs_nhcsr.solvers.norms import energy_norm, l2_norm
@@ -53,6 +55,37 @@ def pressure_drop(A, n=N):
     load.vec.data -= form.mat * solution.vec
     solution.vec.data += form.mat.Inverse(space.FreeDofs()) * load.vec
     return solution
+
+
+def test_points_and_regions_of_a_field_are_those_of_the_mesh(tmp_path):
+    lower, size = (-1.0, 2.0), (1.0, 3.0)
+    A = np.where(np.random.default_rng(3).random((16, 24)) < 0.5, 1.0, 10.0)
+    upper = (lower[0] + size[1], lower[1] + size[0])
+    a = VoxelCoefficient(lower, upper, A, linear=False)
+    u, _ = solve_on(structured_mesh(Space((8, 12), lower, size)), a, 1 + x)
+    r = correct(u, a, 8, f=1 + x, target="pde", full=True)
+    points = np.array([[-0.375, 2.25], [1.25, 2.75]])  # nodes of the fine mesh
+    there = [r.u_fine(r.u_fine.space.mesh(*point)) for point in points]
+    np.testing.assert_allclose(r.field.at(points), there, rtol=1e-10)
+    region = (-0.5, 2.25, 1.0, 2.75)
+    low, high = r.field.mean_bounds(region)
+    inside = r.field.integrals()[8:24, 8:32].sum() / 0.75
+    assert low <= inside <= high
+    assert r.field.mean(region) == pytest.approx(inside)
+    again = r.field.solve(lambda X, Y: 1 + X)
+    assert np.abs(again.nodes((32, 48)) - r.field.nodes((32, 48))).max() < 1e-3 * np.abs(r.values).max()
+    r.field.save(tmp_path / "field.npz")
+    np.testing.assert_array_equal(type(r.field).load(tmp_path / "field.npz").at(points), r.field.at(points))
+    with pytest.raises(InvalidProblem, match=r"\(-1, 2\) x \(2, 3\)"):
+        r.field.flux.at(points - lower)
+
+
+@pytest.mark.parametrize(
+    "options", [{"model": "lte"}, {"device": "cpu"}, {"symmetrize": True}, {"scheme": Scheme(corrections=1)}]
+)
+def test_options_of_networks_are_refused(random_medium, options):
+    with pytest.raises(InvalidProblem, match='are for target="fine"'):
+        corrected(random_medium((64, 64)), f=1.0, **options)
 
 
 @pytest.mark.parametrize("contrast", [10.0, 100.0, 1000.0])

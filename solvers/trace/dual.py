@@ -26,7 +26,7 @@ import numpy as np
 
 from ...errors import InvalidProblem
 from ...short_repr import ShortRepr
-from ..space import SIDES
+from ..space import SIDES, cell_pair
 from .boundary import axis_of, edge_line, extend
 from .edges import circulation
 from .function import TraceFunction, quadratic, without_constants
@@ -150,7 +150,8 @@ class DualProblem:
             applied = apply_cells(self.weight, self.solver.stiffness, loop)
             psi = psi.combine((b.dot(loop) - applied.dot(psi)) / applied.dot(loop), loop)
         interior = rotation_load(q0, problem.sides)
-        return DualFlux(problem, TraceFunction(problem.cell, problem.size, psi, interior), q0, info)
+        stream = TraceFunction(problem.cell, problem.size, psi, interior, lower=problem.lower)
+        return DualFlux(problem, stream, q0, info)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -248,9 +249,9 @@ class DualFlux(ShortRepr):
         InvalidProblem
             If the grid does not refine the raster.
         """
-        ny, nx = (cells, cells) if isinstance(cells, (int, np.integer)) else cells
+        ny, nx = cell_pair(cells, "cells")
         my, mx = self.problem.a.shape
-        if ny < my or nx < mx or ny % my or nx % mx:
+        if ny % my or nx % mx:
             raise InvalidProblem(f"a grid of {(ny, nx)} cells does not refine the raster {(my, mx)}; take multiples.")
         psi = self.stream.nodes((ny, nx))
         Fx, Fy = np.diff(psi, axis=0), -np.diff(psi, axis=1)

@@ -26,7 +26,7 @@ from .candidates import default_modes, exponents_for
 from .cell import TraceCell
 from .dual import DualFlux
 from .field import TraceField
-from .function import TraceFunction, without_constants
+from .function import without_constants
 from .layout import TraceVector, gather
 from .problem import apply_cells, balanced
 from .schwarz import TraceSolver
@@ -200,7 +200,7 @@ def _sum_of_fields(u: TraceField, v: TraceField) -> TraceField:
 def _sum_of_fluxes(p: DualFlux, q: DualFlux) -> DualFlux:
     """Return the flux p + q of two problems on one medium."""
     stream = p.stream
-    total = TraceFunction(
-        stream.cell, stream.size, stream.vector.combine(1.0, q.stream.vector), stream.interior + q.stream.interior
+    total = replace(
+        stream, vector=stream.vector.combine(1.0, q.stream.vector), interior=stream.interior + q.stream.interior
     )
     return replace(p, stream=total, particular=p.particular + q.particular)

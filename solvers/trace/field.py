@@ -7,8 +7,9 @@ bounds from the dual problem.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,7 +100,7 @@ class TraceField(TraceFunction):
 
         Parameters
         ----------
-        region : (x0, y0, x1, y1) with sides on lines of the raster; None: the domain.
+        region : (x0, y0, x1, y1) in the plane, with sides on lines of the raster; None: the domain.
 
         Returns
         -------
@@ -118,7 +119,7 @@ class TraceField(TraceFunction):
         (hy, hx), (my, mx) = self.sides, self.shape
         if region is None:
             return slice(0, my), slice(0, mx)
-        lines = np.asarray(region, dtype=float) / np.array([hx, hy, hx, hy])
+        lines = (np.asarray(region, dtype=float) - 2 * self.lower) / np.array([hx, hy, hx, hy])
         i0, j0, i1, j1 = np.round(lines).astype(int)
         if np.abs(lines - np.round(lines)).max() > 1e-9 or not (0 <= i0 < i1 <= mx and 0 <= j0 < j1 <= my):
             raise InvalidProblem(f"region {tuple(region)} is not made of whole cells ({hx:g} x {hy:g}) of the domain.")
@@ -181,7 +182,7 @@ class TraceField(TraceFunction):
 
         Parameters
         ----------
-        f : as in :func:`solve_pde`.
+        f : as in :func:`solve_pde`; a callable takes coordinates of the plane.
         tolerance : relative algebraic error in the energy norm; None: as in :func:`solve_pde`.
 
         Returns
@@ -197,7 +198,7 @@ class TraceField(TraceFunction):
         """
         from .solve import solve_load
 
-        load = cell_load(f, self.shape, self.size)
+        load = cell_load(partial(_from_corner, f, self.lower) if callable(f) else f, self.shape, self.size)
         return solve_load(self.problem, load, tolerance)
 
     @cached_property
@@ -255,7 +256,7 @@ class TraceField(TraceFunction):
 
         Parameters
         ----------
-        region : (x0, y0, x1, y1) with sides on lines of the raster; None: the domain.
+        region : (x0, y0, x1, y1) in the plane, with sides on lines of the raster; None: the domain.
 
         Returns
         -------
@@ -303,3 +304,8 @@ class TraceField(TraceFunction):
         from .storage import load_field
 
         return load_field(path)
+
+
+def _from_corner(f: Callable[[Array, Array], Array], lower: tuple[float, float], x: Array, y: Array) -> Array:
+    """Values of a function of the plane at coordinates that count from ``lower``."""
+    return f(x + lower[0], y + lower[1])

@@ -11,7 +11,7 @@ harmonic extensions of its trace, and the particular solutions of :math:`-\Delta
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from ...errors import InvalidProblem
 from ...short_repr import ShortRepr
 from ..backend import compiled
+from ..space import cell_pair
 from .cell import TraceCell
 from .layout import TraceVector, gather
 
@@ -40,12 +41,14 @@ class TraceFunction(ShortRepr):
     size : (Ly, Lx) side lengths.
     vector : coefficients on edges and vertices.
     interior : (3, my, mx) factors of the particular solutions.
+    lower : (x0, y0) the rectangle's lower left corner; points and regions are in the coordinates of the plane.
     """
 
     cell: TraceCell
     size: tuple[float, float]
     vector: TraceVector
     interior: Array
+    lower: tuple[float, float] = field(default=(0.0, 0.0), kw_only=True)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -92,14 +95,12 @@ class TraceFunction(ShortRepr):
         Raises
         ------
         InvalidProblem
-            If there is no cell along an axis.
+            If these are not whole numbers from 1 on.
         """
-        ny, nx = (cells, cells) if isinstance(cells, (int, np.integer)) else cells
-        if ny < 1 or nx < 1:
-            raise InvalidProblem(f"a grid has at least one cell per axis, not {(ny, nx)}.")
+        ny, nx = cell_pair(cells, "cells")
         my, mx = self.shape
         if ny % my or nx % mx:
-            return self._unaligned((int(ny), int(nx)))
+            return self._unaligned((ny, nx))
         ry, rx = ny // my, nx // mx
         inside, at_top, at_right = _at_nodes(self.cell, ry, rx)
         out = np.empty((ny + 1, nx + 1))
@@ -238,10 +239,12 @@ class TraceFunction(ShortRepr):
         points = np.asarray(points, dtype=float)
         if points.ndim != 2 or points.shape[1] != 2:
             raise InvalidProblem(f"points have shape {points.shape}; give (P, 2) coordinates (x, y).")
-        length = np.array(self.size[::-1])
-        if not ((points >= -1e-12 * length) & (points <= length * (1 + 1e-12))).all():
-            raise InvalidProblem(f"a point lies outside the domain (0, {length[0]:g}) x (0, {length[1]:g}).")
-        scaled = points / length * np.array(self.shape[::-1])
+        low, length = np.array(self.lower), np.array(self.size[::-1])
+        slack = 1e-12 * (length + np.abs(low))
+        if not ((points >= low - slack) & (points <= low + length + slack)).all():
+            (x0, y0), (x1, y1) = low, low + length
+            raise InvalidProblem(f"a point lies outside the domain ({x0:g}, {x1:g}) x ({y0:g}, {y1:g}).")
+        scaled = (points - low) / length * np.array(self.shape[::-1])
         nearest = np.round(scaled)  # a point meant to lie on an edge lies on it
         scaled = np.where(np.abs(scaled - nearest) < 1e-12 * np.maximum(nearest, 1), nearest, scaled)
         index = np.clip(np.floor(scaled).astype(int), 0, np.array(self.shape[::-1]) - 1)

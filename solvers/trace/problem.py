@@ -100,6 +100,7 @@ class TraceProblem:
     exponents : candidate exponents of the reference cell.
     cell : the reference cell, of the raster's aspect.
     data : boundary data.
+    lower : (x0, y0) the rectangle's lower left corner, for what is asked of its fields.
     """
 
     a: Array
@@ -107,6 +108,7 @@ class TraceProblem:
     exponents: tuple[float, ...]
     cell: TraceCell
     data: BoundaryData
+    lower: tuple[float, float] = (0.0, 0.0)
 
     @property
     def sides(self) -> tuple[float, float]:
@@ -164,7 +166,7 @@ class TraceProblem:
         b, lift, work = self.moments(load), self.data.lift, tolerance
         for _ in range(REPEATS):
             vector, info = solve_lifted(self.solver, self.a, b, lift, work, start)
-            u = TraceFunction(self.cell, self.size, vector, self.interior(load))
+            u = TraceFunction(self.cell, self.size, vector, self.interior(load), lower=self.lower)
             if self.data.homogeneous:
                 return u, info
             # the solver's error is relative to u less the lift of the Dirichlet data

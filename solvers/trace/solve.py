@@ -131,12 +131,16 @@ def solve_with(
     modes: int | None = None,
     flux: Mapping[str, float] | None = None,
     start: Array | None = None,
+    lower: tuple[float, float] = (0.0, 0.0),
 ) -> TraceField:
-    """Solve like :func:`solve_pde`, with the same arguments, result and errors, but without its warning."""
+    """Solve like :func:`solve_pde`, with the same arguments, result and errors, but without its warning.
+
+    ``lower`` is the rectangle's lower left corner (x0, y0), for what is asked of the field; f and g count from it.
+    """
     a, size = checked_medium(A), check_size(size)
     load = cell_load(f, a.shape, size)
     if accuracy is None:
-        problem = trace_problem(a, size, default_modes(a) if modes is None else modes, g, natural, flux)
+        problem = trace_problem(a, size, default_modes(a) if modes is None else modes, g, natural, flux, lower)
         return solve_load(problem, load, tolerance, start)
     if modes is not None:
         raise InvalidProblem("accuracy chooses the functions per edge: give accuracy or modes, not both.")
@@ -144,7 +148,7 @@ def solve_with(
         raise InvalidProblem(f"accuracy must be a positive number, not {accuracy!r}.")
     best: TraceField | None = None
     for count in MODES:
-        problem = trace_problem(a, size, count, g, natural, flux)
+        problem = trace_problem(a, size, count, g, natural, flux, lower)
         field = solve_load(
             problem, load, min(default_tolerance(count) if tolerance is None else tolerance, accuracy / 5), start
         )
@@ -191,9 +195,8 @@ def solve_load(
     trace = None if start is None else with_data(trace_of(start, problem.cell, problem.a.shape), problem)
     u, info = problem.solve(load, tolerance, trace)
     seconds = time.perf_counter() - begin
-    return TraceField(
-        u.cell, u.size, u.vector, u.interior, problem, load, TraceInfo.of(problem.cell.modes, info, seconds)
-    )
+    found = TraceInfo.of(problem.cell.modes, info, seconds)
+    return TraceField(u.cell, u.size, u.vector, u.interior, problem, load, found, lower=problem.lower)
 
 
 def default_tolerance(modes: int) -> float:
@@ -234,6 +237,7 @@ def trace_problem(
     g: Data = 0.0,
     natural: Iterable[str] = (),
     flux: Mapping[str, float] | None = None,
+    lower: tuple[float, float] = (0.0, 0.0),
 ) -> TraceProblem:
     """Set up a medium with its boundary conditions: choose the reference cell and read the boundary data.
 
@@ -245,6 +249,7 @@ def trace_problem(
     g : Dirichlet data as in :func:`solve_pde`.
     natural : sides with a natural condition.
     flux : natural side -> a du/dn.
+    lower : (x0, y0) the rectangle's lower left corner, for what is asked of its fields.
 
     Returns
     -------
@@ -259,7 +264,7 @@ def trace_problem(
         raise InvalidProblem(f"modes, the functions per edge, must be a whole number ≥ 1, not {modes!r}.")
     exponents = exponents_for(a, int(modes))
     cell = reference_cell(exponents, int(modes), a.shape, size)
-    return TraceProblem(a, size, exponents, cell, boundary_data(g, natural, flux, cell, a, size))
+    return TraceProblem(a, size, exponents, cell, boundary_data(g, natural, flux, cell, a, size), lower)
 
 
 def reference_cell(

@@ -39,6 +39,7 @@ def save_field(field: TraceField, path: str | os.PathLike[str]) -> None:
         "format": FORMAT,
         "a": problem.a,
         "size": problem.size,
+        "lower": problem.lower,
         "exponents": problem.exponents,
         "natural": [s in data.boundary.natural for s in SIDES],
         "flux": [data.flux.get(s, 0.0) for s in SIDES],
@@ -98,9 +99,12 @@ def _field(arrays: dict[str, np.ndarray]) -> TraceField:
     )
     Ly, Lx = arrays["size"]
     exponents = tuple(float(g) for g in arrays["exponents"])
-    problem = TraceProblem(arrays["a"], (float(Ly), float(Lx)), exponents, cell, data)
+    x0, y0 = arrays.get("lower", (0.0, 0.0))  # files of 0.2 have none
+    lower = (float(x0), float(y0))
+    problem = TraceProblem(arrays["a"], (float(Ly), float(Lx)), exponents, cell, data, lower)
     load = CellLoad(arrays["load"], arrays["rest"])
-    return TraceField(cell, problem.size, _read_vector("trace", arrays), problem.interior(load), problem, load, info)
+    interior = problem.interior(load)
+    return TraceField(cell, problem.size, _read_vector("trace", arrays), interior, problem, load, info, lower=lower)
 
 
 def _plain(value: np.ndarray, name: str) -> Any:
