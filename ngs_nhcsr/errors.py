@@ -29,6 +29,10 @@ class SolverFailure(NhcsrError, ArithmeticError):  # noqa: N818
     """A linear solver did not reach its tolerance."""
 
 
+class TrainingFailure(NhcsrError, ArithmeticError):  # noqa: N818
+    """A loss is not finite; the weights from before that step are kept."""
+
+
 class DeviceError(NhcsrError, ValueError):
     """A device was asked for that is not there, or ran out of memory."""
 

@@ -164,13 +164,27 @@ def _parts(value: Any) -> Iterable[Any]:
         return name, value.__code__, value.__defaults__, value.__kwdefaults__, captured
     if isinstance(value, MethodType):
         return value.__func__, value.__self__
-    if is_dataclass(value) and not isinstance(value, type):  # what it is made of, but nothing that it worked out since
-        return [
-            v for name, v in vars(value).items() if not isinstance(getattr(type(value), name, None), cached_property)
-        ]
-    if hasattr(value, "__dict__") and not isinstance(value, type) and vars(value):
-        return (vars(value),)
+    if isinstance(value, type):
+        return (f"{value.__module__}.{value.__qualname__}".encode(),)
+    if is_dataclass(value):  # what it is made of, but nothing that it worked out since
+        known = {k: v for k, v in vars(value).items() if not isinstance(getattr(type(value), k, None), cached_property)}
+        return (*known.values(), *_methods(type(value)))
+    if hasattr(value, "__dict__") and vars(value):
+        return (vars(value), *_methods(type(value)))
     return (repr(value).encode(),)
+
+
+def _methods(kind: type) -> list[Any]:
+    """Names and functions of a user's class and its bases: an object that is called may call any of them."""
+    mine = __name__.partition(".")[0]
+    found: list[Any] = []
+    for base in kind.__mro__:
+        if base.__module__.partition(".")[0] not in (mine, "builtins"):
+            for name, v in vars(base).items():
+                function = v.fget if isinstance(v, property) else getattr(v, "__func__", v)
+                if isinstance(function, FunctionType):
+                    found += (name, function)
+    return found
 
 
 def _content(cell: CellType) -> Any:

@@ -1,8 +1,7 @@
-"""Energy and L2 norms of Q1 functions, the only ones of the project: of single arrays (numpy) and of batches (torch).
+"""Energy and L2 norms of Q1 functions, the only ones of the project: of single arrays in numpy, of batches in torch.
 
 Both norms are exact for the Q1 function, whatever the raster of the coefficient: the energy integrates a, and c of a
 medium with reaction, on their own cells, and α along Robin sides; the L2 norm is that of the mass matrix.
-Which of the two implementations runs is decided by the type of ``v``.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ import numpy as np
 from .backend import compiled
 from .medium import Medium, as_medium, cell_values
 from .q1 import SYMMETRIC_PAIRS, at_corners, element_matrices, mass_apply, mass_elements
-from .robin import EDGES, edge_weights
+from .robin import edge_weights
+from .space import EDGES
 from .tensor_energy import tensor_product
 from .tensor_medium import TensorMedium, entries_of
 
@@ -270,7 +270,7 @@ def _mass_product(v: Any, w: Any, medium: Medium, size: Size) -> Any:
     if medium.reaction is not None:
         total = total + _reaction_product(v, w, medium.reaction, size)
     if medium.robin is not None:
-        for edge, weight in zip(EDGES, edge_weights(medium.robin, cells, size), strict=True):
+        for edge, weight in zip(EDGES.values(), edge_weights(medium.robin, cells, size), strict=True):
             total = total + weight * _lines(v[edge], w[edge]).sum(-1)
     return total
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InvalidProblem
 from .dirichlet import jumps
 from .medium import refuse_reaction, repeated
-from .space import SIDES
+from .space import EDGES, SIDES
 from .target import Target
 from .tensor_medium import refuse_tensor
 from .transfer import prolongate
@@ -76,8 +76,8 @@ class PDE(Target):
         if len(natural) == len(SIDES):
             raise InvalidProblem('the trace space needs a Dirichlet side; use target="fine" for Neumann problems.')
         if problem.dirichlet is None:
-            U = prolongate(problem.U, problem.medium.cells)
-            traces = {"bottom": U[0], "right": U[:, -1], "top": U[-1], "left": U[:, 0]}
+            U = prolongate(problem.U, (A.shape[0], A.shape[1]))
+            traces = {side: U[edge] for side, edge in EDGES.items()}
         else:
             traces = problem.dirichlet
             for jump in jumps(traces, space):
@@ -85,7 +85,8 @@ class PDE(Target):
                     f"g jumps by {jump}: no function of finite energy has such values, so there is no solution to "
                     'bound an error against. Smooth them over a pixel or more, or use target="fine".'
                 )
-        g = {side: _constant_or_all(v) for side, v in traces.items() if side not in natural}
+        edges = {side: A.shape[1] if side in ("bottom", "top") else A.shape[0] for side in SIDES}
+        g = {side: _constant_or_all(_refined(v, edges[side])) for side, v in traces.items() if side not in natural}
         load = problem.known_load
         nested = tuple(m * -(-n // m) for n, m in zip(load.cells, A.shape, strict=True))
         return solve_with(
@@ -106,7 +107,7 @@ class PDE(Target):
 
     def energy(self, solution: Any, problem: BoundaryValueProblem) -> float:
         """Compute ½ a(u, u) − f(u) of the trace field."""
-        return 0.5 * solution.energy - solution.work
+        return solution.functional
 
     def bound(self, solution: Any) -> float | None:
         """Return the guaranteed bound of the relative energy error against u; it takes a solve of the dual problem."""
@@ -149,23 +150,26 @@ def natural_sides(space: Space) -> tuple[str, ...]:
     >>> natural_sides(Space.with_sides((4, 4), natural=("left",)))
     ('left',)
     """
-    free = space.free
-    inner = {"bottom": free[0, 1:-1], "right": free[1:-1, -1], "top": free[-1, 1:-1], "left": free[1:-1, 0]}
-    mixed = [side for side in SIDES if inner[side].any() and not inner[side].all()]
-    if mixed:
+    if space.mixed_sides:
         raise InvalidProblem(
-            f'the {mixed[0]} side is Dirichlet in part only, which target="pde" cannot solve: make it Dirichlet or '
-            'natural as a whole, or use target="fine".'
+            f'the {space.mixed_sides[0]} side is Dirichlet in part only, which target="pde" cannot solve: make it '
+            'Dirichlet or natural as a whole, or use target="fine".'
         )
     return tuple(side for side, fixed in zip(SIDES, space.sides, strict=True) if not fixed)
 
 
 def _divided(A: np.ndarray, size: tuple[float, float]) -> np.ndarray:
-    """Divide pixels (my, mx) that are longer than ``SLENDER`` times their width."""
+    """Divide pixels (my, mx) that are longer than ``SLENDER`` times their width, into 2, 4, 8 … parts."""
     my, mx = A.shape
     aspect = size[0] / my / (size[1] / mx)
-    parts = (math.ceil(aspect / SLENDER), math.ceil(1 / aspect / SLENDER))
-    return repeated(A, (my * parts[0], mx * parts[1]))
+    tall, wide = (2 ** max(0, math.ceil(math.log2(v / SLENDER))) for v in (aspect, 1 / aspect))
+    return repeated(A, (my * tall, mx * wide))
+
+
+def _refined(values: np.ndarray, edges: int) -> np.ndarray:
+    """Interpolate nodal values of a side, whose number of cells is a power of two times ``edges``, or a part of it."""
+    n = max(len(values) - 1, edges)
+    return values if n == len(values) - 1 else np.interp(np.arange(n + 1) / n, np.linspace(0, 1, len(values)), values)
 
 
 def _constant_or_all(values: np.ndarray) -> float | np.ndarray:

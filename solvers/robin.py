@@ -15,12 +15,10 @@ import numpy as np
 from ..checks import EXPONENT_LIMIT, described
 from ..errors import InvalidProblem, NotCoercive
 from ..number_checks import is_number
-from .space import SIDES, Space
+from .space import EDGES, SIDES, Space
 
 #: α, or a weight, of bottom, right, top, left.
 Sides = tuple[float, float, float, float]
-#: Nodes, or cells, of the four sides in fields (..., ny, nx), numpy or torch.
-EDGES = (np.s_[..., 0, :], np.s_[..., :, -1], np.s_[..., -1, :], np.s_[..., :, 0])
 #: The three entries of a cell's element matrix, in the order ``q1.SYMMETRIC_PAIRS``, that belong to its edge on each
 #: side: two on the diagonal, and the one off it.
 _ENTRIES = ((0, 1, 4), (1, 3, 7), (2, 3, 5), (0, 2, 6))
@@ -54,7 +52,7 @@ def robin_sides(alpha: Any, space: Space) -> Sides | None:
     if alpha is None:
         return None
     natural = [side for side, dirichlet in zip(SIDES, space.sides, strict=True) if not dirichlet]
-    mixed = [side for side, edge in zip(SIDES, EDGES, strict=True) if _mixed(space.free[edge])]
+    mixed = space.mixed_sides
     if not isinstance(alpha, Mapping):
         if mixed or not natural:
             held = f"in part on {mixed[0]!r}; give it by side" if mixed else "on all of them"
@@ -73,11 +71,6 @@ def robin_sides(alpha: Any, space: Space) -> Sides | None:
             )
     bottom, right, top, left = found.values()
     return (bottom, right, top, left) if any(found.values()) else None
-
-
-def _mixed(free: np.ndarray) -> bool:
-    """Whether a side with this mask (n+1,) of free nodes is Dirichlet in part."""
-    return bool(free[1:-1].any() and not free[1:-1].all())
 
 
 def _number(value: Any) -> float:
@@ -133,13 +126,13 @@ def add_sides(elements: Any, weights: Sides) -> None:
     >>> round(float(full), 12)  # α times the length of the side
     15.0
     """
-    for edge, entries, weight in zip(EDGES, _ENTRIES, weights, strict=True):
+    for edge, entries, weight in zip(EDGES.values(), _ENTRIES, weights, strict=True):
         for entry, factor in zip(entries, (2, 2, 1), strict=True):
             elements[..., entry, :, :][edge] += factor * weight
 
 
 def add_full_sides(K: np.ndarray, weights: Sides) -> None:
     """Add the boundary mass matrix to element matrices K (ny, nx, 4, 4), which are changed, as :func:`add_sides`."""
-    for edge, (i, j), weight in zip(EDGES, ((0, 1), (1, 3), (2, 3), (0, 2)), weights, strict=True):
+    for edge, (i, j), weight in zip(EDGES.values(), ((0, 1), (1, 3), (2, 3), (0, 2)), weights, strict=True):
         for p, q, factor in ((i, i, 2), (j, j, 2), (i, j, 1), (j, i, 1)):
             K[..., p, q][edge] += factor * weight

@@ -24,6 +24,13 @@ Condition = Literal["dirichlet", "natural"]
 DIRICHLET: tuple[Condition, Condition] = ("dirichlet", "dirichlet")
 #: Names of the four sides of a rectangle, in the order of every tuple of sides.
 SIDES = ("bottom", "right", "top", "left")
+#: Nodes, or cells, of the four sides in fields (..., ny, nx), numpy or torch.
+EDGES = {
+    "bottom": np.s_[..., 0, :],
+    "right": np.s_[..., :, -1],
+    "top": np.s_[..., -1, :],
+    "left": np.s_[..., :, 0],
+}
 #: (axis, end) of the four sides.
 PLACES = ((0, 0), (1, 1), (0, 1), (1, 0))
 Sides = tuple[bool, bool, bool, bool]
@@ -188,6 +195,12 @@ class Space:
         """Whether bottom, right, top, left carry Dirichlet conditions (on any of their inner nodes)."""
         bottom, right, top, left = (self.boundary[axis][end] == "dirichlet" for axis, end in PLACES)
         return bottom, right, top, left
+
+    @property
+    def mixed_sides(self) -> tuple[str, ...]:
+        """Names of the sides that are Dirichlet in part."""
+        inner = {side: self.free[edge][1:-1] for side, edge in EDGES.items()}
+        return tuple(side for side, free in inner.items() if free.any() and not free.all())
 
     @cached_property
     def free(self) -> np.ndarray:

@@ -20,7 +20,8 @@ from torch import Tensor
 from .linalg import apply_x, apply_y
 from .medium import Medium, as_medium, repeated
 from .q1 import SYMMETRIC_PAIRS, element_mass, overlap_matrices, overlap_slopes, reference_matrices
-from .robin import EDGES, Sides, add_sides, edge_weights
+from .robin import Sides, add_sides, edge_weights
+from .space import EDGES
 from .tensor_medium import entries_of
 
 
@@ -87,7 +88,7 @@ class Stencil:
     def with_sides(self, weights: Sides) -> Stencil:
         """Add the boundary mass matrix of Robin sides, of ``weights`` as of ``robin.edge_weights``."""
         C, E, N = self.C.clone(), self.E.clone(), self.N.clone()
-        for edge, couplings, weight in zip(EDGES, (E, N, E, N), weights, strict=True):
+        for edge, couplings, weight in zip(EDGES.values(), (E, N, E, N), weights, strict=True):
             line = C[edge]
             line[..., :-1] += 2 * weight
             line[..., 1:] += 2 * weight

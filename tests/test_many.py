@@ -197,6 +197,28 @@ def test_quantities_are_known_by_their_code_and_what_they_capture(tmp_path):
         assert len(list(tmp_path.iterdir())) == number
 
 
+def test_objects_are_known_by_the_code_of_their_methods(tmp_path):
+    """A study is changed in an editor: the class has the same name and the same settings as before."""
+
+    def made(reduce):
+        class Quantity:
+            def __init__(self):
+                self.factor = 2.0
+
+            def reduced(self, values):
+                return reduce(values)
+
+            def __call__(self, outcome, problem):
+                return self.factor * self.reduced(outcome.values)
+
+        return Quantity()
+
+    for quantity in (made(np.max), made(np.mean), made(lambda v: v.min()), made(np.max).reduced.__self__):
+        study = {"quantity": quantity, "method": "multigrid"}
+        assert correct_many(problems(1), 4, keep=tmp_path, **study) == correct_many(problems(1), 4, **study)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def captures(value):
     """A quantity that does nothing but capture a value, and depend on it."""
     return lambda outcome, problem: len(repr(value)) + 0 * float(outcome.values.max())

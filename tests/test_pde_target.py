@@ -248,9 +248,24 @@ def test_slender_pixels_are_divided(random_medium):
     """Layers may be found as 1 x 96 pixels, whose trace functions would be those of a needle."""
     layers = random_medium((1, 96), seed=31)
     needles, divided = (
-        PDE().solve(Problem.from_arrays(A, coarse=(1, 8) if len(A) == 1 else 8)) for A in (layers, layers.repeat(24, 0))
+        PDE().solve(Problem.from_arrays(A, coarse=(1, 8) if len(A) == 1 else 8)) for A in (layers, layers.repeat(32, 0))
     )
     assert needles.energy == pytest.approx(divided.energy, rel=1e-6)
+
+
+@pytest.mark.parametrize("height", [5.0, 17.0, 100.0])
+@pytest.mark.parametrize("given", [False, True])
+def test_slender_pixels_take_dirichlet_data_that_vary(random_medium, height, given):
+    """u = y solves the problem of layers along y, whatever the shape of their pixels."""
+    layers, space = random_medium((1, 32), seed=34).repeat(32, 0), Space((8, 8), (0.0, 0.0), (height, 1.0))
+    a = VoxelCoefficient((0, 0), (1, height), layers, linear=False)
+    u = GridFunction(H1(structured_mesh(space), order=1, dirichlet=".*"))
+    u.Set(y)
+    g = {"g": lambda X, Y: Y + 0 * X} if given else {}
+    r = correct(u, a, 8, f=0, target="pde", full=True, **g)
+    line = np.linspace(0, height, r.values.shape[0])[:, None]
+    assert np.abs(r.values - line).max() < 1e-8 * height
+    assert r.relative_error_bound < 1e-6
 
 
 def test_the_larger_error_is_printed_first(random_medium):

@@ -310,7 +310,7 @@ def test_saved_fields_come_back(rng, tmp_path):
         (np.array([[1.0, np.inf]]), InvalidProblem),
         (np.array([[1.0, 0.0]]), NotCoercive),
         (np.array([[1.0, -2.0]]), NotCoercive),
-        (np.array([[1e-9, 1.0]]), NotCoercive),
+        (np.array([[1e-9, 1.0]]), InvalidProblem),
         (np.ones(4), InvalidProblem),
         (np.ones((0, 4)), InvalidProblem),
     ],

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from ngs_nhcsr import NotCoercive
+from ngs_nhcsr import InvalidProblem, NotCoercive
 from ngs_nhcsr.cli.image_problem import image_problem, parse_sides
 from ngs_nhcsr.cli.image_solve import solve_exact
 from ngs_nhcsr.media.images import read_medium
@@ -78,7 +78,14 @@ def test_no_filled_medium_is_refused_for_its_contrast():
         assert solve_exact(image_problem(a, parse_sides(None), load=value)).trusted
 
 
-@pytest.mark.parametrize("a", [[[0.0, 0.0]], [[-1.0, 1.0]], [[0.0, 1.0, 1.1e3]]])
-def test_what_is_no_medium_is_refused(a):
-    with pytest.raises(NotCoercive):
+@pytest.mark.parametrize(
+    ("a", "error", "message"),
+    [
+        ([[0.0, 0.0]], NotCoercive, "0 everywhere"),
+        ([[-1.0, 1.0]], NotCoercive, "must be positive"),
+        ([[0.0, 1.0, 1.1e3]], InvalidProblem, "has the contrast"),
+    ],
+)
+def test_what_is_no_medium_is_refused(a, error, message):
+    with pytest.raises(error, match=message):
         fill_voids(np.array(a))

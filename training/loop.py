@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from ..errors import TrainingFailure
 from .config import TrainConfig
 from .keeper import Keeper
 from .schedule import Allowance, stop_requested
@@ -72,7 +73,7 @@ def train(
     ValueError
         If there is no budget, a checkpoint does not fit or was made with another configuration, or the configuration
         does not fit together.
-    ArithmeticError
+    TrainingFailure
         If a loss is not finite; the last checkpoint stays.
     """
     allowance = Allowance(minutes, steps, until, clock, validate_every, validate_steps)
@@ -91,9 +92,9 @@ def train(
         while not team.decides((team.leads and allowance.over(state.step)) or stop(), device):
             try:
                 loss = step(allowance.used(state.step), allowance.taken(state.step))
-            except ArithmeticError as error:
+            except TrainingFailure as error:
                 remedy = f"the last good state is {keeper.last}. Lower rate= or clip= and continue."
-                raise ArithmeticError(f"{error}; {remedy}") from error
+                raise TrainingFailure(f"{error}; {remedy}") from error
             state.seconds = before + allowance.seconds
             smooth = loss if math.isnan(smooth) else (1 - NEWEST) * smooth + NEWEST * loss
             bar.update()

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import SolverFailure
 from ..media.families import families
 from ..media.loads import load
 from ..solvers.backend import compiled
@@ -141,7 +142,7 @@ def solve_ladder(A: Tensor, f: Tensor, coarse: int, scales: tuple[int, ...], tol
 
     Raises
     ------
-    ArithmeticError
+    SolverFailure
         If multigrid does not converge.
     """
     loads = [Load(f).vector((f.shape[-2] - 1, f.shape[-1] - 1))]
@@ -176,7 +177,11 @@ def _solve_all(A: Tensor, b: Tensor, x: Tensor | None, tolerance: float) -> Tens
         failed = [info for _, info in batch if not info.converged]
         fields = torch.stack([u for u, _ in batch], 1)
     if failed:
-        raise ArithmeticError(f"multigrid did not converge at {n}²: {failed[0]}")
+        reached, steps = float(np.max(failed[0].relative_residual)), failed[0].iterations
+        raise SolverFailure(
+            f"multigrid reached a relative residual of {reached:.1e} on {n}² cells in {steps} steps, not "
+            f"{tolerance:.1e}; draw media of a lower contrast."
+        )
     return fields
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..errors import TrainingFailure
 from ..solvers.positions import Points
 from ..solvers.substructuring.scheme import Scheme
 from .config import TrainConfig
@@ -82,7 +83,7 @@ class Stepper:
 
         Raises
         ------
-        ArithmeticError
+        TrainingFailure
             If the loss is not finite; the weights are as before.
         """
         config, state = self.config, self.state
@@ -93,7 +94,7 @@ class Stepper:
         U, A, F, target = (v.to(self.device) for v in self.team.share(problems))
         loss = self.loss(self.batch(U, A, F, target, scale, rng))
         if not bool(torch.isfinite(loss).all()):
-            raise ArithmeticError(f"loss is not finite at step {state.step} (seed {config.seed}, scale {scale})")
+            raise TrainingFailure(f"loss is not finite at step {state.step} (seed {config.seed}, scale {scale})")
         for group in state.optimiser.param_groups:
             group["lr"] = config.rate * rate_factor(used, taken, config.warmup, config.schedule)
         state.optimiser.zero_grad(set_to_none=True)

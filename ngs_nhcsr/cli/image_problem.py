@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checks import available_memory
-from ..errors import GridMismatch, InvalidProblem, NotCoercive
+from ..errors import GridMismatch, InvalidProblem
 from ..media.voids import grounded, leads_through
 from ..solvers.space import SIDES
 from ..solvers.trace.candidates import LARGEST_CONTRAST
@@ -286,12 +286,12 @@ def check_contrast(a: np.ndarray) -> None:
 
     Raises
     ------
-    NotCoercive
+    InvalidProblem
         If they do not.
     """
     contrast = float(a.max() / a.min())
     if contrast > LARGEST_CONTRAST:
-        raise NotCoercive(
+        raise InvalidProblem(
             f"the image has contrast {contrast:.1e}; at most {LARGEST_CONTRAST:.0e} is solved: raise the smallest "
             "value."
         )

@@ -19,7 +19,7 @@ from ..solvers.direct import DirichletSystem
 from ..solvers.hierarchy import Hierarchy, hierarchy
 from ..solvers.medium import Medium, refuse_reaction
 from ..solvers.q1 import stiffness
-from ..solvers.space import SIDES, Space
+from ..solvers.space import EDGES, Space
 from ..solvers.tensor_medium import refuse_tensor
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def _check_zero_boundary(problem: Problem) -> None:
     free, U = problem.space.free, problem.U
     limit = ZERO * float(np.abs(U).max())
     wrong = []
-    for side, at in zip(SIDES, (np.s_[0, :], np.s_[:, -1], np.s_[-1, :], np.s_[:, 0]), strict=True):
+    for side, at in EDGES.items():
         if free[at].any():
             wrong.append(f"{side} (no Dirichlet condition on all of it)")
         elif float(np.abs(U[at]).max()) > limit:

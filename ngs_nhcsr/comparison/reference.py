@@ -11,7 +11,7 @@ from ..solvers.norms import energy_distance, energy_norm, functional, l2_norm
 from ..solvers.trace import TraceField
 from .context import Context
 from .methods.fine import FineMultigrid
-from .methods.trace import discretise, potential, solve
+from .methods.trace import discretise, solve
 
 #: Relative tolerance of the reference u_h.
 FINE_TOLERANCE = 1e-10
@@ -107,7 +107,7 @@ def energy_error(v: np.ndarray, context: Context, energy: float | None = None) -
     """
     if context.solution is not None:
         energy = functional(v, context.medium, context.b, context.size) if energy is None else energy
-        return energy_distance(energy, potential(context.solution), context.solution.energy)
+        return energy_distance(energy, context.solution.functional, context.solution.energy)
     if context.reference is None:
         raise InvalidProblem("errors need a reference; see with_reference().")
     norm = energy_norm(context.reference, context.medium, context.size)

@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from ..errors import NotCoercive
+from ..errors import InvalidProblem, NotCoercive
 
 Array = np.ndarray
 
@@ -39,8 +39,9 @@ def fill_voids(a: Array) -> tuple[Array, Array]:
     Raises
     ------
     NotCoercive
-        If a coefficient is negative, there is nothing but voids, or the other values have a contrast above 1000: a
-        void would conduct too much beside the smallest of them.
+        If a coefficient is negative, or there is nothing but voids.
+    InvalidProblem
+        If the other values have a contrast above 1000: a void would conduct too much beside the smallest of them.
 
     Examples
     --------
@@ -55,7 +56,7 @@ def fill_voids(a: Array) -> tuple[Array, Array]:
         raise NotCoercive("the coefficient is 0 everywhere; it must be positive outside voids.")
     low, high = float(a[~voids].min()), float(a.max())
     if voids.any() and high > LARGEST_CONTRAST_WITH_VOIDS * low:
-        raise NotCoercive(
+        raise InvalidProblem(
             f"beside voids (0) the coefficient has the contrast {high / low:.1e}; at most "
             f"{LARGEST_CONTRAST_WITH_VOIDS:.0e} is solved: raise the smallest value, or make it 0."
         )

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..checks import check_coefficient_values, check_raster_shape, check_tensor_values
 from ..errors import InvalidProblem
-from ..number_checks import is_number
+from ..number_checks import is_number, is_whole
 from ..problem import MEAN
 from ..solvers.medium import Medium, repeated
 from ..solvers.space import Space
@@ -104,7 +104,7 @@ def rasterise(
     per = PER_COARSE if cells_per_coarse is None else cells_per_coarse
     check_coefficient_function(a, tensors=True)
     tensor = is_tensor(a)
-    if isinstance(per, bool) or not isinstance(per, (int, np.integer)) or per < 1:
+    if not is_whole(per) or per < 1:
         raise InvalidProblem(f"cells_per_coarse must be a whole number ≥ 1, not {per!r}.")
     home = mesh or (a.space.mesh if isinstance(a, ngs.GridFunction) else field_mesh)
     cells = (grid.cells[0] * per, grid.cells[1] * per)

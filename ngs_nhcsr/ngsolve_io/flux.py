@@ -13,7 +13,7 @@ from ..checks import described
 from ..errors import InvalidProblem
 from ..number_checks import is_number
 from ..solvers.moments import line_moments
-from ..solvers.space import SIDES, Space
+from ..solvers.space import EDGES, SIDES, Space
 from .evaluate import located
 from .meshes import boundary_segments, vertices
 
@@ -21,9 +21,6 @@ from .meshes import boundary_segments, vertices
 CLOSE = 1e-9
 #: Values that stand for a callable along a side where NGSolve integrates it.
 SAMPLES = 4097
-
-#: Nodes of each side in nodal fields.
-EDGES = {"bottom": np.s_[0], "right": np.s_[:, -1], "top": np.s_[-1], "left": np.s_[:, 0]}
 
 
 @dataclass(frozen=True, eq=False)

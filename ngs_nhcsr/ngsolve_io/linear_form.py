@@ -10,11 +10,10 @@ import numpy as np
 from ..errors import InvalidProblem
 from ..solvers.load import Load
 from ..solvers.moments import function_moments, line_moments, point_moments
-from ..solvers.space import SIDES, Space
+from ..solvers.space import EDGES, SIDES, Space
 from ..solvers.transfer import restrict
 from .coarse_field import CoarseField
 from .density import to_grid
-from .flux import EDGES
 from .meshes import boundary_segments, free_dofs, vertices
 from .samplers import element_moments, of_integrators, point_functionals, segment_moments
 

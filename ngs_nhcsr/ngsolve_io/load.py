@@ -12,7 +12,7 @@ import numpy as np
 from ..checks import described
 from ..errors import InvalidProblem
 from ..number_checks import is_number
-from ..solvers.load import LOAD_NODES, Load, load_cells
+from ..solvers.load import LOAD_NODES, Load
 from ..solvers.medium import Medium
 from ..solvers.moments import Sampler, function_moments, of_callable, point_moments
 from ..solvers.space import Space
@@ -132,31 +132,25 @@ def load_grid(space: Space, medium: Medium, scale: float | None) -> tuple[int, i
     return ny * -(-my // ny), nx * -(-mx // nx)
 
 
-def sample_load(f: Any, mesh: ngs.Mesh, space: Space) -> Load[np.ndarray]:
-    """Sample a load at the nodes of a refined coarse grid.
+def nodal_load(f: Any, size: tuple[float, float]) -> Load[np.ndarray]:
+    """Read a load from nodal values.
 
     Parameters
     ----------
-    f : number, callable f(x, y) of arrays, or array of nodal values ``[iy, ix]`` of any grid.
-    mesh : of the coarse solution.
-    space : the coarse space; callables get the user's coordinates, from ``space.lower`` on.
+    f : array of nodal values ``[iy, ix]`` of any grid.
+    size : (Ly, Lx) of the rectangle.
 
     Returns
     -------
     Load
-        Nodal values on the grid with ``load_cells`` cells per coarse cell, or the array's own.
+        Bilinear between these nodes.
 
     Raises
     ------
     InvalidProblem
-        If f is none of these, not finite, or an array of another dimension than two.
+        If f is no such array, or not finite.
     """
-    y, x = space.refined(load_cells(space.cells)).nodes()
-    if callable(f):
-        values = np.broadcast_to(np.asarray(f(x[None, :], y[:, None]), dtype=float), (len(y), len(x))).copy()
-    else:
-        values = _as_nodal_values(f)
-    return _finite(Load(values, space.size))
+    return _finite(Load(_as_nodal_values(f), size))
 
 
 def as_function(f: Any, load: Load[np.ndarray], space: Space) -> ngs.CoefficientFunction:
@@ -209,15 +203,30 @@ def _load(
         return _finite(Load(np.full(space.shape, float(f)), space.size)), ()
     sampler: Sampler | None = None
     if isinstance(f, ngs.CoefficientFunction):
-        if f.is_complex or f.dim != 1:
-            raise InvalidProblem("f must be a real scalar.")
+        check_scalar(f)
         sampler = of_coefficient(f, mesh, space, found.quads)
     elif callable(f):
         sampler = of_callable(f)  # type: ignore[arg-type]
     if sampler is None:
-        return _finite(Load(_as_nodal_values(f), space.size)), ()
+        return nodal_load(f, space.size), ()
     integral = function_moments(sampler, cells, space.size, space.lower)
     return Load.from_vector(integral.vector, space.size), integral.notes
+
+
+def check_scalar(f: ngs.CoefficientFunction) -> None:
+    """Check that a load is real and scalar.
+
+    Parameters
+    ----------
+    f : the load.
+
+    Raises
+    ------
+    InvalidProblem
+        If it is not.
+    """
+    if f.is_complex or f.dim != 1:
+        raise InvalidProblem("f must be a real scalar.")
 
 
 def _finite(load: Load[np.ndarray]) -> Load[np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..checks import check_coefficient_values, check_reaction_values, described
 from ..errors import GridMismatch, InvalidProblem
-from ..number_checks import is_number
+from ..number_checks import is_number, is_whole
 from ..solvers.load import Load
 from ..solvers.medium import cell_values
 from ..solvers.nodal import nodal_values
@@ -19,7 +19,7 @@ from .checks import SCALAR_H1, check_coefficient_function
 from .coarse_field import tensor_index
 from .coefficient import rasterise
 from .evaluate import mesh_points
-from .load import sample_load
+from .load import check_scalar, integrated, nodal_load
 from .meshes import MeshCache, vertices
 from .quad_cells import QuadCells
 
@@ -80,7 +80,10 @@ class QuadSpace:
 
     def nodes(self, vector: ngs.BaseVector) -> np.ndarray:
         """Return the nodal values (ny+1, nx+1) of a vector of the space; a view where dofs are numbered by rows."""
-        values = self._values(vector)
+        return self._on_grid(self._values(vector))
+
+    def _on_grid(self, values: np.ndarray) -> np.ndarray:
+        """Order the values (n,) of dofs as nodal values (ny+1, nx+1)."""
         return values.reshape(self.grid.shape) if self.vertices is None else values.take(self.vertices)
 
     def write(self, values: np.ndarray, vector: ngs.BaseVector) -> None:
@@ -181,17 +184,14 @@ class QuadSpace:
         if isinstance(f, (ngs.LinearForm, ngs.BaseVector)):
             b = self.nodes(f.vec if isinstance(f, ngs.LinearForm) else f)
         elif isinstance(f, ngs.CoefficientFunction):
-            if f.is_complex or f.dim != 1:
-                raise InvalidProblem("f must be a real scalar.")
-            v = self.space.TestFunction()
-            # NGSolve finds no test function in f v where f is the constant 0
-            b = self.nodes(ngs.LinearForm((f + ngs.Parameter(0.0)) * v * ngs.dx).Assemble().vec)
+            check_scalar(f)
+            b = self._on_grid(integrated(self.space, f, 0))
         elif is_number(f):
             b = Load.of(float(f), cells, size).vector(cells)
         elif callable(f):
             b = Load(self._called(f), size).vector(cells)
         else:
-            b = sample_load(f, self.space.mesh, self.grid).vector(cells)
+            b = nodal_load(f, size).vector(cells)
         if not np.isfinite(b).all():
             raise InvalidProblem("f has values that are not finite.")
         return b
@@ -310,7 +310,7 @@ def coarsest_raster(values: np.ndarray) -> np.ndarray:
 
 def _checked_cells(per: Any) -> int:
     """Raster cells per element, checked."""
-    if isinstance(per, bool) or not isinstance(per, (int, np.integer)) or per < 1:
+    if not is_whole(per) or per < 1:
         raise InvalidProblem(f"cells_per_element must be a whole number ≥ 1, not {per!r}.")
     return int(per)
 

@@ -28,6 +28,7 @@ import numpy as np
 
 from ...checks import check_coefficient_values
 from ...errors import InvalidProblem
+from ...number_checks import is_whole
 from ..medium import Medium
 from ..norms import energy_squared
 from ..q1 import mass_apply
@@ -159,7 +160,7 @@ class EquilibratedFlux:
         self.a = np.asarray(Medium(check_coefficient_values(A)).on(self.space.cells))
         self.f = self._nodal(f, "f")
         start = None if start is None else self._nodal(start, "start")
-        if not isinstance(cycles, (int, np.integer)) or cycles < 0:
+        if not is_whole(cycles) or cycles < 0:
             raise InvalidProblem(f"cycles must be a whole number ≥ 0, not {cycles!r}.")
         self._load = Bilinear.of(self.f)
         area = math.prod(self.space.spacing)

@@ -21,7 +21,7 @@ import numpy as np
 
 from ...checks import check_magnitude
 from ...errors import InvalidProblem
-from ..space import SIDES
+from ..space import EDGES, SIDES
 from .cell import TraceCell
 from .edges import EdgeFit, lobatto
 from .layout import Boundary, TraceVector
@@ -240,7 +240,7 @@ def _side_of(g: Data, side: str, shape: tuple[int, int]) -> Any:
                 f"g has shape {g.shape}; nodal values of a grid that refines the raster {shape} have "
                 f"(r*{shape[0]}+1, s*{shape[1]}+1). On sides only, give four arrays or a mapping."
             )
-        return {"bottom": g[0], "top": g[-1], "left": g[:, 0], "right": g[:, -1]}[side]
+        return g[EDGES[side]]
     return g
 
 
@@ -304,5 +304,4 @@ def _write(lift: TraceVector, roots: Array, side: str, values: Array, cell: Trac
         return
     fit = EdgeFit.of(cell, axis_of(side), points if not uniform else values.shape[1] - 1)
     edges[:] = fit.coefficients(remainder[:, 1:-1])
-    cells = {"bottom": roots[0], "top": roots[-1], "left": roots[:, 0], "right": roots[:, -1]}[side]
-    cells += np.sqrt(fit.remainder_energies(remainder[:, 1:-1]))
+    roots[EDGES[side]] += np.sqrt(fit.remainder_energies(remainder[:, 1:-1]))

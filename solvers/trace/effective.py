@@ -104,9 +104,9 @@ def effective_conductivity(
     Raises
     ------
     NotCoercive
-        If a coefficient is not positive, or the contrast is above 1e7.
+        If a coefficient is not positive.
     InvalidProblem
-        If an argument is wrong.
+        If an argument is wrong, or the contrast is above 1e7.
     SolverFailure
         If an iteration does not reach its tolerance.
 

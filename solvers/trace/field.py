@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InvalidProblem
-from ..space import SIDES
+from ..space import EDGES, SIDES
 from .boundary import NEIGHBOURS, axis_of
 from .function import TraceFunction
 from .loads import CellLoad, Load, cell_load
@@ -89,6 +89,11 @@ class TraceField(TraceFunction):
     problem: TraceProblem
     source: CellLoad
     info: TraceInfo
+
+    @property
+    def functional(self) -> float:
+        """E(v) = ½ a(v, v) − f(v) of this field: differences from it are half of squared energy distances."""
+        return 0.5 * self.energy - self.work
 
     @cached_property
     def energy(self) -> float:
@@ -169,13 +174,7 @@ class TraceField(TraceFunction):
             return data.flux.get(side, 0.0) * self.size[1 - axis]
         if not set(NEIGHBOURS[side]) <= data.boundary.natural:
             return self.flux.through(side)
-        lines = {
-            "bottom": self.reactions[0],
-            "top": self.reactions[-1],
-            "left": self.reactions[:, 0],
-            "right": self.reactions[:, -1],
-        }
-        return float(lines[side].sum())
+        return float(self.reactions[EDGES[side]].sum())
 
     def solve(self, f: Load = 1.0, *, tolerance: float | None = None) -> TraceField:
         """Solve for another load with the same medium and boundary data; the set-up is used again.

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from ...checks import check_coefficient_values
-from ...errors import InvalidProblem, NhcsrWarning, NotCoercive
+from ...errors import InvalidProblem, NhcsrWarning
 from ...number_checks import check_size, is_number, is_whole
 from .boundary import Data, boundary_data
 from .bounds import reachable
@@ -77,9 +77,9 @@ def solve_pde(
     Raises
     ------
     NotCoercive
-        If a coefficient is not positive, or the contrast is above 1e7.
+        If a coefficient is not positive.
     InvalidProblem
-        If an argument is wrong, all sides are natural, or Dirichlet data jump.
+        If an argument is wrong, the contrast is above 1e7, all sides are natural, or Dirichlet data jump.
     SolverFailure
         If the iteration does not reach its tolerance.
 
@@ -306,9 +306,9 @@ def checked_medium(A: Array) -> Array:
     Raises
     ------
     InvalidProblem
-        If it is no two-dimensional array of finite real numbers.
+        If it is no two-dimensional array of finite real numbers, or the contrast is too high.
     NotCoercive
-        If a value is not positive or the contrast is too high.
+        If a value is not positive.
 
     Examples
     --------
@@ -318,7 +318,7 @@ def checked_medium(A: Array) -> Array:
     a = check_coefficient_values(A)
     low, high = float(a.min()), float(a.max())
     if high > LARGEST_CONTRAST * low:
-        raise NotCoercive(
+        raise InvalidProblem(
             f"the coefficient has contrast {high / low:.1e}; at most {LARGEST_CONTRAST:.0e} is solved. Clip it."
         )
     return a

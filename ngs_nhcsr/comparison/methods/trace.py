@@ -68,11 +68,6 @@ def solve(context: Context, problem: TraceProblem, tolerance: float) -> TraceFie
     return solve_load(problem, cell_load(load, shape, context.size), tolerance)
 
 
-def potential(field: TraceField) -> float:
-    """Compute E(v) = ½ a(v, v) − f(v) of a field with zero boundary values."""
-    return 0.5 * field.energy - field.work
-
-
 @dataclass
 class _State:
     """What the trace methods keep for another load, and the field of the last one."""
@@ -112,7 +107,7 @@ class TraceSpace(Method):
 
     def potential(self, state: _State) -> float | None:
         """Return E(v) of the last field."""
-        return None if state.field is None else potential(state.field)
+        return None if state.field is None else state.field.functional
 
     def bound(self, state: _State) -> float | None:
         """Return the guaranteed relative energy error of the last field."""
