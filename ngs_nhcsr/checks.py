@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -222,8 +223,28 @@ def check_magnitude(largest: float, name: str) -> None:
         )
 
 
+def refuse_masked(values: Any, name: str) -> None:
+    """Refuse masked values, which NumPy would take for numbers.
+
+    Parameters
+    ----------
+    values : anything.
+    name : of the argument, for the message.
+
+    Raises
+    ------
+    InvalidProblem
+        If there are any.
+    """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():
+        raise InvalidProblem(f"the {name} has masked values; give them numbers by its filled(value).")
+
+
 def _finite_values(a: Any, name: str, sampled: int) -> np.ndarray:
     """Copy cell values, checked to be a two-dimensional array of finite real numbers."""
+    refuse_masked(a, name)
+    if isinstance(a, (str, Path)):
+        raise InvalidProblem(f"the {name} is a name, {str(a)!r}; read an image's values by read_medium().")
     try:
         values = np.asarray(a)
     except Exception as error:

@@ -146,6 +146,8 @@ def load_solution(path: str | Path) -> Solution:
     InvalidProblem
         If there is no such file or it holds something else.
     """
+    if Path(str(path)).suffix != ".npz":
+        raise InvalidProblem(f"{path} cannot be read, as it is no .npz file; save(…) writes one.")
     names = {f.name for f in fields(Solution)}
     arrays = {}
     try:
@@ -154,7 +156,8 @@ def load_solution(path: str | Path) -> Solution:
             with loaded as file:
                 arrays = {name: file[name] for name in file.files}
     except (OSError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InvalidProblem(f"{path} cannot be read as an .npz file: {error}.") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "damaged, or something else"
+        raise InvalidProblem(f"{path} cannot be read as an .npz file: {reason}.") from error
     if not {"u", "a", "size"} <= set(arrays):
         raise InvalidProblem(
             f"{path} holds {', '.join(sorted(arrays)) or 'no named arrays'}, not a solution (u, a, size …)."

@@ -22,11 +22,11 @@ class Status(Enum):
     )
     DAMPED = (
         "the network's field had a larger energy than the coarse solution and was damped towards it; its fine scales "
-        "are not to be trusted. Without refine=0, multigrid steps mend it."
+        "are not to be trusted. With a known load, and without refine=0, multigrid steps mend it."
     )
     REJECTED = (
-        "the network's field was worse than the coarse solution, which is returned instead. Without refine=0, "
-        "multigrid steps mend it."
+        "the network's field was worse than the coarse solution, which is returned instead. With a known "
+        "load, and without refine=0, multigrid steps mend it."
     )
     OUT_OF_CONTRACT = (
         "checked to be no worse than the coarse solution, but the problem lies outside what the model was trained "

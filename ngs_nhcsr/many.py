@@ -232,4 +232,4 @@ def _with_bar(results: Iterator[R], progress: bool) -> Iterator[R]:
         return results
     from tqdm import tqdm
 
-    return iter(tqdm(results, unit="problem"))
+    return iter(tqdm(results, unit=" problem"))

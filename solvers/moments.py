@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 
 from ..errors import InvalidProblem
 from .axes import along
+from .nodal import values_of
 
 log = logging.getLogger(__name__)
 
@@ -167,18 +168,9 @@ def function_moments(
 
 def of_callable(f: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Sampler:
     """Make a sampler of a function f(x, y) of broadcastable arrays."""
-
-    def at(y: np.ndarray, x: np.ndarray) -> np.ndarray:
-        values, shape = np.asarray(f(x, y), dtype=float), np.broadcast_shapes(y.shape, x.shape)
-        try:
-            return np.broadcast_to(values, shape)
-        except ValueError as error:
-            raise InvalidProblem(
-                "a function f(x, y) must take arrays that broadcast, and return their values; for x of shape "
-                f"{x.shape} and y of shape {y.shape} it returned shape {values.shape}."
-            ) from error
-
-    return Sampler(lambda y, x: at(y[:, :, None], x[:, None, :]), lambda y, x: at(y[:, None], x[None, :]))
+    return Sampler(
+        lambda y, x: values_of(f, x[:, None, :], y[:, :, None]), lambda y, x: values_of(f, x[None, :], y[:, None])
+    )
 
 
 def point_moments(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import described
+from ..checks import described, refuse_masked
 from ..errors import InvalidProblem
 
 #: What users give as a load or as boundary data: a number, nodal values, or a function f(x, y) of arrays.
@@ -38,20 +38,56 @@ def nodal_values(
     shape = cells[0] + 1, cells[1] + 1
     if callable(f):
         x, y = np.linspace(0, size[1], shape[1])[None, :], np.linspace(0, size[0], shape[0])[:, None]
-        values = real_values(f(x, y), name)
-        try:
-            return np.broadcast_to(values, shape).copy()
-        except ValueError as error:
-            raise InvalidProblem(
-                f"{name}(x, y) gets x {x.shape} and y {y.shape} and must return values that broadcast to {shape}, "
-                f"not {values.shape}."
-            ) from error
+        return values_of(f, x, y, name).copy()
     values = real_values(f, name)
     if values.ndim == 0:
         return np.full(shape, float(values))
     if values.shape != shape:
         raise InvalidProblem(f"{name} has shape {values.shape}; nodal values of {cells} cells have {shape}.")
     return values
+
+
+def values_of(f: Callable[[np.ndarray, np.ndarray], Any], x: np.ndarray, y: np.ndarray, name: str = "f") -> np.ndarray:
+    """Call a user's function with arrays.
+
+    Parameters
+    ----------
+    f : function f(x, y).
+    x : coordinates, and
+    y : of a shape that broadcasts with theirs.
+    name : of the function, for messages.
+
+    Returns
+    -------
+    np.ndarray
+        Real and finite values in the shape of x and y together, not to be written to.
+
+    Raises
+    ------
+    InvalidProblem
+        If it takes no arrays, or returns something else.
+
+    Examples
+    --------
+    >>> values_of(lambda x, y: x, np.arange(3.0)[None, :], np.zeros((2, 1))).tolist()
+    [[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]]
+    """
+    shape = np.broadcast_shapes(x.shape, y.shape)
+    try:
+        found = f(x, y)
+    except (TypeError, ValueError) as error:
+        raise InvalidProblem(
+            f"{name}(x, y) must take arrays that broadcast, and fails for x {x.shape} and y {y.shape} ({error}); write "
+            "conditions with NumPy, such as np.where(x > 0.5, 1.0, 0.0)."
+        ) from error
+    values = real_values(found, name)
+    try:
+        return np.broadcast_to(values, shape)
+    except ValueError as error:
+        raise InvalidProblem(
+            f"{name}(x, y) must take arrays that broadcast, and must return values that broadcast to {shape} for x "
+            f"{x.shape} and y {y.shape}, not {values.shape}."
+        ) from error
 
 
 def real_values(values: Any, name: str) -> np.ndarray:
@@ -72,6 +108,7 @@ def real_values(values: Any, name: str) -> np.ndarray:
     InvalidProblem
         If they are not.
     """
+    refuse_masked(values, name)
     try:
         found = np.asarray(values)
     except ValueError:  # lists of unequal lengths

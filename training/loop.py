@@ -86,7 +86,7 @@ def train(
     before, smooth = state.seconds, float("nan")
     allowance.begin(state.step)
     done = allowance.taken(state.step)
-    bar = tqdm(total=allowance.steps, initial=done, disable=not (progress and team.leads), unit="step")
+    bar = tqdm(total=allowance.steps, initial=done, disable=not (progress and team.leads), unit=" step")
     with stop_requested() as stop:
         # The leader's clock ends the run: the others did not validate and began earlier.
         while not team.decides((team.leads and allowance.over(state.step)) or stop(), device):

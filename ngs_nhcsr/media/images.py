@@ -264,7 +264,7 @@ def _read_array(path: Path) -> tuple[Array, tuple[str, ...]]:
 
     With a note on which one, where there are several.
     """
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ("row 0 taken as the bottom",)
     try:
         loaded: Any = np.load(path, allow_pickle=False)
         if not isinstance(loaded, np.ndarray):
@@ -274,7 +274,7 @@ def _read_array(path: Path) -> tuple[Array, tuple[str, ...]]:
                     raise InvalidProblem(f'{path.name} holds {", ".join(names)}; call the coefficient "{COEFFICIENT}".')
                 if len(names) > 1:
                     others = [name for name in names if name != COEFFICIENT]
-                    notes = (f'array "{COEFFICIENT}" taken, not {_listed(others)}',)
+                    notes += (f'array "{COEFFICIENT}" taken, not {_listed(others)}',)
                 loaded = archive[COEFFICIENT if COEFFICIENT in names else names[0]]
     except InvalidProblem:
         raise

@@ -11,6 +11,7 @@ from netgen.meshing import NgException  # type: ignore - not in its stubs
 from ..checks import described
 from ..errors import InvalidProblem
 from ..number_checks import is_number
+from ..solvers.nodal import values_of
 from ..solvers.space import Space
 from .evaluate import evaluate, located
 
@@ -59,12 +60,14 @@ def _values(g: Any, mesh: ngs.Mesh, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     if is_number(g):
         return np.full(len(y) * len(x), float(g))
     if isinstance(g, ngs.CoefficientFunction):
+        if g.is_complex or g.dim != 1:
+            raise InvalidProblem("g must be a real scalar.")
         try:
             return evaluate(g, mesh, y, x).ravel()
         except NgException:  # defined by boundaries
             return _on_segments(g, mesh, y, x)
     if callable(g):
-        return np.broadcast_to(np.asarray(g(x[None, :], y[:, None]), dtype=float), (len(y), len(x))).flatten()
+        return values_of(g, x[None, :], y[:, None], "g").flatten()
     raise InvalidProblem(
         f"g must be a number, CoefficientFunction or callable g(x, y), not {described(g)}; for values by boundary pass "
         "mesh.BoundaryCF({...})."

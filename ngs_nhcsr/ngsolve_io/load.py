@@ -9,7 +9,7 @@ from typing import Any
 import ngsolve as ngs
 import numpy as np
 
-from ..checks import described
+from ..checks import described, refuse_masked
 from ..errors import InvalidProblem
 from ..number_checks import is_number
 from ..solvers.load import LOAD_NODES, Load
@@ -236,13 +236,17 @@ def _finite(load: Load[np.ndarray]) -> Load[np.ndarray]:
 
 
 def _as_nodal_values(f: Any) -> np.ndarray:
+    refuse_masked(f, "load")
     try:
-        values = np.asarray(f, dtype=float)
-    except (TypeError, ValueError) as error:
+        values = np.asarray(f)
+    except ValueError:  # lists of unequal lengths
+        values = np.empty(0, object)
+    if values.dtype.kind not in "fiub":
         raise InvalidProblem(
             "f must be a number, CoefficientFunction, callable f(x, y), nodal array or assembled LinearForm, not "
             f"{described(f)}."
-        ) from error
+        )
+    values = np.asarray(values, dtype=float)
     if values.ndim != 2 or min(values.shape) < 2:
         raise InvalidProblem(f"f as an array must hold nodal values [iy, ix], not shape {values.shape}.")
     return values

@@ -13,7 +13,7 @@ from ..errors import GridMismatch, InvalidProblem
 from ..number_checks import is_number, is_whole
 from ..solvers.load import Load
 from ..solvers.medium import cell_values
-from ..solvers.nodal import nodal_values
+from ..solvers.nodal import nodal_values, values_of
 from ..solvers.space import Space
 from .checks import SCALAR_H1, check_coefficient_function
 from .coarse_field import tensor_index
@@ -232,8 +232,7 @@ class QuadSpace:
     def _called(self, function: Any) -> np.ndarray:
         """Values of a function of (x, y) at the nodes."""
         y, x = self.grid.nodes()
-        values = np.asarray(function(x[None, :], y[:, None]), dtype=float)
-        return np.broadcast_to(values, self.grid.shape)
+        return values_of(function, x[None, :], y[:, None])
 
     def _values(self, vector: ngs.BaseVector) -> np.ndarray:
         """Entries of a real vector of the space."""

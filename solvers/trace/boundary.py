@@ -21,6 +21,7 @@ import numpy as np
 
 from ...checks import check_magnitude
 from ...errors import InvalidProblem
+from ..nodal import real_values, values_of
 from ..space import EDGES, SIDES
 from .cell import TraceCell
 from .edges import EdgeFit, lobatto
@@ -258,12 +259,9 @@ def _sampled(value: Any, side: str, shape: tuple[int, int], size: tuple[float, f
     if callable(value):
         s = (np.arange(m)[:, None] + lobatto(DEGREE)) / m
         along, across = s * size[1 - axis], np.full(s.shape, 0.0 if side in ("bottom", "left") else size[axis])
-        values = np.asarray(value(along, across) if axis == 0 else value(across, along), dtype=float)
-        values = np.broadcast_to(values, s.shape) if values.ndim == 0 else values
-        if values.shape != s.shape:
-            raise InvalidProblem(f"g(x, y) returned shape {values.shape} for arrays {s.shape}; write it for arrays.")
+        values = values_of(value, *((along, across) if axis == 0 else (across, along)), "g")
     else:
-        values = np.asarray(value, dtype=float)
+        values = real_values(value, "g")
         if values.ndim == 0:
             values = np.full((m, 2), float(values))
         elif values.ndim == 1 and values.size > m and (values.size - 1) % m == 0:
@@ -271,8 +269,6 @@ def _sampled(value: Any, side: str, shape: tuple[int, int], size: tuple[float, f
             values = values[np.arange(m)[:, None] * r + np.arange(r + 1)]
         else:
             raise InvalidProblem(f'g on "{side}" has shape {values.shape}; nodal values on {m} edges have (r*{m}+1,).')
-    if not np.isfinite(values).all():
-        raise InvalidProblem(f'g has values that are not finite on "{side}"; remove them.')
     return values
 
 

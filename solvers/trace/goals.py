@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InvalidProblem
+from ..space import SIDES
 from .boundary import NEIGHBOURS
 from .bounds import without_load
 from .problem import apply_cells
@@ -76,7 +77,9 @@ def side_flux_bounds(field: TraceField, side: str) -> tuple[float, float]:
         Dirichlet data are not in the trace space.
     """
     natural = field.problem.data.boundary.natural
-    if side not in OPPOSITE or side in natural or not set(NEIGHBOURS[side]) <= natural:
+    if side not in OPPOSITE:
+        raise InvalidProblem(f"side {side!r} is unknown; choose among {', '.join(SIDES)}.")
+    if side in natural or not set(NEIGHBOURS[side]) <= natural:
         raise InvalidProblem(
             f"bounds of the flux through {side!r} need Dirichlet data there, and natural sides beside it."
         )
@@ -96,7 +99,9 @@ def _dual(field: TraceField, load: np.ndarray | float, g: dict[str, float] | flo
 
     problem = field.problem
     if problem.data.excess:
-        raise InvalidProblem("bounds of means and fluxes need Dirichlet data that are polynomials of low degree.")
+        raise InvalidProblem(
+            "bounds of means and fluxes need Dirichlet data that are in the trace space, such as linear ones."
+        )
     return solve_pde(
         problem.a,
         load,

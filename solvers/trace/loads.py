@@ -23,6 +23,7 @@ from numpy.polynomial.legendre import leggauss
 
 from ...checks import check_magnitude
 from ...errors import InvalidProblem
+from ..nodal import real_values, values_of
 
 Array = np.ndarray
 Load = float | Array | Callable[[Array, Array], Array]
@@ -94,9 +95,7 @@ def cell_load(f: Load, shape: tuple[int, int], size: tuple[float, float] = (1.0,
 
 def _from_values(f: float | Array, shape: tuple[int, int], size: tuple[float, float]) -> CellLoad:
     """Project a number, cell values, polynomials or nodal values."""
-    values = np.asarray(f, dtype=float)
-    if not np.isfinite(values).all():
-        raise InvalidProblem("f has values that are not finite; remove them.")
+    values = real_values(f, "f")
     coefficients = np.zeros((3, *shape))
     if values.ndim == 0 or values.shape == shape:
         coefficients[0] = values
@@ -116,15 +115,7 @@ def _from_callable(f: Callable[[Array, Array], Array], shape: tuple[int, int], s
     """Project a function f(x, y), sampled at the Gauss points of all cells in one call."""
     points, weights = _gauss(GAUSS_POINTS)
     y, x = ((np.arange(m)[:, None] + points).ravel() * (length / m) for m, length in zip(shape, size, strict=True))
-    values = np.asarray(f(x[None, :], y[:, None]), dtype=float)
-    try:
-        values = np.broadcast_to(values, (y.size, x.size))
-    except ValueError:
-        raise InvalidProblem(
-            f"f(x, y) returned shape {values.shape} for x (1, {x.size}) and y ({y.size}, 1); write it for arrays."
-        ) from None
-    if not np.isfinite(values).all():
-        raise InvalidProblem("f(x, y) has values that are not finite; remove the singularity.")
+    values = values_of(f, x[None, :], y[:, None])
     return _project(values, (points, points), (weights, weights), shape, size)
 
 
