@@ -116,11 +116,11 @@ def main(n: int = 16, scale: int = 8, layers: int = 2, loads: int = 30, contrast
     rows = {name: measure(prepare, given, reference, A) for name, prepare in methods.items()}
     lod = rows[f"LOD, {layers} layers"]
     print(f"contrast 1:{contrast:g}, {N} x {N} coarse, {n} x {n} fine cells, {loads} loads")
-    print(f"{'':18}{'offline s':>10}{'s per load':>11}{'all s':>8}{'error median':>13}{'worst':>9}{'LOD pays':>10}")
+    print(f"{'':18}{'offline s':>11}{'s per load':>12}{'all s':>9}{'error median':>14}{'worst':>10}{'LOD pays':>14}")
     for name, row in rows.items():
         pays = "" if row is lod else f"{break_even(lod.offline, lod.per_load, row.offline, row.per_load):.0f} loads"
-        print(f"{name:18}{row.offline:10.3f}{row.per_load:11.4f}{row.offline + loads * row.per_load:8.2f}"
-              f"{np.median(row.errors):13.1e}{row.errors.max():9.1e}{pays:>10}")  # fmt: skip
+        print(f"{name:18}{row.offline:11.3f}{row.per_load:12.4f}{row.offline + loads * row.per_load:9.2f}"
+              f"{np.median(row.errors):14.1e}{row.errors.max():10.1e}{pays:>14}")  # fmt: skip
     return rows
 
 

@@ -1,12 +1,12 @@
 """A contaminant carried through a slice of soil, by the velocities of the coarse, the corrected and the PDE's solution.
 
-    python examples/transport.py [--save docs/guide]         # under a minute on two cores
+    python examples/transport.py [--save docs/guide]         # a minute or two on two cores
     python examples/transport.py --refine 2                  # on a grid twice as fine; some minutes
 
 Water flows from left to right, top and bottom are sealed: −div(a∇u) = 0, velocity −a∇u. From time 0 on the water that
 enters carries a contaminant of concentration 1. It is followed by the usual upwind finite-volume scheme on the pixels,
-which asks of a velocity that what flows into a pixel flows out again. Prints arrival times and balances, and saves a
-picture and an animation; docs/guide/transport.md says what is seen.
+which asks of a velocity that what flows into a pixel flows out again. Prints arrival times and balances; with --save
+also a picture and an animation. docs/guide/transport.md says what is seen.
 """
 
 # %% One run of the scheme, and what is kept of it.
@@ -105,11 +105,6 @@ def q1_fluxes(nodal: np.ndarray, pixels: np.ndarray, grid: tuple[int, int]) -> F
         through_vertical[:, ::per].reshape(ny, per, nx + 1).sum(1),
         through_horizontal[::per].reshape(ny + 1, nx, per).sum(2),
     )
-
-
-def imbalance(fluxes: Fluxes) -> float:
-    """Sum of |outflow − inflow| of all pixels, in units of what flows in at the left."""
-    return float(np.abs(np.diff(fluxes[0], axis=1) + np.diff(fluxes[1], axis=0)).sum() / fluxes[0][:, 0].sum())
 
 
 # %% Upwind: every face carries the concentration of the side that its flow comes from.

@@ -18,7 +18,7 @@ from .solvers.load import Load, load_cells
 from .solvers.medium import Mean
 from .solvers.moments import function_moments, of_callable
 from .solvers.neumann import balanced, is_neumann
-from .solvers.nodal import Function, boundary_values, real_values
+from .solvers.nodal import Function, boundary_values, real_values, refuse_cell_values
 from .solvers.robin import robin_sides
 from .solvers.space import Cells, Space, cell_pair
 from .solvers.tensor_medium import medium_of
@@ -127,6 +127,7 @@ class Problem(BoundaryValueProblem):
             if values.ndim == 0:  # a number needs no grid
                 load = Load.of(float(values), (1, 1), size)
             elif values.ndim == 2 and min(values.shape) > 1:
+                refuse_cell_values(values.shape, cells, "f")
                 load = Load(values, size)
             else:
                 raise InvalidProblem(

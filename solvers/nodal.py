@@ -90,6 +90,33 @@ def values_of(f: Callable[[np.ndarray, np.ndarray], Any], x: np.ndarray, y: np.n
         ) from error
 
 
+def refuse_cell_values(shape: tuple[int, ...], cells: tuple[int, int], name: str) -> None:
+    """Refuse an array of nodal values whose shape is that of cell values.
+
+    Parameters
+    ----------
+    shape : of the array.
+    cells : (ny, nx) of a grid of the rectangle; rows and columns that are multiples of these are one per cell.
+    name : of the argument, for the message.
+
+    Raises
+    ------
+    InvalidProblem
+        If it is, and not at the same time that of nodal values of a refined grid.
+
+    Examples
+    --------
+    >>> refuse_cell_values((17, 33), (8, 8), "f")
+    """
+    if all(n % m == 0 for n, m in zip(shape, cells, strict=True)) and any(
+        (n - 1) % m for n, m in zip(shape, cells, strict=True)
+    ):
+        raise InvalidProblem(
+            f"{name} has shape {shape}, one value per cell; arrays hold values at nodes, one more per axis. Give cell "
+            f"values as VoxelCoefficient(lower, upper, {name}, linear=False), or as a function {name}(x, y)."
+        )
+
+
 def real_values(values: Any, name: str) -> np.ndarray:
     """Check that numbers are real and finite.
 

@@ -78,6 +78,9 @@ def test_ten_methods_unless_all_are_asked_for(run, monkeypatch):
         (("bench", "--picture", "none/u.png"), "there is no folder none"),
         (("models", "--save", "none/u.md"), "none/u.md: No such file"),
         (("revalidate", "none.json"), "none.json: No such file"),
+        (("ablation", "--only", "magic"), "no row is called 'magic'"),
+        (("reproduce", "table1", "--only", "magic"), "no row is called 'magic'"),
+        (("reproduce", "table1", "--finished", "--cells", "none"), "there is no folder none"),
     ],
 )
 def test_mistakes_are_found_before_the_work_and_told_in_one_line(run, tmp_path, arguments, message):

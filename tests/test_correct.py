@@ -134,6 +134,8 @@ def test_evaluate_at_nodes_gives_the_nodal_values(corrector, scale, random_mediu
     np.testing.assert_array_equal(corrector.evaluate(points, u, voxel(A), target=FineQ1(scale)), values)
     with pytest.raises(InvalidProblem, match="values of u_h only"):
         corrector.evaluate(points, u, voxel(A), scale, target="pde")
+    with pytest.raises(InvalidProblem, match="there is no refine_to="):
+        corrector.evaluate(points, u, voxel(A), scale, refine_to=1e-3)
 
 
 def test_symmetrised_correction_commutes_with_a_flip(random_medium):

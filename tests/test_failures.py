@@ -167,6 +167,18 @@ def test_13_wrong_and_transposed_shape(random_medium):
         correct(u, [["a", "b"], ["c", "d"]], 2)
 
 
+def test_13_cell_values_as_a_load_and_masked_values(case):
+    """An array of f holds nodal values; that of a holds cell values."""
+    u, A, _ = case
+    with pytest.raises(InvalidProblem, match="one value per cell"):
+        correct(u, A, 2, f=np.ones(A.shape))
+    hidden = np.ma.masked_less(np.random.default_rng(0).random((32, 32)) + 0.1, 0.5)
+    with pytest.raises(InvalidProblem, match="masked values"):
+        correct(u, hidden, 2)
+    with pytest.raises(InvalidProblem, match="read_medium"):
+        correct(u, "image.png", 2)
+
+
 def test_14_blurred_voxels_are_noticed(case):
     u, A, _ = case
     blurred = VoxelCoefficient((0, 0), (1, 1), A, linear=True)

@@ -91,22 +91,21 @@ class TrainConfig:
 
 
 def _decode(kind: Any, value: Any) -> Any:
-    if isinstance(kind, type):
-        names = {f.name: f for f in dataclasses.fields(kind)}
-        unknown = set(value) - set(names)
-        if unknown:
-            raise ValueError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}; it has {', '.join(names)}")
-        nested = {"architecture": Architecture, "recipe": Recipe, "validation": Scheme}
-        out = {}
-        for key, v in value.items():
-            if key == "data":
-                out[key] = tuple(_decode(DataSet, item) for item in v)
-            elif key in nested:
-                out[key] = _decode(nested[key], v)
-            else:
-                out[key] = _tuples(v)
-        return kind(**out)
-    return value
+    """Make a configuration, or a part of one, of the class ``kind`` from what JSON knows of it."""
+    names = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = set(value) - set(names)
+    if unknown:
+        raise ValueError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}; it has {', '.join(names)}")
+    nested = {"architecture": Architecture, "recipe": Recipe, "validation": Scheme}
+    out = {}
+    for key, v in value.items():
+        if key == "data":
+            out[key] = tuple(_decode(DataSet, item) for item in v)
+        elif key in nested:
+            out[key] = _decode(nested[key], v)
+        else:
+            out[key] = _tuples(v)
+    return kind(**out)
 
 
 def _tuples(value: Any) -> Any:

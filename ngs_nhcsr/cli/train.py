@@ -6,12 +6,14 @@ import dataclasses
 import json
 import logging
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import get_console
+
+from ..errors import InvalidProblem
 
 if TYPE_CHECKING:
     from ..training.protocols import Protocol
@@ -82,8 +84,9 @@ def ablation(
     """Compare encoders, decoders, outputs, losses at equal compute on equal data; goes on where it was stopped."""
     import torch
 
-    from ..training.ablation import run_rows, to_markdown
+    from ..training.ablation import ROWS, run_rows, to_markdown
 
+    _check_rows(only, ROWS)
     torch.set_num_threads(1)
     rows = run_rows(runs, data, minutes, only or (), lambda row: typer.echo(f"{row.name} {row.errors}"))
     typer.echo(to_markdown(rows))
@@ -125,6 +128,11 @@ def reproduce(
         raise typer.BadParameter(
             f"tables: {', '.join(TABLES)}, all, curves or figures; protocols: {', '.join(PROTOCOLS)}"
         )
+    if table in TABLES:
+        _check_rows(only, TABLES[table])
+    kept = (cells or runs) / protocol
+    if finished and not kept.is_dir():
+        raise InvalidProblem(f"there is no folder {kept} of finished cells; name its parent by --cells.")
     torch.set_num_threads(1)
     chosen = PROTOCOLS[protocol]
     chosen = dataclasses.replace(chosen, seeds=chosen.seeds[:seeds], steps=steps or chosen.steps)
@@ -137,7 +145,7 @@ def reproduce(
     done = run_cells(
         plan(chosen) if table == "all" else table_cells(table, chosen, only or ()),
         chosen,
-        Places(runs / protocol, (cells or runs) / protocol, data),
+        Places(runs / protocol, kept, data),
         device=device,
         minutes=minutes,
         finished=finished,
@@ -154,6 +162,13 @@ def reproduce(
         save.with_suffix(".json").write_text(
             json.dumps([dataclasses.asdict(c) for c in done], indent=1) + "\n", encoding="utf-8"
         )
+
+
+def _check_rows(only: list[str] | None, rows: Collection[str]) -> None:
+    """Check that every name that is asked for is part of the name of a row."""
+    for name in only or ():
+        if not any(name in row for row in rows):
+            raise InvalidProblem(f"no row is called {name!r}; there are: {', '.join(rows)}.")
 
 
 def _draw_figures(protocol: Protocol, runs: Path, folder: Path, only: Sequence[str], device: str) -> None:

@@ -145,8 +145,8 @@ def _is_function(integrators: Sequence[ngs.LFI], space: Space) -> bool:
     Y, X = (v.ravel() for v in np.meshgrid(y[:-1] + INSIDE * hy, x[:-1] + INSIDE * hx, indexing="ij"))
 
     def densities(width: float, order: slice) -> np.ndarray:
-        ends = [(t[order], t[order] + width * h) for t, h in ((Y, hy), (X, hx))]
-        return element_moments(integrators, *ends, 1)[order] / (width**2 * hx * hy)
+        y_ends, x_ends = ((t[order], t[order] + width * h) for t, h in ((Y, hy), (X, hx)))
+        return element_moments(integrators, y_ends, x_ends, 1)[order] / (width**2 * hx * hy)
 
     one, other = densities(TINY, slice(None)), densities(2 * TINY, slice(None, None, -1))
     f, largest = one[:, 0, 0], np.abs(one[:, 0, 0]).max()

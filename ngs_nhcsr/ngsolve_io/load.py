@@ -15,6 +15,7 @@ from ..number_checks import is_number
 from ..solvers.load import LOAD_NODES, Load
 from ..solvers.medium import Medium
 from ..solvers.moments import Sampler, function_moments, of_callable, point_moments
+from ..solvers.nodal import refuse_cell_values
 from ..solvers.space import Space
 from ..solvers.target import FineQ1
 from .coarse_field import CoarseField
@@ -132,13 +133,13 @@ def load_grid(space: Space, medium: Medium, scale: float | None) -> tuple[int, i
     return ny * -(-my // ny), nx * -(-mx // nx)
 
 
-def nodal_load(f: Any, size: tuple[float, float]) -> Load[np.ndarray]:
+def nodal_load(f: Any, space: Space) -> Load[np.ndarray]:
     """Read a load from nodal values.
 
     Parameters
     ----------
     f : array of nodal values ``[iy, ix]`` of any grid.
-    size : (Ly, Lx) of the rectangle.
+    space : of the problem.
 
     Returns
     -------
@@ -148,9 +149,11 @@ def nodal_load(f: Any, size: tuple[float, float]) -> Load[np.ndarray]:
     Raises
     ------
     InvalidProblem
-        If f is no such array, or not finite.
+        If f is no such array, or not finite, or has one value per cell.
     """
-    return _finite(Load(_as_nodal_values(f), size))
+    values = _as_nodal_values(f)
+    refuse_cell_values(values.shape, space.cells, "f")
+    return _finite(Load(values, space.size))
 
 
 def as_function(f: Any, load: Load[np.ndarray], space: Space) -> ngs.CoefficientFunction:
@@ -208,7 +211,7 @@ def _load(
     elif callable(f):
         sampler = of_callable(f)  # type: ignore[arg-type]
     if sampler is None:
-        return nodal_load(f, space.size), ()
+        return nodal_load(f, space), ()
     integral = function_moments(sampler, cells, space.size, space.lower)
     return Load.from_vector(integral.vector, space.size), integral.notes
 

@@ -191,7 +191,7 @@ class QuadSpace:
         elif callable(f):
             b = Load(self._called(f), size).vector(cells)
         else:
-            b = nodal_load(f, size).vector(cells)
+            b = nodal_load(f, self.grid).vector(cells)
         if not np.isfinite(b).all():
             raise InvalidProblem("f has values that are not finite.")
         return b
