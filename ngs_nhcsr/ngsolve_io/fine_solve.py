@@ -33,7 +33,8 @@ def solve_fine(
     Parameters
     ----------
     a : coefficient: CoefficientFunction (taken as its mean over the 2 x 2 Gauss points of every element), number, or
-        array ``[iy, ix]`` of cell values on any raster of the rectangle, integrated exactly.
+        array ``[iy, ix]`` of cell values on any raster of the rectangle, integrated exactly. Elements that cut pixels
+        are too stiff: take a mesh with a whole number of them in a pixel.
     fes : real scalar H1 space of order 1 on a uniform mesh of quads of a rectangle; sides that are not marked Dirichlet
         in it are natural.
     f : number, CoefficientFunction, callable f(x, y) of arrays, nodal values ``[iy, ix]``, or an assembled LinearForm
