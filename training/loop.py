@@ -103,6 +103,7 @@ def train(
                 allowance.validated()
     keeper.keep(state, smooth)
     bar.close()
+    team.decides(False, device)  # nobody leaves while the leader still writes: who does is aborted now and then
     return keeper.best
 
 

@@ -114,7 +114,7 @@ def many(count: int, N: int, m: int, scale: int, corrector: Corrector) -> Iterat
     """
     case = f"{count} media, {N}² → {N * scale}², {m}² pixels, 1:10"
     for method in ("multigrid", "network"):
-        options: dict[str, Any] = {"method": method, "corrector": corrector}
+        options: dict[str, Any] = {"method": method, "corrector": corrector if method == "network" else None}
 
         def run(count: int = count, options: dict[str, Any] = options) -> list[float]:
             problems = (Problem.from_arrays(medium(m, 10.0, s), coarse=N) for s in range(count))

@@ -34,7 +34,7 @@ def generate(
 
 def train(
     config: Annotated[str, typer.Option(help="Named configuration.")] = "small",
-    minutes: Annotated[float, typer.Option(help="Budget, without making data; the learning rate falls to zero over it.")] = 100.0,
+    minutes: Annotated[float, typer.Option(help="Budget after making data; the rate falls to zero over it.")] = 100.0,
     run: Annotated[Path, typer.Option(help="Folder of the run: checkpoints and log; an existing run goes on.")] = Path(
         "runs/small"
     ),
