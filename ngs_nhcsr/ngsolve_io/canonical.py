@@ -10,7 +10,7 @@ from typing import Any
 import ngsolve as ngs
 import numpy as np
 
-from ..problem import MATCHED
+from ..problem import MATCHED, MATCHING
 from ..reading import ROUGH, SAME, Reading, choose, read_given, read_load
 from ..solvers.load import Load, load_cells
 from ..solvers.medium import Medium
@@ -77,7 +77,7 @@ def canonical(
         b = load_of(matrix, u.vec.FV().NumPy(), free_dofs(u))
         F = to_grid(u, found, b)
         reading = read_given(system, found.space, found.U, F, "given form")
-        return _with_other(reading, u, found, b), rules.mismatch(u, found, b)[0], ()
+        return _with_other(reading, u, found, b), _mismatch(u, found, rules, (b,)), ()
     if found.vertices is not None:
         return read_load(system, found.space, found.U, rules.candidates(u, found)), 0.0, ()
     return _recognised(u, found, rules), 0.0, ()
@@ -120,6 +120,8 @@ def _mismatch(u: ngs.GridFunction, found: CoarseField, rules: quadrature.Rules, 
         if tried[-1][0] <= MATCHED:
             return tried[-1][0]
     least, rule = min(tried)
+    if least > MATCHING:
+        least = min(least, rules.mixed_mismatch(u, vectors[:2]))
     if len(vectors) < 2:
         return least
     low, high = np.min(vectors, 0), np.max(vectors, 0)

@@ -274,3 +274,33 @@ class Rules:
                 self._suited = best
                 break
         return found, best
+
+    def mixed_mismatch(self, u: ngs.GridFunction, loads: Sequence[np.ndarray]) -> float:
+        """Compute the distance of u from the solution for a load, with one rule for ∫ a ∇u·∇v, another for ∫ c u v.
+
+        Where c jumps inside elements these rules mean very different forms.
+
+        Parameters
+        ----------
+        u : coarse solution.
+        loads : (n,) load vectors over the degrees of freedom.
+
+        Returns
+        -------
+        float
+            The least distance for all pairs of rules and these loads, as of :meth:`mismatch`; infinite without c.
+        """
+        if self._reaction is None:
+            return float("inf")
+        p, q = self._space.TnT()
+        masses = {}
+        for bonus in BONUS_ORDERS:
+            form = ngs.BilinearForm(self._reaction * p * q * ngs.dx(bonus_intorder=bonus), symmetric=True)
+            masses[bonus] = sparse_matrix(u, form.Assemble())
+        free, values, found = free_dofs(u), u.vec.FV().NumPy(), float("inf")
+        for one in BONUS_ORDERS:
+            for other in BONUS_ORDERS:
+                if one != other and found > MATCHED:
+                    system = DirichletSystem(self.matrix(u, one) - masses[one] + masses[other], free)
+                    found = min(found, *(galerkin_distance(system, load, values) for load in loads))
+        return found
