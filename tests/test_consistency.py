@@ -311,6 +311,20 @@ def test_quadrature_of_a_jump_is_no_term(kappa, bonus):
         assert not correct(solution, voxel(kappa), SCALE, f=given, full=True).notes
 
 
+def test_a_load_that_jumps_elsewhere_in_the_same_cells_is_told(random_medium):
+    """Any quadrature of the one lies between two of the other; no rule is near the solution of either."""
+    kappa = random_medium((32, 32))
+    mine, given = (IfPos(x - 0.5 + w, 1.0, 0.0) * IfPos(0.5 + w - x, 1.0, 0.0) for w in (0.1, 0.08))
+    space = H1(quads(8), order=1, dirichlet=".*")
+    u, v = space.TnT()
+    form, load = BilinearForm(voxel(kappa) * grad(u) * grad(v) * dx), LinearForm(mine * v * dx(bonus_intorder=40))
+    solution = GridFunction(space)
+    solution.vec.data = form.Assemble().mat.Inverse(space.FreeDofs()) * load.Assemble().vec
+    result = correct(solution, voxel(kappa), SCALE, f=given, full=True, on_untrusted="return")
+    assert result.budget.mismatch >= 0.025
+    assert "quadrature of f in the coarse solve" in " ".join(result.notes)
+
+
 def test_a_form_is_examined_beside_a_load(kappa):
     """Its reaction term is refused by name, whether the load is given or not."""
     u, form = assembled(kappa, reaction=100.0)

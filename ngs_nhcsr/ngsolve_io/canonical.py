@@ -109,7 +109,9 @@ def _mismatch(u: ngs.GridFunction, found: CoarseField, rules: quadrature.Rules, 
     """Relative energy distance of u from the solution for a load, by the quadrature rules that make it least.
 
     Where no rule for the load suits, any vector counts that lies between those by several, entry by entry: a load that
-    jumps may have been integrated in many ways, but they differ only where it does.
+    jumps may have been integrated in many ways, but they differ only where it does. If all of them are far from u, such
+    a vector may as well be that of another load, which jumps elsewhere in the same cells: then half of ``MATCHING`` is
+    the least that is told.
     """
     tried: list[tuple[float, int]] = []
     vectors: list[np.ndarray] = []
@@ -127,7 +129,8 @@ def _mismatch(u: ngs.GridFunction, found: CoarseField, rules: quadrature.Rules, 
     low, high = np.min(vectors, 0), np.max(vectors, 0)
     slack = WIDER * (high - low)
     (own,) = rules.loads(u, (rule,)).values()
-    return min(least, rules.mismatch(u, found, np.clip(own, low - slack, high + slack), (rule,))[0])
+    between = rules.mismatch(u, found, np.clip(own, low - slack, high + slack), (rule,))[0]
+    return min(least, between) if least <= MATCHING else min(least, max(between, MATCHING / 2))
 
 
 def _recognised(u: ngs.GridFunction, found: CoarseField, rules: quadrature.Rules) -> Reading:
