@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ngs_nhcsr.errors import SolverFailure
-from ngs_nhcsr.solvers.lod import basis, patch_pool
+from ngs_nhcsr.solvers.lod import all_patches, basis
 from ngs_nhcsr.solvers.lod.lod import LOD
 from ngs_nhcsr.solvers.lod.quasi_interpolation import cell_projections
 from ngs_nhcsr.solvers.substructuring import condensation
@@ -32,7 +32,7 @@ def close(found, expected, tolerance=ROUND_OFF):
 
 
 def without_kernels(patch):
-    for module in (condensation, patch_pool, basis):
+    for module in (condensation, all_patches, basis):
         patch.setattr(module, "compiled", lambda: False)
 
 
@@ -90,7 +90,7 @@ def test_lod_with_and_without_kernels(N, n, layers, size, variant, interpolation
         np.testing.assert_array_equal(one, two)
 
 
-def test_processes_without_kernels(monkeypatch):
+def test_one_after_the_other_without_kernels(monkeypatch):
     A = values(1, (16, 16))[0]
     expected = LOD(A, 4, 16, 1).assemble()
     without_kernels(monkeypatch)
@@ -114,7 +114,7 @@ def test_a_patch_that_is_not_positive_definite(place):
     matrix[2, 2, entries, entries] -= (-1e6 if place == "multipliers" else 1e6) * np.eye(entries.stop - entries.start)
     cells = Condensed(matrix, lod._cells.extension, lod._cells.weights)
     sizes = []
-    for solve in (patch_pool._solve_compiled, patch_pool._solve_by_lapack):
+    for solve in (all_patches._solve_compiled, all_patches._solve_by_lapack):
         with pytest.raises(SolverFailure, match="not positive definite") as error:
             solve(lod._correctors, cells, np.ones((4, 4, 20, 4)), np.ones((4, 4), bool), (4, 4), 1, [2], lambda: None)
         sizes.append(str(error.value).split("(")[0])

@@ -25,10 +25,10 @@ from ..substructuring.condensation import CellLayout, Condensed, bubbles, conden
 from ..threads import one_blas_thread
 from ..transfer import restrict
 from ..windows import stiffness_apply
+from .all_patches import solve_patches, threads
 from .basis import coarse_matrix, corrected_hats, fine_basis, fine_field, gather_cells
 from .cost import Estimate, estimate
 from .loads import condensed_loads, hat_loads, mass_loads
-from .patch_pool import solve_patches, threads
 from .quasi_interpolation import cell_projections
 from .response import bilinear_corners, boundary_response, load_response
 
@@ -49,9 +49,7 @@ class LOD:
         (plain coarse test functions).
     rhs_correctors : add the part of the solution in the kernel of I_H that comes from f. Loads that are
         bilinear on every coarse cell cost nothing online; others one more pass over the patches.
-    workers : threads of the offline part; ``None``: as many as there are cores. Where numba is not installed it is
-        processes, one for ``None``; more need the ``if __name__ == "__main__":`` guard in a script, and
-        OMP_NUM_THREADS=1 in the environment, else every process starts all threads.
+    workers : threads of the offline part; ``None``: as many as there are cores.
     size : (Ly, Lx) of the rectangle.
     interpolation : I_H, "plain" or "weighted" by the coefficient. Weighted correctors decay along channels of high
         contrast, where plain ones do not; take ``rhs_correctors`` with it, since more of the solution lies in
@@ -128,7 +126,7 @@ class LOD:
         Raises
         ------
         SolverFailure
-            If the contrast is too high for double precision, or a worker process dies.
+            If the contrast is too high for double precision.
         """
         (Ny, Nx), k, layout = self.nesting.coarse.cells, self.layers, CellLayout(self.nesting.ratio)
         q, inner = len(layout.boundary) + 4, len(layout.interior)

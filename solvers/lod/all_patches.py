@@ -1,19 +1,15 @@
-"""Patches of the LOD, row by row: in compiled kernels on several threads, without numba in a pool of processes."""
+"""Patches of the LOD, row by row: in compiled kernels on several threads, without numba one after the other."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
 from functools import partial
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from ...errors import SolverFailure
 from ..backend import compiled
 from ..kernels.workers import Workers, cores
 from ..substructuring.condensation import Condensed
@@ -30,38 +26,6 @@ MAX_THREADS = 8
 def threads(workers: int | None) -> int:
     """Return the number of threads of compiled kernels: ``workers``, or by default as many as there are cores."""
     return workers or min(cores(), MAX_THREADS)
-
-
-def solve_rows(tasks: Iterable[RowTask], workers: int | None) -> Iterator[np.ndarray]:
-    """Solve rows of patches, in this process or in a pool.
-
-    Parameters
-    ----------
-    tasks : rows of patches.
-    workers : number of processes; ``None`` or 1 to stay in this one.
-
-    Yields
-    ------
-    np.ndarray
-        Correctors of a row as of :func:`~ngs_nhcsr.solvers.lod.patches.solve_row`, in the order of ``tasks``.
-
-    Raises
-    ------
-    SolverFailure
-        If a patch cannot be solved, or a worker process dies.
-    """
-    if not workers or workers == 1:
-        yield from map(solve_row, tasks)
-        return
-    try:
-        # Not fork: NGSolve and torch may have started threads, whose locks a forked child would inherit.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            yield from pool.map(solve_row, tasks)
-    except BrokenProcessPool as error:
-        raise SolverFailure(
-            f"one of {workers} worker processes died (out of memory, or the script that calls assemble has "
-            'no  if __name__ == "__main__":  guard); use workers=1.'
-        ) from error
 
 
 @one_blas_thread
@@ -84,13 +48,13 @@ def solve_patches(
     loads : (Ny, Nx, q, p) condensed load vectors.
     wanted : (Ny, Nx) mask of the cells whose correctors are computed.
     r : fine cells per coarse cell (ry, rx).
-    workers : number of threads, ``None`` to choose it; without numba number of processes.
+    workers : number of threads, ``None`` to choose it.
     progress : show a bar over the rows.
 
     Raises
     ------
     SolverFailure
-        If a patch cannot be solved, or a worker process dies.
+        If a patch cannot be solved.
     """
     k = out.shape[3] // 2
     rows = [y for y in range(len(wanted)) if wanted[y].any()]
@@ -110,11 +74,11 @@ def _solve_by_lapack(
     rows: list[int],
     done: Callable[[], Any],
 ) -> None:
-    """Solve the patches of some ``rows`` without compiled kernels, and call ``done`` after each."""
+    """Twin of ``_solve_compiled`` on the calling thread, for tests and where numba does not run."""
     k = out.shape[3] // 2
     columns = {y: tuple(int(x) for x in np.flatnonzero(wanted[y])) for y in rows}
     tasks = (RowTask(columns[y], cells.matrix[max(0, y - k) : y + k + 1], loads[y], min(y, k), k, r) for y in rows)
-    for y, result in zip(rows, solve_rows(tasks, workers), strict=True):
+    for y, result in zip(rows, map(solve_row, tasks), strict=True):
         out[y, list(columns[y])] = result
         done()
 
