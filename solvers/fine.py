@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..checks import check_coefficient_values, check_reaction_values, check_tensor_values
-from ..errors import InvalidProblem, SolverFailure
+from ..errors import InvalidProblem
 from ..number_checks import check_size
 from .direct import DirichletSystem
 from .hierarchy import hierarchy
@@ -79,9 +79,5 @@ def fine_solve(
 def _multigrid(medium: Medium, space: Space, b: np.ndarray, lift: np.ndarray, tolerance: float) -> np.ndarray:
     """Solve by multigrid-CG to a relative residual of ``tolerance`` for a load vector and boundary values."""
     u, info = hierarchy(medium, space).solve(b, lift if lift.any() else None, tolerance=tolerance, max_iterations=300)
-    if not info.converged:
-        raise SolverFailure(
-            f"multigrid reached a relative residual of {info.relative_residual:.1e} after {info.iterations} "
-            f"iterations, not {tolerance:.1e}; use method='direct' for this contrast."
-        )
+    info.check(tolerance, "use method='direct' for this contrast")
     return u

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..errors import SolverFailure
 from .backend import compiled
 from .medium import Medium, as_medium
 from .smoothing import HIGH_CONTRAST
@@ -35,6 +36,25 @@ class Solved:
     relative_residual: float
     energy_drop: float
     converged: bool
+
+    def check(self, tolerance: float, remedy: str) -> None:
+        """Check that the tolerance was reached.
+
+        Parameters
+        ----------
+        tolerance : that was asked for.
+        remedy : what the user may do if not, for the message.
+
+        Raises
+        ------
+        SolverFailure
+            If it was not.
+        """
+        if not self.converged:
+            raise SolverFailure(
+                f"multigrid reached a relative residual of {self.relative_residual:.1e} after {self.iterations} steps, "
+                f"not {tolerance:.1e}; {remedy}."
+            )
 
 
 class Hierarchy(Protocol):

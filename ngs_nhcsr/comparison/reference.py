@@ -8,13 +8,12 @@ import numpy as np
 
 from ..errors import InvalidProblem
 from ..solvers.norms import energy_distance, energy_norm, functional, l2_norm
+from ..solvers.target import MULTIGRID_TOLERANCE
 from ..solvers.trace import TraceField
 from .context import Context
 from .methods.fine import FineMultigrid
 from .methods.trace import discretise, solve
 
-#: Relative tolerance of the reference u_h.
-FINE_TOLERANCE = 1e-10
 #: Functions per edge and relative algebraic error of the reference u.
 MODES, TRACE_TOLERANCE = 12, 1e-7
 
@@ -62,8 +61,8 @@ def with_reference(reference: str | np.ndarray, context: Context) -> tuple[Conte
     if not isinstance(reference, str):
         values, meaning = np.asarray(reference, dtype=float), "the field given as reference="
     elif reference == "fine":
-        values = FineMultigrid(FINE_TOLERANCE)(context)
-        meaning = f"the Q1 solution u_h on the fine mesh, multigrid to {FINE_TOLERANCE:.0e}"
+        values = FineMultigrid(MULTIGRID_TOLERANCE)(context)
+        meaning = f"the Q1 solution u_h on the fine mesh, multigrid to {MULTIGRID_TOLERANCE:.0e}"
     elif reference == "pde":
         solution = pde_solution(context)
         values = solution.nodes(context.cells)

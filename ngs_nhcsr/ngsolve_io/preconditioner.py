@@ -6,7 +6,6 @@ from typing import Any
 
 import ngsolve as ngs
 
-from ..errors import SolverFailure
 from ..number_checks import check_iteration
 from ..solvers.hierarchy import Solved, hierarchy
 from ..solvers.medium import Medium
@@ -114,11 +113,7 @@ class PixelMultigrid(ngs.BaseMatrix):
         start = lift if lift.any() else None
         u, info = self._hierarchy.solve(b, start, tolerance=tolerance, max_iterations=max_iterations)
         self.solved = info
-        if not info.converged:
-            raise SolverFailure(
-                f"multigrid reached a relative residual of {info.relative_residual:.1e} after {info.iterations} steps, "
-                f"not {tolerance:.1e}; take a larger tolerance, or NGSolve's sparsecholesky."
-            )
+        info.check(tolerance, "take a larger tolerance, or NGSolve's sparsecholesky")
         if self._neumann:
             u = with_mean(u)
         out = ngs.GridFunction(self._fine.space)

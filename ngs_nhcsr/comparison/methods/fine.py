@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...errors import SolverFailure
 from ...solvers.direct import DirichletSystem
 from ...solvers.hierarchy import Hierarchy
 from ..context import Context
@@ -52,12 +51,7 @@ class FineMultigrid(Method):
             If it is not reached.
         """
         u, info = state.solve(context.b, tolerance=self.tolerance, max_iterations=MAX_STEPS)
-        if not info.converged:
-            raise SolverFailure(
-                f"multigrid on the fine grid of {context.cells} (y, x) cells reached a relative residual of "
-                f"{info.relative_residual:.1e} after {info.iterations} steps, not {self.tolerance:.0e}; take "
-                "compare(..., reference=) with a field of your own for this contrast."
-            )
+        info.check(self.tolerance, "take compare(..., reference=) with a field of your own for this contrast")
         return u
 
 
