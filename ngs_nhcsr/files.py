@@ -109,13 +109,12 @@ def solution_of(result: Any) -> Solution:
     velocity = None
     if result.target == "pde" and not any(n % m for n, m in zip(result.cells, result.solution.shape, strict=True)):
         velocity = cell_velocity(result.solution, result.cells)
-    given = problem.U if problem.given is None else problem.given
     return Solution(
         result.values,
         problem.medium.array,
         problem.space.size,
         problem.space.lower,
-        coarse=prolongate(given, result.cells),
+        coarse=prolongate(problem.as_given, result.cells),
         indicator=None if "indicator" not in made else result.indicator.vec.FV().NumPy().reshape(result.cells),
         velocity=velocity,
         numbers=numbers,

@@ -139,6 +139,11 @@ class Problem(BoundaryValueProblem):
         return cls(space=space, medium=medium, load=load, U=U, given=U, notes=notes)
 
     @property
+    def as_given(self) -> np.ndarray:
+        """Nodal values (N+1, M+1) of the coarse solution as the user computed it, else the canonical ones."""
+        return self.U if self.given is None else self.given
+
+    @property
     def consistent(self) -> bool:
         """Whether the user's solution is that of the problem as read, as far as it was compared."""
         return self.mismatch <= MATCHING

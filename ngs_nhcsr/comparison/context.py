@@ -139,7 +139,7 @@ class Context(ShortRepr):
     @property
     def given(self) -> np.ndarray:
         """Coarse solution (Ny+1, Nx+1) as the user computed it."""
-        return self.problem.U if self.problem.given is None else self.problem.given
+        return self.problem.as_given
 
     @property
     def space(self) -> Space:
