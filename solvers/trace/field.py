@@ -126,7 +126,7 @@ class TraceField(TraceFunction):
             return slice(0, my), slice(0, mx)
         if np.shape(region) != (4,):
             raise InvalidProblem(f"region must be (x0, y0, x1, y1), not {region!r}.")
-        lines = (np.asarray(region, dtype=float) - 2 * self.lower) / np.array([hx, hy, hx, hy])
+        lines = (np.asarray(region, dtype=float) - np.tile(self.lower, 2)) / np.array([hx, hy, hx, hy])
         i0, j0, i1, j1 = np.round(lines).astype(int)
         if np.abs(lines - np.round(lines)).max() > 1e-9 or not (0 <= i0 < i1 <= mx and 0 <= j0 < j1 <= my):
             raise InvalidProblem(f"region {tuple(region)} is not made of whole cells ({hx:g} x {hy:g}) of the domain.")
