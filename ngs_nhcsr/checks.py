@@ -244,7 +244,9 @@ def _finite_values(a: Any, name: str, sampled: int) -> np.ndarray:
     """Copy cell values, checked to be a two-dimensional array of finite real numbers."""
     refuse_masked(a, name)
     if isinstance(a, (str, Path)):
-        raise InvalidProblem(f"the {name} is a name, {str(a)!r}; read an image's values by read_medium().")
+        raise InvalidProblem(
+            f"the {name} must hold real numbers, and is a name, {str(a)!r}; read an image's values by read_medium()."
+        )
     try:
         values = np.asarray(a)
     except Exception as error:

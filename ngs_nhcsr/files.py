@@ -145,8 +145,6 @@ def load_solution(path: str | Path) -> Solution:
     InvalidProblem
         If there is no such file or it holds something else.
     """
-    if Path(str(path)).suffix != ".npz":
-        raise InvalidProblem(f"{path} cannot be read, as it is no .npz file; save(…) writes one.")
     names = {f.name for f in fields(Solution)}
     arrays = {}
     try:
@@ -155,7 +153,7 @@ def load_solution(path: str | Path) -> Solution:
             with loaded as file:
                 arrays = {name: file[name] for name in file.files}
     except (OSError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "damaged, or something else"
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is none, or damaged"
         raise InvalidProblem(f"{path} cannot be read as an .npz file: {reason}.") from error
     if not {"u", "a", "size"} <= set(arrays):
         raise InvalidProblem(

@@ -86,7 +86,7 @@ def values_of(f: Callable[[np.ndarray, np.ndarray], Any], x: np.ndarray, y: np.n
     except ValueError as error:
         raise InvalidProblem(
             f"{name}(x, y) must take arrays that broadcast, and must return values that broadcast to {shape} for x "
-            f"{x.shape} and y {y.shape}, not {values.shape}."
+            f"{x.shape} and y {y.shape}, not {values.shape}; write it for arrays."
         ) from error
 
 

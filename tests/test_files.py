@@ -81,7 +81,7 @@ def test_other_files_are_refused(tmp_path):
     write(tmp_path / "u.npz", Solution(np.zeros((2, 2)), np.ones((1, 1)), (1.0, 1.0)))
     (tmp_path / "half.npz").write_bytes((tmp_path / "u.npz").read_bytes()[:-200])
     np.save(tmp_path / "a.npy", np.ones((2, 2)))
-    with pytest.raises(InvalidProblem, match=r"is no \.npz file"):
+    with pytest.raises(InvalidProblem, match="holds no named arrays"):
         load_solution(tmp_path / "a.npy")
     good = {"u": np.ones((3, 3)), "a": np.ones((2, 2)), "size": (1.0, 1.0)}
     for change in (

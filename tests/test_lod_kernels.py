@@ -114,9 +114,10 @@ def test_a_patch_that_is_not_positive_definite(place):
     matrix[2, 2, entries, entries] -= (-1e6 if place == "multipliers" else 1e6) * np.eye(entries.stop - entries.start)
     cells = Condensed(matrix, lod._cells.extension, lod._cells.weights)
     sizes = []
-    for solve in (all_patches._solve_compiled, all_patches._solve_by_lapack):
+    patches = all_patches.Patches(lod._correctors, cells, np.ones((4, 4, 20, 4)), np.ones((4, 4), bool), (4, 4))
+    for solve in (patches.compiled, patches.by_lapack):
         with pytest.raises(SolverFailure, match="not positive definite") as error:
-            solve(lod._correctors, cells, np.ones((4, 4, 20, 4)), np.ones((4, 4), bool), (4, 4), 1, [2], lambda: None)
+            solve(2)
         sizes.append(str(error.value).split("(")[0])
     assert sizes[0] == sizes[1]
 

@@ -248,7 +248,7 @@ def test_slender_pixels_are_divided(random_medium):
     """Layers may be found as 1 x 96 pixels, whose trace functions would be those of a needle."""
     layers = random_medium((1, 96), seed=31)
     needles, divided = (
-        PDE().solve(Problem.from_arrays(A, coarse=(1, 8) if len(A) == 1 else 8)) for A in (layers, layers.repeat(32, 0))
+        PDE().solve(Problem.from_arrays(A, coarse=(1, 8) if len(A) == 1 else 8)) for A in (layers, layers.repeat(24, 0))
     )
     assert needles.energy == pytest.approx(divided.energy, rel=1e-6)
 

@@ -335,7 +335,7 @@ def test_bad_coefficients_are_refused(A, error):
         ({"natural": ["left"], "flux": {"left": np.nan}}, "finite"),
         ({"f": np.ones((7, 7))}, "refines the raster"),
         ({"f": np.full((4, 4), np.nan)}, "not finite"),
-        ({"f": lambda x, y: np.ones(3)}, "must return values that broadcast"),
+        ({"f": lambda x, y: np.ones(3)}, "write it for arrays"),
         ({"f": lambda x, y: 1.0 if x > 0.5 else 0.0}, r"np\.where"),
         ({"f": lambda x: x}, "fails for x"),
         ({"f": "1"}, "must be a number"),
@@ -374,7 +374,7 @@ def test_data_on_natural_sides_are_not_asked_for(rng):
 
 @pytest.mark.parametrize("A", ["abc", np.ones((3, 3)) * 1j, np.array([[None]])])
 def test_coefficients_that_are_no_real_numbers_are_refused(A):
-    with pytest.raises(InvalidProblem, match=r"must hold real numbers|is complex|is a name"):
+    with pytest.raises(InvalidProblem, match=r"must hold real numbers|is complex"):
         solve_pde(A)
 
 

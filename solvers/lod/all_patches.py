@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -56,59 +55,51 @@ def solve_patches(
     SolverFailure
         If a patch cannot be solved.
     """
-    k = out.shape[3] // 2
-    rows = [y for y in range(len(wanted)) if wanted[y].any()]
-    solve = _solve_compiled if compiled() else _solve_by_lapack
-    with tqdm(total=len(rows), desc="LOD patches", unit="row", disable=not progress) as bar:
-        solve(out, cells, loads, wanted, r, workers, rows, bar.update)
-    log.info("%d patches of %d layers solved", int(wanted.sum()), k)
+    rows, patches = np.flatnonzero(wanted.any(1)), Patches(out, cells, np.ascontiguousarray(loads), wanted, r)
+    solve, count = (patches.compiled, threads(workers)) if compiled() else (patches.by_lapack, 1)
+    with tqdm(total=len(rows), desc="LOD patches", unit=" row", disable=not progress) as bar:
+
+        def row(y: int) -> None:
+            solve(y)
+            bar.update()
+
+        Workers(min(count, len(rows))).together([partial(row, int(y)) for y in rows])
+    log.info("%d patches of %d layers solved", int(wanted.sum()), patches.layers)
 
 
-def _solve_by_lapack(
-    out: np.ndarray,
-    cells: Condensed,
-    loads: np.ndarray,
-    wanted: np.ndarray,
-    r: tuple[int, int],
-    workers: int | None,
-    rows: list[int],
-    done: Callable[[], Any],
-) -> None:
-    """Twin of ``_solve_compiled`` on the calling thread, for tests and where numba does not run."""
-    k = out.shape[3] // 2
-    columns = {y: tuple(int(x) for x in np.flatnonzero(wanted[y])) for y in rows}
-    tasks = (RowTask(columns[y], cells.matrix[max(0, y - k) : y + k + 1], loads[y], min(y, k), k, r) for y in rows)
-    for y, result in zip(rows, map(solve_row, tasks), strict=True):
-        out[y, list(columns[y])] = result
-        done()
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """The patches of all cells, to be solved row by row; arguments of :func:`solve_patches`, ``loads`` contiguous."""
 
+    out: np.ndarray
+    cells: Condensed
+    loads: np.ndarray
+    wanted: np.ndarray
+    r: tuple[int, int]
 
-def _solve_compiled(
-    out: np.ndarray,
-    cells: Condensed,
-    loads: np.ndarray,
-    wanted: np.ndarray,
-    r: tuple[int, int],
-    workers: int | None,
-    rows: list[int],
-    done: Callable[[], Any],
-) -> None:
-    """Solve the patches of some ``rows`` in compiled kernels, and call ``done`` after each."""
-    from ..kernels.lapack import ROUTINES
-    from ..kernels.lod import solve_row as solve_row_compiled
+    @property
+    def layers(self) -> int:
+        """k, layers around a cell."""
+        return self.out.shape[3] // 2
 
-    if not solve_row_compiled.signatures:
-        log.info("loading compiled kernels; the first use after an installation compiles them, about 20 s")
-    k, Ny = out.shape[3] // 2, len(out)
-    loads = np.ascontiguousarray(loads)
+    def by_lapack(self, y: int) -> None:
+        """Solve the patches of row y; twin of :meth:`compiled`, for tests and where numba does not run."""
+        k, columns = self.layers, tuple(int(x) for x in np.flatnonzero(self.wanted[y]))
+        strip = self.cells.matrix[max(0, y - k) : y + k + 1]
+        self.out[y, list(columns)] = solve_row(RowTask(columns, strip, self.loads[y], min(y, k), k, self.r))
 
-    def solve(y: int) -> None:
-        y0, y1 = max(0, y - k), min(Ny, y + k + 1)
-        layout = strip_layout(y1 - y0, r)
+    def compiled(self, y: int) -> None:
+        """Solve the patches of row y in compiled kernels."""
+        from ..kernels.lapack import ROUTINES
+        from ..kernels.lod import solve_row as kernel
+
+        if not kernel.signatures:
+            log.info("loading compiled kernels; the first use after an installation compiles them, about 20 s")
+        y0, y1 = max(0, y - self.layers), min(len(self.out), y + self.layers + 1)
+        layout = strip_layout(y1 - y0, self.r)
         sizes = len(layout.inner), len(layout.outer)
-        pivot, size = solve_row_compiled(ROUTINES, cells.matrix, loads, layout.order, *sizes, wanted[y], y0, y, out[y])
+        pivot, size = kernel(
+            ROUTINES, self.cells.matrix, self.loads, layout.order, *sizes, self.wanted[y], y0, y, self.out[y]
+        )
         if pivot:
             raise not_definite(size, pivot)
-        done()
-
-    Workers(min(threads(workers), len(rows))).together([partial(solve, y) for y in rows])

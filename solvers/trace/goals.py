@@ -100,7 +100,7 @@ def _dual(field: TraceField, load: np.ndarray | float, g: dict[str, float] | flo
     problem = field.problem
     if problem.data.excess:
         raise InvalidProblem(
-            "bounds of means and fluxes need Dirichlet data that are in the trace space, such as linear ones."
+            "bounds of means and fluxes need Dirichlet data that are polynomials of that space, such as linear ones."
         )
     return solve_pde(
         problem.a,

@@ -99,7 +99,7 @@ def _field(arrays: dict[str, np.ndarray]) -> TraceField:
     )
     Ly, Lx = arrays["size"]
     exponents = tuple(float(g) for g in arrays["exponents"])
-    x0, y0 = arrays.get("lower", (0.0, 0.0))  # files of 0.2 have none
+    x0, y0 = arrays.get("lower", (0.0, 0.0))  # earlier files have none
     lower = (float(x0), float(y0))
     problem = TraceProblem(arrays["a"], (float(Ly), float(Lx)), exponents, cell, data, lower)
     load = CellLoad(arrays["load"], arrays["rest"])
