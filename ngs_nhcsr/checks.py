@@ -15,6 +15,9 @@ import numpy as np
 from .errors import GridMismatch, InvalidProblem, NotCoercive
 from .number_checks import is_number
 
+#: Estimated need of a correction, per node of the fine grid.
+BYTES_PER_NODE = 600
+
 #: Coefficients outside 10^±LIMIT lose all digits in the stiffness matrix.
 EXPONENT_LIMIT = 100
 #: Entries xy and yx of a symmetric tensor may differ by so much of the largest entry.
@@ -306,20 +309,19 @@ def check_raster_shape(
         )
 
 
-def check_memory(cells: tuple[int, int], *, bytes_per_node: int = 600) -> None:
+def check_memory(cells: tuple[int, int]) -> None:
     """Check before anything is allocated that a fine grid fits into memory.
 
     Parameters
     ----------
     cells : (ny, nx) fine cells.
-    bytes_per_node : estimated need.
 
     Raises
     ------
     InvalidProblem
         If it does not fit.
     """
-    need = (cells[0] + 1) * (cells[1] + 1) * bytes_per_node
+    need = (cells[0] + 1) * (cells[1] + 1) * BYTES_PER_NODE
     free = available_memory() if need > 2**27 else None  # asking takes as long as ten passes over a smaller grid
     if free is not None and need > free:
         raise InvalidProblem(

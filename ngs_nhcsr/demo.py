@@ -141,7 +141,7 @@ def run_demo(
     corrector = Corrector(model, device)
     result, t_first = _timed(lambda: corrector(u_coarse, a, scale))
     result, t_again = _timed(lambda: corrector(u_coarse, a, scale))
-    if result.problem is None or result.problem.given is None:
+    if result.problem is None:
         raise InvalidProblem("the coarse solution was not read.")
     log.info("demo: solving the PDE on the pixels")
     exact, t_exact_first = _timed(lambda: _with_bound(u_coarse, a, scale))

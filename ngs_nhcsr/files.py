@@ -114,7 +114,7 @@ def solution_of(result: Any) -> Solution:
         problem.medium.array,
         problem.space.size,
         problem.space.lower,
-        coarse=prolongate(problem.as_given, result.cells),
+        coarse=prolongate(problem.given, result.cells),
         indicator=None if "indicator" not in made else result.indicator.vec.FV().NumPy().reshape(result.cells),
         velocity=velocity,
         numbers=numbers,
@@ -196,14 +196,13 @@ def write(path: str | Path, solution: Solution) -> None:
         raise InvalidProblem(f"{path} could not be written: {error.strerror or error}.") from error
 
 
-def check_outputs(paths: Iterable[str | Path], force: bool = False, suffixes: Sequence[str] = ()) -> None:
+def check_outputs(paths: Iterable[str | Path], force: bool = False) -> None:
     """Check before the work that every file can be written.
 
     Parameters
     ----------
     paths : of the files.
     force : whether existing files may be replaced.
-    suffixes : that can be written; default: those of :func:`write`, whose packages are imported then.
 
     Raises
     ------
@@ -213,9 +212,8 @@ def check_outputs(paths: Iterable[str | Path], force: bool = False, suffixes: Se
         If a package for a format is missing.
     """
     paths = list(paths)
-    check_paths(paths, force, suffixes)
-    if not suffixes:
-        import_writers(paths)
+    check_paths(paths, force)
+    import_writers(paths)
 
 
 def check_paths(paths: Iterable[str | Path], force: bool = False, suffixes: Sequence[str] = ()) -> None:

@@ -169,6 +169,8 @@ def _parts(value: Any) -> Iterable[Any]:
     if is_dataclass(value):  # what it is made of, but nothing that it worked out since
         known = {k: v for k, v in vars(value).items() if not isinstance(getattr(type(value), k, None), cached_property)}
         return (*known.values(), *_methods(type(value)))
+    if type(value).__repr__ is object.__repr__:  # which would tell the address, not the value
+        return (getattr(value, "__dict__", {}), *_methods(type(value)))
     if hasattr(value, "__dict__") and vars(value):
         return (vars(value), *_methods(type(value)))
     return (repr(value).encode(),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,7 +56,7 @@ class Problem(BoundaryValueProblem):
     load_error : estimated relative energy error from a load that was recovered; 0 for one that was given.
     """
 
-    given: np.ndarray | None = None
+    given: np.ndarray = field(kw_only=True)
     variation: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     decided: bool = True
@@ -137,11 +137,6 @@ class Problem(BoundaryValueProblem):
             balanced(load.vector(cells))
         U = galerkin_solve(medium, space, load.vector(cells), boundary_values(g, cells, size))
         return cls(space=space, medium=medium, load=load, U=U, given=U, notes=notes)
-
-    @property
-    def as_given(self) -> np.ndarray:
-        """Nodal values (N+1, M+1) of the coarse solution as the user computed it, else the canonical ones."""
-        return self.U if self.given is None else self.given
 
     @property
     def consistent(self) -> bool:

@@ -75,7 +75,7 @@ def verify(
     if status is Status.OUT_OF_CONTRACT:
         notes += (f"outside of what the model was trained for: {'; '.join(violations)}.",)
     if is_neumann(fine, problem.medium):
-        values = with_mean(values, mean_value(problem.as_given))
+        values = with_mean(values, mean_value(problem.given))
     budget = budget_of(values, problem, estimate)
     noted_from = NOTED_FROM if request.refine is None else NOTED_FROM_IF_ASKED
     status, notes = budget.judge(status, notes, max(noted_from, request.refine_to or 0.0))

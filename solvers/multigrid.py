@@ -23,6 +23,7 @@ from torch import Tensor
 
 from .blackbox import Interpolation
 from .blocktri import BlockTridiagonal
+from .hierarchy import Solved
 from .level import Level
 from .linalg import quiet_blas
 from .medium import Medium, as_medium
@@ -65,6 +66,16 @@ class SolveInfo:
     relative_residual: Tensor
     energy_drop: Tensor
     converged: bool
+
+    def check(self, tolerance: float, remedy: str) -> None:
+        """Check that the tolerance was reached by all; parameters and what is raised as for ``Solved.check``.
+
+        Parameters
+        ----------
+        tolerance : that was asked for.
+        remedy : what the user may do if not.
+        """
+        Solved(self.iterations, float(self.relative_residual.max()), 0.0, self.converged).check(tolerance, remedy)
 
 
 class Multigrid:

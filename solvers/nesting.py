@@ -12,6 +12,7 @@ import numpy as np
 
 from ..checks import check_coefficient_values
 from ..errors import GridMismatch
+from ..number_checks import check_size
 from .medium import Medium
 from .nodal import Function, boundary_values
 from .q1 import mass_apply
@@ -66,9 +67,9 @@ class Nesting:
         GridMismatch
             If n is no multiple of N; the message names one that is.
         InvalidProblem
-            If N or n is neither a number nor a pair, or not positive.
+            If N or n is neither a number nor a pair, or a cell number or length is not positive.
         """
-        coarse = Space(cell_pair(N, "N"), size=size)
+        coarse = Space(cell_pair(N, "N"), size=check_size(size))
         return cls(coarse, coarse.with_cells(cell_pair(n, "n")))
 
     def __post_init__(self) -> None:

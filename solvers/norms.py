@@ -12,10 +12,10 @@ import numpy as np
 
 from .backend import compiled
 from .medium import Medium, as_medium, cell_values
-from .q1 import SYMMETRIC_PAIRS, at_corners, element_matrices, mass_apply, mass_elements
+from .q1 import SYMMETRIC_PAIRS, at_corners, mass_apply, mass_elements
 from .robin import edge_weights
 from .space import EDGES
-from .tensor_energy import tensor_product
+from .tensor_energy import product_by_elements, tensor_product
 from .tensor_medium import TensorMedium, entries_of
 
 if TYPE_CHECKING:
@@ -68,8 +68,7 @@ def energy_product(v: Array, w: Array, A: Array | Medium, size: Size = (1.0, 1.0
         density = ratio * x_part + y_part / ratio
         blocks = density.reshape(A.shape[0], ny // A.shape[0], A.shape[1], nx // A.shape[1]).sum((1, 3))
         return float(np.sum(A * blocks) / 6)
-    K = element_matrices(A, (ny, nx), size)
-    return float(_product_by_elements(v, w, K))
+    return float(product_by_elements(v, w, Medium(A), size))
 
 
 @overload
@@ -217,9 +216,9 @@ def l2_norm(v: Array, size: Size = (1.0, 1.0)) -> float:
 
 
 @overload
-def relative_errors(v: Array, reference: Array, A: Array, size: Size = (1.0, 1.0)) -> dict[str, float]: ...
+def relative_errors(v: Array, reference: Array, A: Array | Medium, size: Size = (1.0, 1.0)) -> dict[str, float]: ...
 @overload
-def relative_errors(v: Tensor, reference: Tensor, A: Tensor, size: Size = (1.0, 1.0)) -> dict[str, Tensor]: ...
+def relative_errors(v: Tensor, reference: Tensor, A: Tensor | Medium, size: Size = (1.0, 1.0)) -> dict[str, Tensor]: ...
 
 
 def relative_errors(v: Any, reference: Any, A: Any, size: Size = (1.0, 1.0)) -> Any:
@@ -287,10 +286,10 @@ def _reaction_product(v: Any, w: Any, c: Any, size: Size) -> Any:
     (ny, nx), (py, px) = (v.shape[-2] - 1, v.shape[-1] - 1), c.shape[-2:]
     if ny % py or nx % px:
         if isinstance(v, np.ndarray):
-            return _product_by_elements(v, w, mass_elements(c, (ny, nx), size))
+            return _mass_by_elements(v, w, mass_elements(c, (ny, nx), size))
         from .stencil import mass_elements as batched
 
-        return _product_by_elements(v, w, batched(c, (ny, nx), size).to(v))
+        return _mass_by_elements(v, w, batched(c, (ny, nx), size).to(v))
     if isinstance(v, np.ndarray) and v.ndim == 2 and compiled():
         from .kernels.energy import reaction_product
 
@@ -304,12 +303,12 @@ def _reaction_product(v: Any, w: Any, c: Any, size: Size) -> Any:
     return (cells * c).sum((-2, -1)) * (size[0] / ny * size[1] / nx / 36)
 
 
-def _product_by_elements(v: Any, w: Any, K: Any) -> Any:
-    """Products vᵀ K w of nodal fields (..., ny+1, nx+1) by element matrices (..., 10, ny, nx)."""
+def _mass_by_elements(v: Any, w: Any, M: Any) -> Any:
+    """Products vᵀ M w of nodal fields (..., ny+1, nx+1) by element mass matrices (..., 10, ny, nx)."""
     lv, lw = at_corners(v), at_corners(w)
     total: Any = 0.0
     for k, (i, j) in enumerate(SYMMETRIC_PAIRS):
-        entry = K[..., k, :, :]
+        entry = M[..., k, :, :]
         total = total + (entry * lv[i] * lw[j]).sum((-2, -1))
         if i != j:
             total = total + (entry * lv[j] * lw[i]).sum((-2, -1))
@@ -322,7 +321,7 @@ def _energy_of_batch(v: Tensor, A: Tensor, size: Size) -> Tensor:
 
     (ny, nx), (my, mx) = (v.shape[-2] - 1, v.shape[-1] - 1), A.shape[-2:]
     if ny % my or nx % mx:
-        return _energy_by_elements(v, A, size)
+        return product_by_elements(v, v, Medium(A.double()), size)
     dx, dy = v[..., :, 1:] - v[..., :, :-1], v[..., 1:, :] - v[..., :-1, :]
     x0, x1, y0, y1 = dx[..., :-1, :], dx[..., 1:, :], dy[..., :, :-1], dy[..., :, 1:]
     ratio = (size[0] / ny) / (size[1] / nx)
@@ -332,19 +331,3 @@ def _energy_of_batch(v: Tensor, A: Tensor, size: Size) -> Tensor:
         cells = avg_pool2d(density.reshape(-1, 1, ny, nx), r) * (r[0] * r[1])
         density = cells.reshape(*density.shape[:-2], my, mx)
     return (density * A.to(v)).sum((-2, -1)) / 3
-
-
-def _energy_by_elements(v: Tensor, A: Tensor, size: Size) -> Tensor:
-    """The same by element matrices, where raster cells are no unions of mesh cells."""
-    import torch
-
-    from .stencil import galerkin_elements
-
-    K = galerkin_elements(A.double(), (v.shape[-2] - 1, v.shape[-1] - 1), size).to(v)
-    first, *others = at_corners(v)
-    # Constants have no energy: the value at one corner may be subtracted.
-    d = [torch.zeros_like(first), *(c - first for c in others)]
-    density = torch.zeros_like(first)
-    for entry, (i, j) in zip(K.unbind(-3), SYMMETRIC_PAIRS, strict=True):
-        density = density + entry * d[i] * d[j] * (1 if i == j else 2)
-    return density.sum((-2, -1))

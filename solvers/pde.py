@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InvalidProblem
 from .dirichlet import jumps
 from .medium import refuse_reaction, repeated
-from .space import EDGES, SIDES
+from .space import EDGES, SIDES, cell_aspect
 from .target import Target
 from .tensor_medium import refuse_tensor
 from .transfer import prolongate
@@ -161,7 +161,7 @@ def natural_sides(space: Space) -> tuple[str, ...]:
 def _divided(A: np.ndarray, size: tuple[float, float]) -> np.ndarray:
     """Divide pixels (my, mx) that are longer than ``SLENDER`` times their width, into 2, 4, 8 … parts."""
     my, mx = A.shape
-    aspect = size[0] / my / (size[1] / mx)
+    aspect = cell_aspect((my, mx), size)
     tall, wide = (2 ** max(0, math.ceil(math.log2(v / SLENDER))) for v in (aspect, 1 / aspect))
     return repeated(A, (my * tall, mx * wide))
 

@@ -39,35 +39,6 @@ def smoothing_bound(K: np.ndarray) -> float:
     return float(np.linalg.eigvalsh(K * scale[:, None] * scale)[-1])
 
 
-def row_sum_bound(S: np.ndarray) -> float:
-    """Return Gershgorin's bound on the eigenvalues of D^-1 A of a nine-point operator, cut off at 2.5.
-
-    Parameters
-    ----------
-    S : (5, ny+3, nx+3) operator with ring: couplings of a node with itself, east, north, north-east, and of its east
-        with its north neighbour.
-
-    Returns
-    -------
-    The bound, at most 2.5.
-
-    Examples
-    --------
-    >>> S = np.zeros((5, 3, 4))
-    >>> S[0, 1, 1:3], S[1, 1, 1] = 2.0, -1.0  # two nodes
-    >>> row_sum_bound(S)
-    1.5
-    """
-    off = np.zeros(S.shape[1:])
-    for k, (dy, dx) in ((1, (0, 1)), (2, (1, 0)), (3, (1, 1))):
-        off += abs(S[k])
-        off[dy:, dx:] += abs(S[k][: S.shape[1] - dy, : S.shape[2] - dx])
-    off[:, 1:] += abs(S[4][:, :-1])
-    off[1:] += abs(S[4][:-1])
-    inner = (slice(1, -1), slice(1, -1))
-    return float(min(2.5, 1 + (off[inner] / S[0][inner]).max()))
-
-
 def chebyshev(lowest: float, highest: float, steps: int) -> Factors:
     """Compute the factors of Chebyshev's iteration from zero for A x = b with a preconditioner B.
 

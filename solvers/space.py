@@ -38,6 +38,11 @@ Sides = tuple[bool, bool, bool, bool]
 Cells = int | tuple[int, int]
 
 
+def cell_aspect(cells: tuple[int, int], size: tuple[float, float]) -> float:
+    """Return height over width of the cells of a grid (ny, nx) on a rectangle (Ly, Lx); matrices are kept by it."""
+    return size[0] / cells[0] / (size[1] / cells[1])
+
+
 def cell_pair(value: Cells, name: str) -> tuple[int, int]:
     """Read the cells of a grid from one number or a pair.
 

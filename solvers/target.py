@@ -15,7 +15,7 @@ from .dirichlet import with_data
 from .hierarchy import hierarchy
 from .medium import Medium
 from .neumann import is_neumann, with_mean
-from .space import Space
+from .space import Space, cell_aspect
 from .transfer import prolongate
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class FineQ1(Target):
         return replace(self, scale=aligned_ratio(self.ratio(medium, space)) * medium.cells[0] / space.cells[0])
 
     def refinement(self, medium: Medium, space: Space) -> tuple[int, int]:
-        """Count the fine cells per coefficient cell, (ry, rx); 1 where there is no whole one."""
+        """Count the fine cells per coefficient cell, (ry, rx), rounded down, at least 1."""
         along_x = _whole(self.scale * space.cells[1] / medium.cells[1])
         return max(1, int(self.ratio(medium, space))), max(1, int(along_x))
 
@@ -222,8 +222,7 @@ class FineQ1(Target):
         """Condense a coefficient cell of this target's fine cells, a = 1."""
         from .substructuring.cell import nodal_cell
 
-        hy, hx = space.with_cells(medium.cells).spacing
-        return nodal_cell(self.refinement(medium, space), hy / hx)
+        return nodal_cell(self.refinement(medium, space), cell_aspect(medium.cells, space.size))
 
 
 def aligned_ratio(ratio: float) -> float:

@@ -1,4 +1,4 @@
-"""The energy of Q1 functions in a tensor medium: what ``norms`` adds up where the coefficient is a tensor."""
+"""Energies of Q1 functions in tensor media, and in all media where raster cells cut mesh cells; ``norms`` adds up."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .medium import Medium
 from .q1 import SYMMETRIC_PAIRS, element_matrices
 from .tensor_medium import TensorMedium, parts_of
 
@@ -33,7 +34,7 @@ def tensor_product(v: Any, w: Any, medium: TensorMedium, size: tuple[float, floa
     """
     (ny, nx), (my, mx) = (v.shape[-2] - 1, v.shape[-1] - 1), medium.cells
     if ny % my or nx % mx:
-        return _by_elements(v, w, medium, (ny, nx), size)
+        return product_by_elements(v, w, medium, size)
     # Differences between nodes, not values: constants have no energy, and should leave no round-off.
     (vx, vy), (wx, wy) = ((p[..., 1:] - p[..., :-1], p[..., 1:, :] - p[..., :-1, :]) for p in (v, w))
     (v0, v1), (w0, w1) = ((p[..., :-1, :], p[..., 1:, :]) for p in (vx, wx))
@@ -49,8 +50,27 @@ def tensor_product(v: Any, w: Any, medium: TensorMedium, size: tuple[float, floa
     return total
 
 
-def _by_elements(v: Any, w: Any, medium: TensorMedium, cells: tuple[int, int], size: tuple[float, float]) -> Any:
-    """The same by element matrices, where raster cells are no unions of mesh cells."""
+def product_by_elements(v: Any, w: Any, medium: Medium, size: tuple[float, float]) -> Any:
+    r"""Integrate :math:`\int a\,\nabla v\cdot\nabla w` by element matrices: raster cells may cut mesh cells.
+
+    Parameters
+    ----------
+    v : (..., ny+1, nx+1) nodal values, numpy or torch.
+    w : (..., ny+1, nx+1) nodal values on the same grid.
+    medium : scalar or tensor; what does not differentiate is left out.
+    size : (Ly, Lx) of the rectangle.
+
+    Returns
+    -------
+    The products (...).
+
+    Examples
+    --------
+    >>> x = np.linspace(0, 1, 9) * np.ones((9, 1))
+    >>> [round(float(product_by_elements(v, v, Medium(np.ones((3, 3))), (1.0, 1.0))), 6) for v in (x, 1e8 + x)]
+    [1.0, 1.0]
+    """
+    cells = v.shape[-2] - 1, v.shape[-1] - 1
     if isinstance(v, np.ndarray):
         K: Any = element_matrices(medium.diffusion(), cells, size)
     else:

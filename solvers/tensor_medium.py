@@ -146,14 +146,13 @@ def entries_of(a: Any) -> tuple[Any, Any, Any | None]:
     return values, values, None
 
 
-def medium_of(values: Any, reaction: Any = None, robin: Sides | None = None) -> Medium:
+def medium_of(values: Any, reaction: Any = None) -> Medium:
     """Make a medium of checked values.
 
     Parameters
     ----------
     values : (my, mx) of a scalar, or components (3, my, mx) of a tensor.
     reaction : cell values, or ``None``.
-    robin : α of bottom, right, top, left, or ``None``.
 
     Returns
     -------
@@ -161,11 +160,11 @@ def medium_of(values: Any, reaction: Any = None, robin: Sides | None = None) -> 
         A scalar one where the tensor is a multiple of the identity in every cell.
     """
     if values.ndim == 2:
-        return Medium(values, reaction, robin)
+        return Medium(values, reaction)
     xx, yy, xy = values
     if (xx == yy).all() and not xy.any():
-        return Medium(np.ascontiguousarray(xx), reaction, robin)
-    return TensorMedium(values, reaction, robin)
+        return Medium(np.ascontiguousarray(xx), reaction)
+    return TensorMedium(values, reaction)
 
 
 def refuse_tensor(a: Any, what: str, instead: str) -> None:

@@ -5,9 +5,11 @@ import pytest
 
 from ngs_nhcsr import InvalidProblem, NotCoercive, Problem
 from ngs_nhcsr.solvers import coarse_solve, effective_conductivity, fine_solve, relative_errors, solve_pde
+from ngs_nhcsr.solvers.flux.flux import EquilibratedFlux
 from ngs_nhcsr.solvers.lod.lod import LOD
 from ngs_nhcsr.solvers.medium import Medium
 from ngs_nhcsr.solvers.moments import point_moments
+from ngs_nhcsr.solvers.msfem.msfem import MsFEM
 from ngs_nhcsr.solvers.space import Space
 from ngs_nhcsr.solvers.target import FineQ1
 
@@ -119,6 +121,9 @@ def test_sides_of_one_cell():
     [
         (lambda: LOD(A, 4, 16, layers=1.5), "layers must be a whole number"),
         (lambda: LOD(A, 4, 16, layers=True), "layers must be a whole number"),
+        (lambda: LOD(A, 4, 16, size=(0, 1)), "size"),
+        (lambda: MsFEM(A, 4, 16, size=(1, -1)), "size"),
+        (lambda: EquilibratedFlux(A, (16, 16), np.ones((17, 17)), size=(0, 1)), "size"),
         (lambda: FineQ1(4, tolerance=-1), "tolerance of FineQ1 must lie between 0 and 1"),
         (lambda: FineQ1(4, tolerance="fine"), "tolerance of FineQ1 must lie between 0 and 1"),
         (lambda: solve_pde(A, modes=True), "modes, the functions per edge, must be a whole number"),

@@ -69,3 +69,12 @@ def test_the_compiled_energy_is_that_of_numpy(monkeypatch, cells, raster):
     expected = [norms.energy_product(v, w, a, size), norms.energy_squared(v, a, size)]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     assert np.isnan(norms.energy_squared(np.where(v == v[1, 1], np.nan, v), a))
+
+
+@pytest.mark.parametrize("raster", [(3, 3), (5, 7), (8, 8)])
+def test_constants_leave_no_energy_whatever_the_raster(raster):
+    """Of 1e8 + x the energy is that of x, also where cells of the raster cut those of the mesh."""
+    x, a = np.linspace(0, 1, 9) * np.ones((9, 1)), np.ones(raster)
+    assert norms.energy_squared(1e8 + x, a) == pytest.approx(1.0, rel=1e-6)
+    v, A = (torch.from_numpy(t)[None] for t in (1e8 + x, a))
+    assert float(norms.energy_squared(v, A)) == pytest.approx(1.0, rel=1e-6)

@@ -255,6 +255,13 @@ def test_solve_fine_is_ngsolves_solution_for_loads_and_data_of_every_kind():
         assert solve_fine(A, fes, zero, 2.0)(mesh(2.0, 0.0)) == pytest.approx(2.0)
 
 
+def test_messages_name_the_function_that_takes_no_arrays():
+    fes, scalar = H1(quads(4), order=1, dirichlet=".*"), lambda x, y: 1.0 if x > 0.5 else 0.0
+    for name, options in (("f", {"f": scalar}), ("g", {"g": scalar})):
+        with pytest.raises(InvalidProblem, match=rf"^{name}\("):
+            solve_fine(1.0, fes, **options)
+
+
 def test_a_linear_form_may_have_terms_on_natural_sides():
     fes = H1(quads(16), order=1, dirichlet="left")
     load = LinearForm(fes.TestFunction() * ngs.ds("right")).Assemble()

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ngs_nhcsr.errors import InvalidProblem
 from ngs_nhcsr.media.families import test_only as only_for_tests
 from ngs_nhcsr.networks.architecture import Architecture
 from ngs_nhcsr.networks.corrector import CorrectorNetwork
@@ -283,3 +284,8 @@ def test_the_last_weights_are_exported_if_asked_for(tmp_path, monkeypatch):
     with_names = load_file(run / "last.safetensors")
     for name, value in load_file(tmp_path / "last.safetensors").items():
         torch.testing.assert_close(value, with_names[f"average/{name}"], rtol=0, atol=0)
+
+
+def test_regular_patterns_are_refused_for_training():
+    with pytest.raises(InvalidProblem, match="checkerboard"):
+        Recipe(families=(("iid", 0.5), ("checkerboard", 0.5)))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..paths import replacing
-from .config import configs, override, to_json
+from .config import configs, override
 from .loop import train
 from .runs import slug, steps_done, trained_network
 from .validation import VALIDATION_SEEDS, Case, network_errors
@@ -170,7 +170,6 @@ def run_row(name: str, folder: Path, data: Path, minutes: float) -> Row:
         errors[case.name] = (round(float(found["energy"].median()), 6), round(float(found["L2"].median()), 7))
     count = sum(p.numel() for p in network.parameters())
     row = Row(name, command(overrides, minutes), steps_done(run), minutes, count, errors)
-    (run / "config.json").write_text(to_json(config), encoding="utf-8")
     with replacing(done) as temporary:
         temporary.write_text(json.dumps(asdict(row), indent=1), encoding="utf-8")
     return row

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..media.loads import LOADS, TEST_LOADS, load
+from ..media.loads import LOADS, TEST_LOADS
 from ..media.maps import MAPS
 from ..networks.corrector import CorrectorNetwork
 from ..solvers.coarse import coarse_solve
@@ -140,7 +140,7 @@ def evaluate(
         errors: dict[str, list[tuple[float, float]]] = {}
         for i in range(len(problems) if baselines else 0):
             A, U, target = problems.A[i : i + 1], problems.U[i], problems.targets[case.scale][i]
-            f = _load_of(case, first_seed + i)
+            f = case.draw(first_seed + i)[1]
             for name, v in _baselines(case, A, U, target, f).items():
                 own = relative_errors(v, target, A)
                 errors.setdefault(name, []).append((float(own["energy"]), float(own["L2"])))
@@ -153,16 +153,6 @@ def evaluate(
             medians = (float(np.median(e)), float(np.median(l2)))
             results.append(Result(case.name, name, *medians, float(e.max()), float(l2.max()), len(pairs)))
     return results
-
-
-def _load_of(case: Case, seed: int) -> np.ndarray:
-    """The load that ``Case.problems`` drew: the same generator, after the coefficient."""
-    from ..media.families import families
-
-    rng = np.random.default_rng(seed)
-    families[case.family]((4 * case.coarse, 4 * case.coarse), rng, case.contrast)
-    n = case.coarse * case.scale
-    return load(case.load, (n + 1, n + 1), rng)
 
 
 def to_json(results: Sequence[Result]) -> str:

@@ -19,7 +19,7 @@ from ..solvers.positions import Nodes
 from .interpolation import Interpolation
 from .prediction import encode, predict
 from .problems import solve_ladder
-from .protocols import TABLES, UNTRAINED, Protocol
+from .protocols import TABLES, UNTRAINED, Protocol, wanted
 from .reproduce import cell_folder
 from .runs import steps_done, trained_network
 from .spectra import resolution_errors, resolution_table
@@ -79,7 +79,7 @@ def trained_rows(protocol: Protocol, folder: Path, only: Sequence[str] = ()) -> 
     ----------
     protocol : sizes of the experiment.
     folder : of the table's runs.
-    only : parts of the names of the rows that are wanted; default: all.
+    only : names of the rows that are wanted, or parts of names; default: all.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def trained_rows(protocol: Protocol, folder: Path, only: Sequence[str] = ()) -> 
     """
     found: dict[str, nn.Module] = {}
     for row, variant in ROWS.items():
-        if only and not any(o in row for o in only):
+        if not wanted(row, only, ROWS):
             continue
         if variant.decoder == UNTRAINED:
             found[row] = Interpolation()

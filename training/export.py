@@ -213,8 +213,9 @@ def export_cell(cell: Path, to: Path, *, hardware: str, count: int = 16, cells: 
         weights = load_file(cell.with_suffix(".safetensors"))
     except (OSError, ValueError, KeyError, TypeError, StopIteration, SafetensorError) as error:
         raise ModelFileError(f"{cell} is not a finished cell with weights beside it: {error!r}.") from error
+    more = "" if steps == protocol.steps else f" --steps {steps}"
     training = {
-        "command": f'ngs-nhcsr reproduce {table} --protocol {protocol.name} --only "{row}" --seeds {seed + 1}',
+        "command": f'ngs-nhcsr reproduce {table} --protocol {protocol.name} --only "{row}" --seeds {seed + 1}{more}',
         "row": row,
         "seed": seed,
         "cell": f"{protocol.name}/{cell.stem}",

@@ -91,7 +91,7 @@ def draw_figures(
     protocol : sizes of the experiment.
     folder : of the runs.
     save : folder that receives the pictures and the table of errors between resolutions.
-    only : parts of the names of the rows that are wanted; default: all.
+    only : names of the rows that are wanted, or parts of names; default: all.
     device : on which fields are evaluated.
 
     Returns

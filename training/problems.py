@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import SolverFailure
-from ..media.families import families
+from ..errors import InvalidProblem
+from ..media.families import families, test_only
 from ..media.loads import load
 from ..solvers.backend import compiled
-from ..solvers.hierarchy import hierarchy
+from ..solvers.hierarchy import Solved, hierarchy
 from ..solvers.load import Load
-from ..solvers.multigrid import Multigrid
+from ..solvers.multigrid import Multigrid, SolveInfo
 from ..solvers.space import Space
 from ..solvers.transfer import prolongate_by_two, restrict_by_two
 
@@ -44,6 +44,11 @@ class Recipe:
     cells_per_coarse : coefficient cells per coarse cell and axis, H/ε.
     scales : fine cells per coarse cell and axis for which targets u_h are made; each twice the one before.
     tolerance : relative energy error at which multigrid stops for the targets.
+
+    Raises
+    ------
+    InvalidProblem
+        If a family is for tests only, see ``media.families.test_only``.
     """
 
     families: tuple[tuple[str, float], ...] = (
@@ -70,6 +75,11 @@ class Recipe:
     cells_per_coarse: int = 4
     scales: tuple[int, ...] = (2, 4, 8, 16)
     tolerance: float = 5e-4
+
+    def __post_init__(self) -> None:
+        regular = [name for name, _ in self.families if test_only(name)]
+        if regular:
+            raise InvalidProblem(f"{', '.join(regular)}: regular patterns are for tests, no model is trained on them.")
 
 
 def draw(recipe: Recipe, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -169,19 +179,15 @@ def _solve_all(A: Tensor, b: Tensor, x: Tensor | None, tolerance: float) -> Tens
             [mg.solve(v, None if starts is None else starts[i, k], tolerance=tolerance) for k, v in enumerate(loads[i])]
             for i, mg in enumerate(solvers)
         ]
-        failed = [info for of in solved for _, info in of if not info.converged]
+        infos: list[Solved | SolveInfo] = [info for of in solved for _, info in of]
         fields = torch.from_numpy(np.array([[u for u, _ in of] for of in solved]))
     else:
         mg = Multigrid(A, (n, n))
         batch = [mg.solve(b[:, k], None if x is None else x[:, k], tolerance=tolerance) for k in range(b.shape[1])]
-        failed = [info for _, info in batch if not info.converged]
+        infos = [info for _, info in batch]
         fields = torch.stack([u for u, _ in batch], 1)
-    if failed:
-        reached, steps = float(np.max(failed[0].relative_residual)), failed[0].iterations
-        raise SolverFailure(
-            f"multigrid reached a relative residual of {reached:.1e} on {n}² cells in {steps} steps, not "
-            f"{tolerance:.1e}; draw media of a lower contrast."
-        )
+    for info in infos:
+        info.check(tolerance, "draw media of a lower contrast")
     return fields
 
 

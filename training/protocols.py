@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -237,3 +237,27 @@ def plan(protocol: Protocol) -> Iterator[tuple[str, Variant, int]]:
         for row, variant in table.items():
             if row not in FIRST_ROWS:
                 yield row, variant, protocol.seeds[0]
+
+
+def wanted(row: str, only: Collection[str], rows: Collection[str]) -> bool:
+    """Tell whether a row of a table is one of those that were asked for.
+
+    Parameters
+    ----------
+    row : its name.
+    only : names of rows, or parts of names; empty: all are wanted.
+    rows : names of all rows of the table.
+
+    Returns
+    -------
+    bool
+        A whole name means that row alone.
+
+    Examples
+    --------
+    >>> [wanted(row, ["LIIF"], ["LIIF", "IPE-LIIF"]) for row in ("LIIF", "IPE-LIIF")]
+    [True, False]
+    >>> wanted("IPE-LIIF", ["IPE"], ["LIIF", "IPE-LIIF"])
+    True
+    """
+    return not only or row in only or any(part in row for part in only if part not in rows)

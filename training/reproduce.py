@@ -31,7 +31,7 @@ from .metrics import Cost, cost, field_metrics
 from .pde_errors import Exact
 from .prediction import predict
 from .problems import Problems
-from .protocols import TABLES, UNTRAINED, Protocol, Variant
+from .protocols import TABLES, UNTRAINED, Protocol, Variant, wanted
 from .runs import steps_done, trained_network
 from .state import write_tensors
 from .validation import TEST_SEEDS, Case
@@ -331,6 +331,5 @@ def table_cells(table: str, protocol: Protocol, only: Sequence[str] = ()) -> Ite
         for row, variant in rows.items():
             if variant.decoder == UNTRAINED and seed != protocol.seeds[0]:
                 continue  # the same with every seed
-            # a whole name, such as LIIF, means that row and not IPE-LIIF
-            if not only or row in only or any(o in row for o in only if o not in rows):
+            if wanted(row, only, rows):
                 yield row, variant, seed

@@ -45,6 +45,12 @@ class Case:
     scale: int = 16
     count: int = 16
 
+    def draw(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the coefficient (4N, 4N) and the nodal values (n+1, n+1) of the load of one problem."""
+        rng, n = np.random.default_rng(seed), self.coarse * self.scale
+        A = families[self.family]((4 * self.coarse, 4 * self.coarse), rng, self.contrast)
+        return A, load(self.load, (n + 1, n + 1), rng)
+
     def problems(self, first_seed: int, device: str | torch.device = "cpu", tolerance: float = 1e-8) -> Problems:
         """Draw and solve them.
 
@@ -59,12 +65,9 @@ class Case:
         Problems with one load each, and targets at ``scale``.
         """
         parts = []
-        n = self.coarse * self.scale
         scales = tuple(2**k for k in range(1, self.scale.bit_length()) if 2**k <= self.scale)
         for seed in range(first_seed, first_seed + self.count):
-            rng = np.random.default_rng(seed)
-            A = families[self.family]((4 * self.coarse, 4 * self.coarse), rng, self.contrast)
-            f = load(self.load, (n + 1, n + 1), rng)
+            A, f = self.draw(seed)
             a, load_values = (torch.from_numpy(v).to(device) for v in (A[None], f[None, None]))
             parts.append(solve_ladder(a, load_values, self.coarse, scales, tolerance))
         whole = joined(parts)

@@ -128,8 +128,8 @@ def reproduce(
         raise typer.BadParameter(
             f"tables: {', '.join(TABLES)}, all, curves or figures; protocols: {', '.join(PROTOCOLS)}"
         )
-    if table in TABLES:
-        _check_rows(only, TABLES[table])
+    if table in TABLES or table == "figures":
+        _check_rows(only, TABLES["table1" if table == "figures" else table])
     kept = (cells or runs) / protocol
     if finished and not kept.is_dir():
         raise InvalidProblem(f"there is no folder {kept} of finished cells; name its parent by --cells.")

@@ -139,7 +139,7 @@ class Context(ShortRepr):
     @property
     def given(self) -> np.ndarray:
         """Coarse solution (Ny+1, Nx+1) as the user computed it."""
-        return self.problem.as_given
+        return self.problem.given
 
     @property
     def space(self) -> Space:

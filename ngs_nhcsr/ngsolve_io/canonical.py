@@ -74,7 +74,7 @@ def canonical(
         return _with_sources(u, found, medium, rules, sources, scale)
     system = rules.exact_system(found.space)
     if matrix is not None:
-        b = load_of(matrix, u.vec.FV().NumPy(), free_dofs(u))
+        b = load_of(matrix, u.vec.FV().NumPy(), free_dofs(u.space))
         F = to_grid(u, found, b)
         reading = read_given(system, found.space, found.U, F, "given form")
         return _with_other(reading, u, found, b), _mismatch(u, found, rules, (b,)), ()

@@ -179,7 +179,7 @@ def _points_agree() -> bool:
     for bonus in (2, 6):
         form = ngs.BilinearForm(a * ngs.grad(p) * ngs.grad(q) * ngs.dx(bonus_intorder=bonus)).Assemble()
         U = u.vec.FV().NumPy()
-        expected = load_of(sparse_matrix(u, form), U, free_dofs(u))
+        expected = load_of(sparse_matrix(u, form), U, free_dofs(u.space))
         found = grid_loads(rules.elements(bonus)[None], U[index], np.ones(index.shape, bool))[0]
         if not np.allclose(found.ravel(), expected, 1e-9, 1e-9):
             return False

@@ -210,7 +210,7 @@ def _points(rest: np.ndarray, u: ngs.GridFunction) -> list[tuple[float, float, f
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    mesh, free = u.space.mesh, free_dofs(u)
+    mesh, free = u.space.mesh, free_dofs(u.space)
     if not (rest * free).any():
         return []
     heard, places = rest[: mesh.nv] != 0, vertices(mesh)

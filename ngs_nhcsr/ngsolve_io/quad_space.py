@@ -20,7 +20,7 @@ from .coarse_field import tensor_index
 from .coefficient import rasterise
 from .evaluate import mesh_points
 from .load import check_scalar, integrated, nodal_load
-from .meshes import MeshCache, vertices
+from .meshes import MeshCache, free_dofs, vertices
 from .quad_cells import QuadCells
 
 #: Places of the two Gauss points per axis of [0, 1]: those at which the plain ``dx`` samples a coefficient.
@@ -71,7 +71,7 @@ class QuadSpace:
         check_space(fes)
         mesh = fes.mesh
         grid, index, quads = _grids.get(mesh, (), lambda: _grid(mesh))
-        free = _free(fes)[index]
+        free = free_dofs(fes)[index]
         if not free.any():
             raise InvalidProblem("the space has no free dofs; there is nothing to solve for.")
         space = Space.with_free(grid.cells, grid.lower, grid.size, free)
@@ -189,7 +189,7 @@ class QuadSpace:
         elif is_number(f):
             b = Load.of(float(f), cells, size).vector(cells)
         elif callable(f):
-            b = Load(self._called(f), size).vector(cells)
+            b = Load(self._called(f, "f"), size).vector(cells)
         else:
             b = nodal_load(f, self.grid).vector(cells)
         if not np.isfinite(b).all():
@@ -221,7 +221,7 @@ class QuadSpace:
             lift.Set(g, ngs.BND)
             values = self.nodes(lift.vec)
         elif callable(g):
-            values = self._called(g)
+            values = self._called(g, "g")
         else:
             values = nodal_values(g, self.grid.cells, self.grid.size, "g")
         values = np.where(self.grid.free, 0.0, values)
@@ -229,10 +229,10 @@ class QuadSpace:
             raise InvalidProblem("g has values that are not finite.")
         return values
 
-    def _called(self, function: Any) -> np.ndarray:
-        """Values of a function of (x, y) at the nodes."""
+    def _called(self, function: Any, name: str) -> np.ndarray:
+        """Values of a function of (x, y), by its name in messages, at the nodes."""
         y, x = self.grid.nodes()
-        return values_of(function, x[None, :], y[:, None])
+        return values_of(function, x[None, :], y[:, None], name)
 
     def _values(self, vector: ngs.BaseVector) -> np.ndarray:
         """Entries of a real vector of the space."""
@@ -335,11 +335,3 @@ def _grid(mesh: ngs.Mesh) -> tuple[Space, np.ndarray, QuadCells]:
             "MakeStructured2DMesh(quads=True, nx=..., ny=...)."
         )
     return *found, quads
-
-
-def _free(fes: ngs.FESpace) -> np.ndarray:
-    """Mask (n,) of the free dofs; reading a BitArray one by one takes 0.1 s for 512² of them."""
-    ones = ngs.BaseVector(fes.ndof)
-    ones[:] = 1.0
-    ngs.Projector(fes.FreeDofs(), True).Project(ones)
-    return ones.FV().NumPy() != 0

@@ -151,7 +151,7 @@ class Rules:
         dict
             Load vectors (n,) by name of the rule.
         """
-        values, free = u.vec.FV().NumPy(), free_dofs(u)
+        values, free = u.vec.FV().NumPy(), free_dofs(u.space)
         return {rule_name(k): load_of(self.matrix(u, k), values, free) for k in orders}
 
     def candidates(self, u: ngs.GridFunction, field: CoarseField) -> dict[str, np.ndarray]:
@@ -229,7 +229,7 @@ class Rules:
         """System by a rule: over the nodes of the tensor grid where it comes from element matrices, else over dofs."""
         cells = self._cell_rules(field)
         if cells is None:
-            return self._kept(bonus, free_dofs(u), (), lambda: self.matrix(u, bonus))
+            return self._kept(bonus, free_dofs(u.space), (), lambda: self.matrix(u, bonus))
         return self._kept(bonus, field.space.free, (field.space,), lambda: assemble(cells.confirmed(bonus)))
 
     def _kept(self, name: str | int, free: np.ndarray, key: tuple, matrix: Callable[[], Any]) -> DirichletSystem:
@@ -297,7 +297,7 @@ class Rules:
         for bonus in BONUS_ORDERS:
             form = ngs.BilinearForm(self._reaction * p * q * ngs.dx(bonus_intorder=bonus), symmetric=True)
             masses[bonus] = sparse_matrix(u, form.Assemble())
-        free, values, found = free_dofs(u), u.vec.FV().NumPy(), float("inf")
+        free, values, found = free_dofs(u.space), u.vec.FV().NumPy(), float("inf")
         for one in BONUS_ORDERS:
             for other in BONUS_ORDERS:
                 if one != other and found > MATCHED:

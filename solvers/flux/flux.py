@@ -28,7 +28,7 @@ import numpy as np
 
 from ...checks import check_coefficient_values
 from ...errors import InvalidProblem
-from ...number_checks import is_whole
+from ...number_checks import check_size, is_whole
 from ..medium import Medium
 from ..norms import energy_squared
 from ..q1 import mass_apply
@@ -156,6 +156,7 @@ class EquilibratedFlux:
         cycles: int = 2,
         start: Array | None = None,
     ):
+        size = check_size(size)
         self.space = Space(cell_pair(cells, "cells"), size=size)
         self.a = np.asarray(Medium(check_coefficient_values(A)).on(self.space.cells))
         self.f = self._nodal(f, "f")

@@ -219,7 +219,7 @@ def solve_patch(strips: Sequence[Strip], centre: int, m: int, r: tuple[int, int]
 
 @dataclass(frozen=True)
 class RowTask:
-    """Patches around one row of coarse cells; picklable, for a process pool.
+    """Patches around one row of coarse cells.
 
     Attributes
     ----------

@@ -20,6 +20,7 @@ from ..backend import compiled, plain
 from ..kernels.workers import Workers
 from ..medium import Medium
 from ..q1 import reference_matrices
+from ..space import cell_aspect
 from .cell import nodal_cell
 from .values import Values
 
@@ -150,7 +151,7 @@ class CompiledSkeleton:
 
     def __init__(self, medium: Medium, load: Tensor, r: tuple[int, int], size: tuple[float, float], sweeps: int):
         self._take(medium.cells, load, r, size, sweeps)
-        self.matrices = _matrices(r, size[0] / self.my / (size[1] / self.mx), self.parts)
+        self.matrices = _matrices(r, cell_aspect(medium.cells, size), self.parts)
         self.a = medium.values.detach().contiguous().numpy()  # type: ignore[union-attr]
         self._condense_loads()
 

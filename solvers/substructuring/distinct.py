@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from ..medium import Medium
+from ..space import cell_aspect
 from .cell import ReactionCell, reaction_cell
 
 #: Bytes that all matrices together may take.
@@ -40,7 +41,7 @@ class DistinctCells:
         pairs, index = np.unique((a + 1j * c).ravel(), return_inverse=True)
         self.index, self.raster = index.reshape(a.shape), (my, mx)
         self.a, self.kappa = np.real(pairs), (size[1] / mx) ** 2 * np.imag(pairs) / np.real(pairs)
-        self.r, self._aspect = r, size[0] / my * mx / size[1]
+        self.r, self._aspect = r, cell_aspect(medium.cells, size)
 
     @property
     def usable(self) -> bool:

@@ -21,6 +21,7 @@ from torch import Tensor
 from ..linalg import batched_vectors
 from ..medium import Medium
 from ..q1 import SYMMETRIC_PAIRS
+from ..space import cell_aspect
 from ..stencil import Stencil
 from .cell import ReactionCell, reaction_cell
 from .compiled import applies
@@ -47,8 +48,7 @@ class ReactionSkeleton(Skeleton):
 
     @cached_property
     def _cell(self) -> ReactionCell:
-        my, mx = self.medium.cells
-        return reaction_cell(self.r, self.size[0] / my * mx / self.size[1], self._parts)
+        return reaction_cell(self.r, cell_aspect(self.medium.cells, self.size), self._parts)
 
     @cached_property
     def _kappa(self) -> Tensor:

@@ -34,6 +34,7 @@ from torch import Tensor
 from ..linalg import linear
 from ..medium import Medium
 from ..positions import Nodes
+from ..space import cell_aspect
 from ..stencil import Stencil, galerkin_elements
 from .cell import EdgeMatrices, NodalCell, nodal_cell
 from .compiled import CompiledSkeleton, KernelValues, applies
@@ -69,8 +70,7 @@ class Skeleton:
     @property
     def cell(self) -> NodalCell:
         """The condensed cell with coefficient 1; lengths in units of its width."""
-        aspect = self.size[0] / self.medium.cells[0] * self.medium.cells[1] / self.size[1]
-        return nodal_cell(self.r, aspect, self._parts)
+        return nodal_cell(self.r, cell_aspect(self.medium.cells, self.size), self._parts)
 
     @property
     def _a(self) -> Tensor:

@@ -43,7 +43,7 @@ from .particular import (
     through_vertical,
 )
 from .problem import TraceProblem, apply_cells, balanced, solve_lifted
-from .schwarz import SolveInfo, TraceSolver
+from .schwarz import TraceSolved, TraceSolver
 
 Array = np.ndarray
 
@@ -169,7 +169,7 @@ class DualFlux(ShortRepr):
     problem: TraceProblem
     stream: TraceFunction
     particular: Array
-    info: SolveInfo
+    info: TraceSolved
 
     def band(self, rows: slice) -> DualFlux:
         """Return the flux on the rows of cells of the slice ``rows``; shares memory."""

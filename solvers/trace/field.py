@@ -20,7 +20,7 @@ from .boundary import NEIGHBOURS, axis_of
 from .function import TraceFunction
 from .loads import CellLoad, Load, cell_load
 from .problem import TraceProblem, apply_cells
-from .schwarz import SolveInfo
+from .schwarz import TraceSolved
 
 if TYPE_CHECKING:
     from .bounds import Bounds
@@ -47,7 +47,7 @@ class TraceInfo:
     seconds: float
 
     @classmethod
-    def of(cls, modes: int, info: SolveInfo, seconds: float) -> TraceInfo:
+    def of(cls, modes: int, info: TraceSolved, seconds: float) -> TraceInfo:
         """Build from what the solver reports.
 
         Parameters

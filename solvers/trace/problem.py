@@ -23,7 +23,7 @@ from .cell import TraceCell
 from .function import TraceFunction
 from .layout import Boundary, TraceVector, gather, scatter
 from .loads import CellLoad
-from .schwarz import SolveInfo, TraceSolver
+from .schwarz import TraceSolved, TraceSolver
 
 if TYPE_CHECKING:
     from .dual import DualProblem
@@ -144,7 +144,7 @@ class TraceProblem:
 
     def solve(
         self, load: CellLoad, tolerance: float, start: TraceVector | None = None
-    ) -> tuple[TraceFunction, SolveInfo]:
+    ) -> tuple[TraceFunction, TraceSolved]:
         """Solve for one load.
 
         Parameters
@@ -178,7 +178,7 @@ class TraceProblem:
             if error <= tolerance:
                 break
             start, work = vector, max(0.5 * tolerance * math.sqrt(whole / part), 1e-13)
-        return u, SolveInfo(steps, error, error <= tolerance, seconds)
+        return u, TraceSolved(steps, error, error <= tolerance, seconds)
 
     def interior(self, load: CellLoad) -> Array:
         """Return the factors of the particular solutions in the cells.
@@ -201,7 +201,7 @@ def solve_lifted(
     lift: TraceVector,
     tolerance: float,
     start: TraceVector | None = None,
-) -> tuple[TraceVector, SolveInfo]:
+) -> tuple[TraceVector, TraceSolved]:
     """Solve ``A x = b`` with given values at fixed unknowns.
 
     Parameters
@@ -215,7 +215,7 @@ def solve_lifted(
 
     Returns
     -------
-    The solution, which shares no memory with the solver, and :class:`SolveInfo`.
+    The solution, which shares no memory with the solver, and :class:`TraceSolved`.
 
     Raises
     ------

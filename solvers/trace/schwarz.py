@@ -38,7 +38,7 @@ MAX_THREADS = 4
 
 
 @dataclass(frozen=True)
-class SolveInfo:
+class TraceSolved:
     """What a solve did.
 
     Attributes
@@ -207,7 +207,7 @@ class TraceSolver:
         tolerance: float = 1e-3,
         max_steps: int = 1000,
         energy: float | None = None,
-    ) -> tuple[TraceVector, SolveInfo]:
+    ) -> tuple[TraceVector, TraceSolved]:
         """Solve until the estimated relative energy error is at most ``tolerance``.
 
         Parameters
@@ -221,7 +221,7 @@ class TraceSolver:
 
         Returns
         -------
-        The solution (zero at fixed unknowns) and :class:`SolveInfo`.
+        The solution (zero at fixed unknowns) and :class:`TraceSolved`.
 
         Raises
         ------
@@ -243,7 +243,7 @@ class TraceSolver:
         x = self._outside(self.operations.x)
         if self.boundary.singular:
             x = self._without_mean(x)
-        info = SolveInfo(steps, error, error <= tolerance, time.perf_counter() - clock)
+        info = TraceSolved(steps, error, error <= tolerance, time.perf_counter() - clock)
         log.debug("trace solver: %d steps, relative energy error %.1e, %.1f ms", steps, error, 1e3 * info.seconds)
         if not info.converged:
             raise SolverFailure(

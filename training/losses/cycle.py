@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ...solvers.multigrid import Multigrid
-from ...solvers.norms import energy_squared
 from .loss import Batch, Loss, losses
+from .norms import relative_energy
 
 
 class AfterCycle(torch.autograd.Function):
@@ -42,5 +42,4 @@ class Cycle(Loss):
         n = batch.target.shape[-1] - 1
         mg = Multigrid(batch.A.double(), (n, n))
         error: Tensor = AfterCycle.apply((batch.field - batch.target).float(), mg)  # type: ignore[assignment]
-        squares = energy_squared(error, batch.A) / energy_squared(batch.target, batch.A)
-        return squares.clamp_min(1e-14).sqrt().mean()
+        return relative_energy(batch, error).mean()

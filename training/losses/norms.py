@@ -11,9 +11,10 @@ from .loss import Batch, Loss, losses
 FLOOR = 1e-14
 
 
-def relative_energy(batch: Batch) -> Tensor:
-    """Compute the relative energy errors (B,) of the predictions against u_h, at least 1e-7."""
-    squares = energy_squared(batch.field - batch.target, batch.A) / energy_squared(batch.target, batch.A)
+def relative_energy(batch: Batch, error: Tensor | None = None) -> Tensor:
+    """Compute the relative energy errors (B,) of the predictions (or ``error``) against u_h, at least 1e-7."""
+    error = batch.field - batch.target if error is None else error
+    squares = energy_squared(error, batch.A) / energy_squared(batch.target, batch.A)
     return squares.clamp_min(FLOOR).sqrt()
 
 

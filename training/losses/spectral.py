@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .loss import Batch, Loss, losses
+from .norms import FLOOR
 
 
 def sine_transform(v: Tensor) -> Tensor:
@@ -48,4 +49,4 @@ class Spectral(Loss):
         ky, kx = (torch.arange(1, n + 1, device=error.device, dtype=error.dtype) for n in error.shape[-2:])
         weight = ky.square()[:, None] + kx.square()[None, :]
         squares = [(weight * w.square()).sum((-2, -1)) for w in (error, truth)]
-        return (squares[0] / squares[1]).clamp_min(1e-14).sqrt().mean()
+        return (squares[0] / squares[1]).clamp_min(FLOOR).sqrt().mean()
