@@ -29,7 +29,8 @@ coarse solution has 0.62 and 0.39, and its best multiple in L2, which needs the 
 ([evaluation.md](evaluation.md)). In L2 they do what that factor does; in energy at best a little more, from scale 8 on
 often worse than the coarse solution; and with contrast, media and size they do not carry over. They are here to be
 compared with. More steps help where they are trained: four times as many took `nhcsr` from 0.69 and 0.019 to 0.63 and
-0.016, and to larger errors at contrasts beyond the training; the published sizes have not been tried ([paper.md](paper.md)).
+0.016, and to larger errors at contrasts beyond the training; the published sizes have not been tried
+([paper.md](paper.md)).
 
 What `correct` returns is accurate with all of them: the guard keeps a field from being worse than the coarse solution,
 its error is estimated, and multigrid steps follow until that is below 3e-4. They are about three, as many as from the
